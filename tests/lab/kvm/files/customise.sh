@@ -1,0 +1,74 @@
+# Run inside the fresh root (chroot) by tests/lab/kvm/rootfs.py. Environment: KEY_<account>, BREAKGLASS_PASSWORD.
+# The host is a plain default installation: what an audit finds wrong on it is what Debian ships.
+
+# mmdebstrap leaves the apt options of the build machine; a host has none of them.
+rm -f /etc/apt/apt.conf.d/99mmdebstrap
+
+groupadd -f operators
+for account in ansible alice bob oscar breakglass; do
+    useradd -m -s /bin/bash "$account"
+done
+usermod -aG sudo alice
+usermod -aG sudo bob
+usermod -aG libvirt,operators oscar
+usermod -aG sudo breakglass
+printf 'breakglass:%s\n' "$BREAKGLASS_PASSWORD" | chpasswd
+for account in ansible alice bob oscar; do
+    eval "key=\$KEY_$account"
+    install -d -m 0700 -o "$account" -g "$account" "/home/$account/.ssh"
+    printf '%s\n' "$key" > "/home/$account/.ssh/authorized_keys"
+    chown "$account:$account" "/home/$account/.ssh/authorized_keys"
+    chmod 0600 "/home/$account/.ssh/authorized_keys"
+done
+printf 'ansible ALL=(ALL:ALL) NOPASSWD: ALL\n' > /etc/sudoers.d/ansible
+chmod 0440 /etc/sudoers.d/ansible
+
+# There is no route out of a lab host: with nobody on port 53, look-ups fail at once instead of timing out.
+printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > /etc/resolv.conf
+printf '127.0.0.1 localhost\n::1 localhost\n' > /etc/hosts
+
+# The kernel is the machine's own, shared: its cgroup controllers arrive read-only and libvirtd needs them writable.
+cat > /etc/systemd/system/lab-cgroup.service <<'UNIT'
+[Unit]
+Description=Lab: make the cgroup controllers writable
+DefaultDependencies=no
+Before=sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do if mountpoint -q "$d"; then mount -o remount,rw,bind "$d" || true; fi; done'
+[Install]
+WantedBy=sysinit.target
+UNIT
+
+# chronyd may not set the clock of the shared kernel: it runs with -x, and without the condition that would skip it.
+mkdir -p /etc/systemd/system/chrony.service.d
+printf '[Unit]\nConditionCapability=\n' > /etc/systemd/system/chrony.service.d/lab.conf
+sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-F 1 -x"/' /etc/default/chrony
+
+systemctl enable lab-cgroup.service ssh.service chrony.service rsyslog.service
+# freshclam has nothing to reach and would retry all day; sssd does not start without a configuration.
+systemctl disable clamav-freshclam.service sssd.service
+systemctl mask getty-static.service console-getty.service systemd-networkd-wait-online.service
+if [ -x /usr/sbin/virtqemud ]; then
+    # Modular daemons, as libvirt documents the switch: https://libvirt.org/daemons.html
+    for unit in libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd-tcp.socket libvirtd-tls.socket; do
+        systemctl mask "$unit"
+    done
+    for driver in qemu interface network nodedev nwfilter secret storage proxy; do
+        systemctl enable "virt${driver}d.socket" "virt${driver}d-ro.socket" "virt${driver}d-admin.socket"
+    done
+    systemctl enable virtlogd.socket virtlockd.socket
+fi
+
+# Volumes are made here: the key derivation of a LUKS volume takes seconds, and every start uses the same root.
+install -d -m 0711 /var/lib/libvirt/images
+cd /var/lib/libvirt/images
+qemu-img create -q -f qcow2 vm1.qcow2 64M
+printf 'lab-only-passphrase' > /root/luks.key
+qemu-img create -q --object secret,id=key,file=/root/luks.key -f luks -o key-secret=key,iter-time=10 vm2.luks 16M
+rm -f /root/luks.key
+chmod 0600 vm1.qcow2 vm2.luks
+ssh-keygen -A
+rm -f /etc/machine-id
+systemd-machine-id-setup
