@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from . import cgroups, inventory, network, paths, rootfs
 
@@ -55,17 +55,26 @@ class Host:
         """Return the command line that runs ``words`` as root inside the host."""
         return ["nsenter", "-t", str(self.leader()), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", *words]
 
-    def run(self, words: Sequence[str], timeout: float = 60.0, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, words: Sequence[str], timeout: float = 60.0, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command as root inside the host, without ssh; the caller looks at the return code."""
         environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
         return subprocess.run(
-            self.command(words), capture_output=True, text=True, timeout=timeout, input=stdin, env=environment, check=False)
+            self.command(words),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
+            env=environment,
+            check=False,
+        )
 
 
 @contextlib.contextmanager
 def _state_lock() -> Iterator[None]:
     paths.STATE.mkdir(mode=0o755, exist_ok=True)
-    with open(paths.STATE / ".lock", "w", encoding="utf-8") as handle:
+    with (paths.STATE / ".lock").open("w", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -163,17 +172,36 @@ def _boot(name: str, state: pathlib.Path) -> int:
         "SYSTEMD_NSPAWN_LOCK": "0",
     }
     command = [
-        "/bin/sh", "-c", cgroups.JOIN, "sh", "systemd-nspawn", "-q", "-D", str(state / "root"), "-M", name, "--boot", "--register=no", "--keep-unit",
-        f"--network-namespace-path=/run/netns/{network.namespace(name)}", "--resolv-conf=off", "--link-journal=no",
-        "--console=pipe", "--capability=all", "--drop-capability=CAP_SYS_TIME", "--bind=/dev/net/tun", "--timezone=off",
+        "/bin/sh",
+        "-c",
+        cgroups.JOIN,
+        "sh",
+        "systemd-nspawn",
+        "-q",
+        "-D",
+        str(state / "root"),
+        "-M",
+        name,
+        "--boot",
+        "--register=no",
+        "--keep-unit",
+        f"--network-namespace-path=/run/netns/{network.namespace(name)}",
+        "--resolv-conf=off",
+        "--link-journal=no",
+        "--console=pipe",
+        "--capability=all",
+        "--drop-capability=CAP_SYS_TIME",
+        "--bind=/dev/net/tun",
+        "--timezone=off",
     ]
     if pathlib.Path("/dev/kvm").exists():
         command.append("--bind=/dev/kvm")
     # systemd 256 and later refuse the cgroup v1 hierarchy unless told otherwise; older ones ignore the words.
     command += ["systemd.show_status=false", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
-    with open(state / "console.log", "wb") as log:
+    with (state / "console.log").open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True, cwd="/")
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True, cwd="/"
+        )
     return process.pid
 
 
@@ -187,7 +215,9 @@ def _wait_for_ssh(host: Host) -> None:
             if connection.recv(4) == b"SSH-":
                 return
         time.sleep(0.1)
-    raise paths.LabError(f"{host.name} gave no ssh banner in {SSH_WAIT:.0f} s; console: {paths.cache()}/failed-{host.name}.log")
+    raise paths.LabError(
+        f"{host.name} gave no ssh banner in {SSH_WAIT:.0f} s; console: {paths.cache()}/failed-{host.name}.log"
+    )
 
 
 def _seed(host: Host) -> None:
@@ -195,7 +225,9 @@ def _seed(host: Host) -> None:
     script = (paths.FILES / "seed.sh").read_text(encoding="utf-8")
     done = host.run(["/bin/sh", "-eu"], stdin=script, timeout=90)
     if done.returncode:
-        raise paths.LabError(f"could not define the domains of {host.name}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise paths.LabError(
+            f"could not define the domains of {host.name}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        )
 
 
 def down(name: str) -> None:
@@ -205,7 +237,9 @@ def down(name: str) -> None:
     if host is not None:
         # An ssh master that outlives its host would hang the next connection to the same address.
         for control in state.glob("cm-*"):
-            subprocess.run(["ssh", "-O", "exit", "-S", str(control), "lab"], capture_output=True, timeout=10, check=False)
+            subprocess.run(
+                ["ssh", "-O", "exit", "-S", str(control), "lab"], capture_output=True, timeout=10, check=False
+            )
         with contextlib.suppress(paths.LabError, subprocess.TimeoutExpired):
             # libvirt-guests would wait for guests that never answer.
             host.run(["sh", "-c", "for d in $(virsh -q list --name); do virsh -q destroy $d; done"], timeout=15)

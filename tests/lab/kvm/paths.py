@@ -21,8 +21,8 @@ class LabError(Exception):
 
 def cache() -> pathlib.Path:
     """Return the cache directory, outside any checkout; it is made when absent."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    path = pathlib.Path(base) / "dwp-hypervisor-lab"
+    base = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    path = base / "dwp-hypervisor-lab"
     path.mkdir(parents=True, exist_ok=True)
     return path
 

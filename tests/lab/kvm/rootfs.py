@@ -14,11 +14,19 @@ import pathlib
 import secrets
 import shutil
 import subprocess
-from typing import Iterator
+from collections.abc import Iterator
 
 from . import paths, sources
 
-HOST_PACKAGES = ("mmdebstrap", "systemd-container", "nftables", "iproute2", "openssh-client", "util-linux", "debian-archive-keyring")
+HOST_PACKAGES = (
+    "mmdebstrap",
+    "systemd-container",
+    "nftables",
+    "iproute2",
+    "openssh-client",
+    "util-linux",
+    "debian-archive-keyring",
+)
 ACCOUNTS = ("ansible", "alice", "bob", "oscar")
 # Pages nobody reads in a lab: they are a fifth of the size.
 UNWANTED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
@@ -80,7 +88,7 @@ def root_dir(variant_name: str) -> pathlib.Path:
 @contextlib.contextmanager
 def cache_lock() -> Iterator[None]:
     """Let one builder work at a time; the others wait."""
-    with open(paths.cache() / "lock", "w", encoding="utf-8") as handle:
+    with (paths.cache() / "lock").open("w", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -89,7 +97,9 @@ def install_host_packages(names: tuple[str, ...] = HOST_PACKAGES) -> None:
     """Install what the lab needs on this machine, with apt."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300)
-    subprocess.run(["apt-get", "install", "-q", "-y", "--no-install-recommends", *names], check=True, timeout=900, env=environment)
+    subprocess.run(
+        ["apt-get", "install", "-q", "-y", "--no-install-recommends", *names], check=True, timeout=900, env=environment
+    )
 
 
 def keys() -> pathlib.Path:
@@ -100,7 +110,9 @@ def keys() -> pathlib.Path:
         if not (directory / account).exists():
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{account}@lab", "-f", str(directory / account)],
-                check=True, timeout=30)
+                check=True,
+                timeout=30,
+            )
     password = directory / "breakglass.password"
     if not password.exists():
         password.touch(mode=0o600)
@@ -109,12 +121,18 @@ def keys() -> pathlib.Path:
 
 
 def _make_base(variant: Variant, target: pathlib.Path) -> None:
+    fresh = target.with_suffix(".new")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
     command += [f"--aptopt={option}" for option in APT_OPTIONS]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in UNWANTED]
-    command += [f"--include={','.join(packages(variant))}", variant.suite, str(target) + ".new", *sources.debian_sources(variant.suite)]
+    command += [
+        f"--include={','.join(packages(variant))}",
+        variant.suite,
+        str(fresh),
+        *sources.debian_sources(variant.suite),
+    ]
     subprocess.run(command, check=True, timeout=1800)
-    os.replace(str(target) + ".new", target)
+    fresh.replace(target)
 
 
 def _customise(root: pathlib.Path) -> None:
@@ -127,11 +145,13 @@ def _customise(root: pathlib.Path) -> None:
     for account in ACCOUNTS:
         environment[f"KEY_{account}"] = (directory / f"{account}.pub").read_text(encoding="utf-8").strip()
     script = (paths.FILES / "customise.sh").read_text(encoding="utf-8")
-    subprocess.run(["chroot", str(root), "/bin/sh", "-eu"], input=script, text=True, check=True, timeout=300, env=environment)
+    subprocess.run(
+        ["chroot", str(root), "/bin/sh", "-eu"], input=script, text=True, check=True, timeout=300, env=environment
+    )
 
 
 def build(variant_name: str = "monolithic") -> pathlib.Path:
-    """Return the customised root of a variant, building what is not cached; older roots are kept, hosts may run on them."""
+    """Return the customised root of a variant, building what is not cached; older roots stay, hosts may run on them."""
     root, tar = root_dir(variant_name), base_tar(variant_named(variant_name))
     if root.is_dir():
         return root
@@ -146,7 +166,9 @@ def build(variant_name: str = "monolithic") -> pathlib.Path:
         fresh = root.with_name(root.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        subprocess.run(["tar", "-C", str(fresh), "--numeric-owner", "--xattrs", "-xf", str(tar)], check=True, timeout=300)
+        subprocess.run(
+            ["tar", "-C", str(fresh), "--numeric-owner", "--xattrs", "-xf", str(tar)], check=True, timeout=300
+        )
         _customise(fresh)
         fresh.rename(root)
     return root

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import glob
 import pathlib
 
 DEFAULT_URI = {"main": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
@@ -37,10 +36,10 @@ def _one_line(text: str) -> list[tuple[str, str, str]]:
         signed = ""
         if words[1].startswith("["):
             end = next(i for i, word in enumerate(words) if word.endswith("]"))
-            for option in " ".join(words[1:end + 1]).strip("[] ").split():
+            for option in " ".join(words[1 : end + 1]).strip("[] ").split():
                 if option.startswith("signed-by="):
                     signed = option.partition("=")[2]
-            words = words[:1] + words[end + 1:]
+            words = words[:1] + words[end + 1 :]
         found.append((words[1], words[2], signed))
     return found
 
@@ -52,8 +51,8 @@ def debian_sources(suite: str) -> list[str]:
     needs the package debian-archive-keyring).
     """
     entries = []
-    for name in ["/etc/apt/sources.list", *sorted(glob.glob("/etc/apt/sources.list.d/*"))]:
-        path = pathlib.Path(name)
+    apt = pathlib.Path("/etc/apt")
+    for path in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]:
         if path.suffix == ".sources":
             entries += _deb822(path.read_text(encoding="utf-8"))
         elif path.suffix == ".list" and path.exists():
