@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the parts side by side and put their facts into one document."""
+
+from __future__ import annotations
+
+import datetime
+import threading
+import time
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import remote_access
+
+SCHEMA_VERSION = 1
+MAX_REASON = 300
+
+# The table of parts. Each is independent of the others.
+PARTS = (remote_access.PART,)
+
+
+def names():
+    """The names of all parts, for the module's option."""
+    return [part.name for part in PARTS]
+
+
+def collect(host, wanted=None, time_limit=60):
+    """Return the facts document of a host.
+
+    host: a host.Host. wanted: names of parts, all when empty. time_limit: seconds for everything together; what has not
+    answered by then is listed in collector.errors like anything else that could not be read.
+    """
+    parts = [part for part in PARTS if not wanted or part.name in wanted]
+    run = _Run(host)
+    # Daemon threads: a part that hangs in a library call must not keep the module from answering or from ending.
+    threads = [(part, threading.Thread(target=run.part, args=(part,), daemon=True)) for part in parts]
+    for _part, thread in threads:
+        thread.start()
+    deadline = time.monotonic() + time_limit
+    for part, thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+        if thread.is_alive():
+            run.give_up(part, time_limit)
+    return run.document([part.name for part in parts])
+
+
+class _Run(object):
+    """One collection: the facts and errors so far, guarded by a lock."""
+
+    def __init__(self, host):
+        self._host = host
+        self._lock = threading.Lock()
+        self._facts = {}
+        self._errors = []
+        self._closed = set()
+
+    def part(self, part):
+        errors = []
+
+        def note(path, reason):
+            errors.append({"path": path, "reason": str(reason)[:MAX_REASON]})
+
+        facts = {}
+        try:
+            facts = part.collect(self._host, note)
+        except Unreadable as reason:
+            errors.extend(_failed(part, str(reason)))
+        except Exception as error:  # pylint: disable=broad-except
+            # One broken part must never hide the others; the reader is told which and why.
+            errors.extend(_failed(part, "internal error in part %s: %s: %s" % (part.name, type(error).__name__, error)))
+        with self._lock:
+            if part.name not in self._closed:
+                merge(self._facts, facts)
+                self._errors.extend(errors)
+
+    def give_up(self, part, time_limit):
+        with self._lock:
+            self._closed.add(part.name)
+            self._errors.extend(_failed(part, "did not answer within %s s" % time_limit))
+
+    def document(self, names_done):
+        with self._lock:
+            facts = dict(self._facts)
+            facts["schema_version"] = SCHEMA_VERSION
+            host = facts.setdefault("host", {})
+            host["platform"] = "kvm"
+            host["collected_at"] = (
+                datetime.datetime.fromtimestamp(self._host.now(), datetime.timezone.utc).replace(microsecond=0).isoformat()
+            )
+            facts["collector"] = {
+                "errors": sorted(self._errors, key=lambda entry: entry["path"]),
+                "privileges_ok": self._host.euid() == 0,
+                "parts": names_done,
+            }
+            return facts
+
+
+def _failed(part, reason):
+    return [{"path": path, "reason": reason[:MAX_REASON]} for path in part.provides]

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One call reads the whole kvm part of the facts document."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kvm_info
+short_description: Read everything an SS-009 audit needs to know of a KVM host
+version_added: 1.0.0
+description:
+  - Reads the effective state of a KVM and libvirt host in one call, read-only, as root or with fewer rights.
+  - What cannot be read is listed in RV(facts.collector.errors) with the reason and is C(unknown) to every check; one
+    part that fails never hides the others.
+options:
+  parts:
+    description: Names of the parts to read. All of them when empty.
+    type: list
+    elements: str
+    default: []
+  libvirt_uri:
+    description:
+      - Where libvirt is asked. C(test:///default) and C(test:///path/to/file.xml) are libvirt's in-process test driver.
+    type: str
+    default: qemu:///system
+  time_limit:
+    description: Seconds for all parts together. A part that has not answered by then is listed as an error.
+    type: int
+    default: 60
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    description: The module changes nothing and reports the same in check mode.
+    support: full
+  diff_mode:
+    description: Nothing changes, so there is no difference to show.
+    support: none
+  platform:
+    platforms: posix
+author:
+  - dwp.hypervisor contributors (@dwp-hypervisor)
+"""
+
+EXAMPLES = r"""
+- name: Read the facts of a KVM host
+  dwp.hypervisor.kvm_info:
+  become: true
+  register: kvm
+
+- name: Read only what concerns remote access
+  dwp.hypervisor.kvm_info:
+    parts: [remote_access]
+  register: kvm
+"""
+
+RETURN = r"""
+facts:
+  description: The facts document of the host, see the collection's guide to facts.
+  returned: always
+  type: dict
+  contains:
+    schema_version:
+      description: Version of the document's shape.
+      type: int
+      returned: always
+      sample: 1
+    collector:
+      description: What could not be read and why, and whether the module ran as root.
+      type: dict
+      returned: always
+      sample: {"errors": [{"path": "boot.tpm", "reason": "permission denied"}], "privileges_ok": false}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
+
+
+def main():
+    """Read and return; nothing else."""
+    module = AnsibleModule(
+        argument_spec={
+            "parts": {"type": "list", "elements": "str", "default": []},
+            "libvirt_uri": {"type": "str", "default": "qemu:///system"},
+            "time_limit": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    unknown = sorted(set(module.params["parts"]) - set(collector.names()))
+    if unknown:
+        module.fail_json(msg="no part named %s; the parts are %s" % (", ".join(unknown), ", ".join(collector.names())))
+    facts = collector.collect(Host(), module.params["parts"], module.params["time_limit"])
+    module.exit_json(changed=False, facts=facts)
+
+
+if __name__ == "__main__":
+    main()

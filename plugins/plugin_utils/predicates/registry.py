@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every named predicate a measure file may use as `test`.
+
+A predicate is `def name(facts: dict, gold: dict) -> Outcome`: `facts` holds exactly the facts the check names (never null
+unless its path ends in `?`), `gold` the effective values of the gold settings it names. It raises MissingFact for a null
+inside; anything else it raises is reported as `unknown` by the engine, never as a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import (
+    access,
+    drivers,
+    logging,
+    mfa,
+    network,
+    patching,
+    platform,
+    remote_access,
+    storage,
+    vms,
+)
+
+Predicate = Callable[[dict[str, Any], dict[str, Any]], Outcome]
+
+_MODULES = (access, drivers, logging, mfa, network, patching, platform, remote_access, storage, vms)
+
+PREDICATES: dict[str, Predicate] = {name: test for module in _MODULES for name, test in module.PREDICATES.items()}

@@ -1,0 +1,19 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""results.json: the run document itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def render(run: Mapping[str, Any]) -> bytes:
+    """The run document as JSON.
+
+    ASCII only, so that lone surrogates and bidirectional controls in a VM's name stay visible escapes in every reader.
+    """
+    text = json.dumps(run, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.encode("ascii") + b"\n"

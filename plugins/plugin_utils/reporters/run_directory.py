@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The directory of one run: reading the subjects' result files, writing the reports, the manifest and `latest`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import SCHEMA as SUBJECT_SCHEMA
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import write_private
+
+MANIFEST = "MANIFEST.sha256"
+LATEST = "latest"
+# 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.
+MAX_SUBJECT_BYTES = 64 * 1024 * 1024
+
+
+class RunDirectoryError(OSError):
+    """The run directory cannot be used: a link, somebody else's, or not a directory."""
+
+
+def prepare(report_dir: Path, run_id: str) -> Path:
+    """Create <report_dir>/<run id> with mode 0700 and return it.
+
+    :raises RunDirectoryError: it is a link or belongs to another user, who could read or replace the reports.
+    """
+    report_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = report_dir / run_id
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise RunDirectoryError(f"{directory} is not a directory")
+    if found.st_uid != os.geteuid():
+        raise RunDirectoryError(f"{directory} belongs to user id {found.st_uid}, this is {os.geteuid()}")
+    directory.chmod(0o700)
+    return directory
+
+
+def read_subjects(directory: Path) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Every subjects/*.json of a run as (documents, unreadable files with the reason)."""
+    documents, unreadable = [], []
+    for path in sorted((directory / "subjects").glob("*.json")):
+        try:
+            documents.append(_read(path))
+        except (OSError, ValueError, RecursionError) as error:
+            unreadable.append({"file": f"subjects/{path.name}", "reason": str(error)[:300]})
+    return documents, unreadable
+
+
+def _read(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size > MAX_SUBJECT_BYTES:
+        raise ValueError(f"{size:,} bytes, more than {MAX_SUBJECT_BYTES:,}")
+    # NaN and Infinity are not JSON: as text they are still seen, and results.json stays readable for every parser.
+    document = json.loads(path.read_bytes(), parse_constant=str)
+    if not isinstance(document, dict) or document.get("schema") != SUBJECT_SCHEMA:
+        found = document.get("schema") if isinstance(document, dict) else type(document).__name__
+        raise ValueError(f"expected schema {SUBJECT_SCHEMA}, found {found}")
+    missing = {"subject", "results", "measures", "drift", "gold", "exceptions"} - set(document)
+    if missing:
+        raise ValueError(f"lacks {', '.join(sorted(missing))}")
+    return document
+
+
+def write(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files (relative name: content) atomically with mode 0600, then the manifest over the whole directory."""
+    for name, data in files.items():
+        write_private(directory / name, data)
+    write_private(directory / MANIFEST, manifest(directory))
+
+
+def manifest(directory: Path) -> bytes:
+    """SHA-256 of every file below the run directory, in the format `sha256sum -c` reads; the manifest itself is not in."""
+    lines = []
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if not path.is_file() or path.is_symlink() or name.startswith(MANIFEST):
+            continue
+        with path.open("rb") as handle:
+            digest = hashlib.sha256()
+            for block in iter(lambda: handle.read(1 << 20), b""):
+                digest.update(block)
+        # GNU coreutils marks an escaped name by a leading backslash.
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        lines.append(f"{'' if escaped == name else chr(92)}{digest.hexdigest()}  {escaped}\n")
+    return "".join(lines).encode()
+
+
+def point_latest(report_dir: Path, run_id: str) -> None:
+    """Let <report_dir>/latest lead to this run; on a file system without links it is a file that holds the run id."""
+    latest, draft = report_dir / LATEST, report_dir / f".{LATEST}.{os.getpid()}"
+    draft.unlink(missing_ok=True)
+    try:
+        draft.symlink_to(run_id, target_is_directory=True)
+    except OSError:
+        write_private(latest, f"{run_id}\n".encode())
+        return
+    try:
+        draft.replace(latest)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise RunDirectoryError(f"{latest} is in the way of the link to the newest run: {error.strerror}") from None
+
+
+def latest_run(report_dir: Path) -> str | None:
+    """The run id `latest` leads to, or None."""
+    latest = report_dir / LATEST
+    try:
+        return latest.readlink().name if latest.is_symlink() else latest.read_text(encoding="utf-8").strip() or None
+    except (OSError, ValueError):
+        return None
+
+
+def subject_file(document: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Name and content of the result file of one subject."""
+    return f"subjects/{document['subject']['slug']}.json", json.dumps(document, allow_nan=False).encode() + b"\n"
