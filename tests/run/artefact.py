@@ -13,14 +13,13 @@ Each builds first: a stage never judges the file of an earlier run.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
-from stage import BIN, CACHE, CHECKOUT
+from stage import BIN, CACHE, CHECKOUT, environment
 
 BUILD = CHECKOUT / "build"
 GENERATED = {"MANIFEST.json", "FILES.json"}  # what `ansible-galaxy collection build` adds
@@ -56,7 +55,7 @@ def importer() -> None:
         [BIN / "python", "-m", "galaxy_importer.main", artefact],
         cwd=folder, check=False, timeout=600, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env={**_environment(), "GALAXY_IMPORTER_CONFIG": str(settings), "HOME": str(home)},
+        env={**environment(), "GALAXY_IMPORTER_CONFIG": str(settings), "HOME": str(home)},
     )  # fmt: skip
     print(done.stdout)
     faults = [line for line in done.stdout.splitlines() if line.startswith(("WARNING:", "ERROR:"))]
@@ -86,23 +85,14 @@ def install(folder: Path) -> Path:
     return collections
 
 
-def _run(program: str, *arguments: str | Path, **environment: str) -> str:
+def _run(program: str, *arguments: str | Path, **settings: str) -> str:
     done = subprocess.run(
         [BIN / program, *arguments], cwd=BUILD if BUILD.exists() else CHECKOUT, check=False, timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**_environment(), **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment(), **settings},
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{program} {' '.join(map(str, arguments))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "ANSIBLE_HOME": str(CACHE / "ansible"),
-        "ANSIBLE_NOCOLOR": "1",
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-    }
 
 
 if __name__ == "__main__":

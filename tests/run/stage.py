@@ -19,7 +19,24 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 OUTPUT = CHECKOUT / "tests" / "output"
 CACHE = CHECKOUT / ".cache"
 BIN = CHECKOUT / ".venv" / "bin"
+# mypy, ansible and pytest find the checkout under its collection name here (see the Makefile).
+COLLECTIONS = CHECKOUT / ".collections"
 LEFT_OUT = "left out: "  # a stage that is not pytest prints this before the name of a part it could not run
+
+
+def environment() -> dict[str, str]:
+    """What every program a stage starts gets: .venv first on PATH, and its caches in the checkout."""
+    return {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
+        "LC_ALL": "C.UTF-8",
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PIP_CACHE_DIR": str(CACHE / "pip"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,6 @@ class Stage:
     command: tuple[str, ...]
     missing: Callable[[], str | None] = lambda: None
     pytest: bool = False
-    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def log(self) -> Path:
@@ -123,7 +139,7 @@ def _execute(stage: Stage) -> int | None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **stage.environment},
+            env=environment(),
             start_new_session=True,
         )
         try:

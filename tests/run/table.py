@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of `make test`, in the order in which each lane runs them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from stage import BIN, CHECKOUT, OUTPUT, Stage
+
+PYTHON = str(BIN / "python")
+
+
+def python(script: str, *arguments: str) -> tuple[str, ...]:
+    """A command that runs a script of the checkout with the checkout's Python."""
+    return (PYTHON, str(CHECKOUT / script), *arguments)
+
+
+def tests(name: str, folder: str, limit: int, **settings: object) -> Stage:
+    """A stage that is a pytest run of one folder."""
+    command = (PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder)
+    return Stage(name, "targets", limit, command, pytest=True, **settings)
+
+
+def check(name: str, limit: int, *command: str) -> Stage:
+    """A stage that is one program of .venv."""
+    return Stage(name, "checks", limit, (str(BIN / command[0]), *command[1:]))
+
+
+def lacks_lab() -> str | None:
+    """What this machine lacks for a booted libvirt host (tests/lab/kvm/README.md)."""
+    if os.geteuid() != 0:
+        return "the lab boots hosts in systemd-nspawn, which only root may do"
+    absent = [tool for tool in ("mmdebstrap", "systemd-nspawn", "ip", "ssh") if not shutil.which(tool)]
+    return f"the lab needs {', '.join(absent)}: python3 -m tests.lab.kvm deps" if absent else None
+
+
+STAGES = (
+    tests("unit", "tests/unit", 900),
+    Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
+    Stage("awx", "targets", 600, python("tests/run/awx.py")),
+    tests("integration", "tests/integration", 1800, missing=lacks_lab),
+    Stage("molecule", "targets", 1200, python("tests/run/molecule.py"), missing=lacks_lab),
+    Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
+    check("ruff", 120, "ruff", "check", "."),
+    check("mypy", 300, "mypy", "--package", "ansible_collections.dwp.hypervisor.plugins.plugin_utils"),
+    check("yamllint", 120, "yamllint", "."),
+    check("ansible-lint", 300, "ansible-lint", "--nocolor"),
+    check("antsibull-docs", 300, "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "."),
+    check("changelog", 120, "antsibull-changelog", "lint"),
+    Stage("galaxy-importer", "checks", 600, python("tests/run/artefact.py", "importer")),
+    Stage("sanity", "checks", 1500, python("tests/run/sanity.py")),
+    Stage("evidence", "checks", 120, python("tools/gen_checks.py", "--check")),
+)
+
+# These read what the others wrote and run when both lanes are done.
+LAST = frozenset({"evidence"})
