@@ -110,8 +110,17 @@ def _document(
 ) -> dict[str, Any]:
     about = {"reachable": True, "unreachable_reason": None, "tags": {}, "product": "", "collected_at": now.isoformat(), **subject}
     results, register = dispose(
-        measured, exceptions=exceptions, attestations=attestations, subject=about, now=now, standard=standard
+        measured,
+        exceptions=exceptions,
+        attestations=attestations,
+        subject=about,
+        now=now,
+        standard=standard,
+        attestation_max_age_days=gold["gold_attestation_max_age_days"],
     )
+    for result in results:
+        # Only now: an exception has to answer for every failing item, also for those the report does not list.
+        result["items"] = result["items"][:MAX_ITEMS]
     checks = standard.checks
     advisory = gold.get("gold_section_11_3") == "advisory"
     measures = [roll_up(measure, _of(results, measure), about["id"], advisory) for measure in standard.measures.values()]
@@ -152,7 +161,7 @@ def _result(check: Check, found: Outcome, subject_id: str, standard: Standard, g
         "message": found.message[:500],
         "items": [
             {"id": entry.id, "status": entry.status, "actual": bounded(entry.actual), "message": entry.message[:300]}
-            for entry in items[:MAX_ITEMS]
+            for entry in items
         ],
         "items_total": len(found.items),
         "exception": None,

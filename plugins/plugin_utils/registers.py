@@ -20,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Sta
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
 
 _MAX_TEXT = 4000
+_MAX_LINE = 200
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -46,21 +47,35 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
+def _line(value: Any) -> str:
+    """Text that fits into one line of a report."""
+    text = _text(value)
+    if len(text) > _MAX_LINE or not text.isprintable():
+        raise _Wrong(f"one line of at most {_MAX_LINE} characters", value)
+    return text
+
+
 def _identifier(value: Any) -> str:
     if not _ID.fullmatch(_text(value)):
         raise _Wrong("up to 64 letters, digits and . _ / -, beginning with a letter or digit", value)
     return _text(value)
 
 
-def _texts(value: Any) -> list[str]:
+def _lines(value: Any) -> list[str]:
     if not isinstance(value, list) or not value:
         raise _Wrong("a list with at least one entry", value)
+    return [_line(entry) for entry in value]
+
+
+def _controls(value: Any) -> list[str]:
+    if not isinstance(value, list) or not value:
+        raise _Wrong('a list with at least one entry (["none"] says so)', value)
     return [_text(entry) for entry in value]
 
 
 def _subjects(value: Any) -> list[str]:
     """Names, ids or patterns. A pattern of wildcards alone would cover hosts that nobody has approved."""
-    names = _texts(value)
+    names = _lines(value)
     for name in names:
         if not name.strip("*?"):
             raise _Wrong("names, ids or patterns that say which subjects are meant", name)
@@ -69,7 +84,7 @@ def _subjects(value: Any) -> list[str]:
 
 def _uuids(value: Any) -> list[str]:
     found = []
-    for entry in _texts(value):
+    for entry in _lines(value):
         try:
             found.append(str(uuid.UUID(entry)))
         except ValueError:
@@ -84,18 +99,19 @@ def _sha256(value: Any) -> str:
 
 
 def _date(value: Any) -> str:
-    """A calendar date as YYYY-MM-DD. A time of day is refused: a register is valid through the end of a day, UTC."""
-    expected = "a date as YYYY-MM-DD, without a time"
-    if isinstance(value, dt.datetime):
-        raise _Wrong(expected, value.isoformat())
-    if isinstance(value, dt.date):
-        return value.isoformat()
-    if not isinstance(value, str) or not _DATE.fullmatch(value):
-        raise _Wrong(expected, value)
-    try:
-        return dt.date.fromisoformat(value).isoformat()
-    except ValueError:
-        raise _Wrong("a date that exists", value) from None
+    """A calendar date as YYYY-MM-DD. A time of day is refused: a record counts through the end of a day, UTC."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        day = value
+    elif isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            day = dt.date.fromisoformat(value)
+        except ValueError:
+            raise _Wrong("a date that exists", value) from None
+    else:
+        raise _Wrong("a date as YYYY-MM-DD, without a time", value)
+    if not 2000 <= day.year <= 2199:
+        raise _Wrong("a date from 2000 to 2199", day.isoformat())
+    return day.isoformat()
 
 
 def _value(value: Any) -> Any:
@@ -108,7 +124,7 @@ def _value(value: Any) -> Any:
 Fields = Mapping[str, tuple[Callable[[Any], Any], bool]]
 _SCOPE: Fields = {
     "id": (_identifier, True),
-    "checks": (_texts, False),
+    "checks": (_lines, False),
     "measure": (_text, False),
     "subjects": (_subjects, True),
 }
@@ -116,11 +132,11 @@ EXCEPTION_FIELDS: Fields = {
     **_SCOPE,
     "vms": (_uuids, False),
     "accepted_value": (_value, False),
-    "risk_ref": (_text, True),
+    "risk_ref": (_line, True),
     "justification": (_text, True),
-    "compensating_controls": (_texts, True),
-    "requested_by": (_text, True),
-    "approved_by": (_text, True),
+    "compensating_controls": (_controls, True),
+    "requested_by": (_line, True),
+    "approved_by": (_line, True),
     "approved_on": (_date, True),
     "expires_on": (_date, True),
     "review_on": (_date, False),
@@ -128,9 +144,9 @@ EXCEPTION_FIELDS: Fields = {
 ATTESTATION_FIELDS: Fields = {
     **_SCOPE,
     "statement": (_text, True),
-    "evidence_ref": (_text, True),
+    "evidence_ref": (_line, True),
     "evidence_sha256": (_sha256, False),
-    "signed_by": (_text, True),
+    "signed_by": (_line, True),
     "signed_on": (_date, True),
     "expires_on": (_date, False),
 }
@@ -242,7 +258,10 @@ def _record(register: _Register, index: int, raw: Any) -> dict[str, Any]:
         except _Wrong as wrong:
             found = '""' if wrong.found == "" else wrong.found
             raise register.refuse(
-                (index, key), f'"{key}" of {label}', found="null" if value is None else found, expected=str(wrong)
+                (index, key),
+                f'"{key}" of {label} is wrong',
+                found="null" if value is None else found,
+                expected=str(wrong),
             ) from None
     for key, (_read, required) in register.fields.items():
         if required and key not in record:
@@ -316,13 +335,13 @@ def _attestation_rules(register: _Register, index: int, record: dict[str, Any]) 
 
 
 def _person(name: str) -> str:
-    """What tells one person from another: the e-mail address when there is one, else the name without case and spacing."""
+    """What tells one person from another: the e-mail address if there is one, else the name, however spaced."""
     address = re.search(r"[^\s<>@]+@[^\s<>@]+", name)
     return (address[0] if address else " ".join(name.split())).casefold()
 
 
 def twelve_months_after(day: dt.date) -> dt.date:
-    """The same day of the next year; 28 February for 29 February. The last day on which an exception may still count."""
+    """The last day on which an exception may count: the same day of the next year, 28 February for 29 February."""
     try:
         return day.replace(year=day.year + 1)
     except ValueError:
