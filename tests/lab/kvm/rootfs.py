@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import os
@@ -37,52 +36,40 @@ APT_OPTIONS = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """A lab host as it is built: which Debian, and which package lists."""
-
-    suite: str
-    package_lists: tuple[str, ...]
+# What a lab host is built from: which Debian. The modular daemons themselves come from files/modular.sh.
+VARIANTS = {"monolithic": "bookworm", "modular": "trixie"}
 
 
-VARIANTS = {
-    "monolithic": Variant("bookworm", ("packages.txt",)),
-    # Debian 12 ships libvirtd only; the modular daemons (virtqemud, virtnetworkd, ...) come with Debian 13.
-    "modular": Variant("trixie", ("packages.txt", "packages-modular.txt")),
-}
+def suite_of(variant: str) -> str:
+    """Return the Debian suite of a variant; LabError with the ones there are when it is no variant."""
+    if variant not in VARIANTS:
+        raise paths.LabError(f"no variant {variant!r}: use one of {', '.join(VARIANTS)}")
+    return VARIANTS[variant]
 
 
-def variant_named(name: str) -> Variant:
-    """Return the variant called ``name``, or a LabError that lists the ones there are."""
-    if name not in VARIANTS:
-        raise paths.LabError(f"no variant {name!r}: use one of {', '.join(VARIANTS)}")
-    return VARIANTS[name]
-
-
-def packages(variant: Variant) -> list[str]:
-    """Return the packages a variant's root is made from."""
-    names: list[str] = []
-    for listing in variant.package_lists:
-        for line in (paths.FILES / listing).read_text(encoding="utf-8").splitlines():
-            if line.strip() and not line.startswith("#"):
-                names.append(line.strip())
-    return names
+def packages() -> list[str]:
+    """Return the packages every root is made from."""
+    lines = (paths.FILES / "packages.txt").read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def base_tar(variant: Variant) -> pathlib.Path:
+def base_tar(variant: str) -> pathlib.Path:
     """Return where the pristine tar of a variant is or will be; the name follows its packages and apt options."""
-    return paths.cache() / f"base-{variant.suite}-{_digest(*packages(variant), *APT_OPTIONS, *UNWANTED)}.tar"
+    return paths.cache() / f"base-{suite_of(variant)}-{_digest(*packages(), *APT_OPTIONS, *UNWANTED)}.tar"
 
 
-def root_dir(variant_name: str) -> pathlib.Path:
+def _script(variant: str) -> str:
+    parts = ["customise.sh"] + (["modular.sh"] if variant == "modular" else [])
+    return "\n".join((paths.FILES / part).read_text(encoding="utf-8") for part in parts)
+
+
+def root_dir(variant: str) -> pathlib.Path:
     """Return where the customised root of a variant is or will be; the name follows everything it is made from."""
-    variant = variant_named(variant_name)
-    script = (paths.FILES / "customise.sh").read_text(encoding="utf-8")
-    return paths.cache() / f"root-{variant_name}-{_digest(base_tar(variant).name, script)}"
+    return paths.cache() / f"root-{variant}-{_digest(base_tar(variant).name, _script(variant))}"
 
 
 @contextlib.contextmanager
@@ -120,22 +107,33 @@ def keys() -> pathlib.Path:
     return directory
 
 
-def _make_base(variant: Variant, target: pathlib.Path) -> None:
+def _quietly(
+    command: list[str], timeout: float, stdin: str | None = None, environment: dict[str, str] | None = None
+) -> None:
+    """Run a command whose output matters only when it fails."""
+    done = subprocess.run(
+        command, input=stdin, text=True, timeout=timeout, env=environment, capture_output=True, check=False
+    )
+    if done.returncode:
+        raise paths.LabError(f"{' '.join(command)[:200]} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+
+
+def _make_base(suite: str, target: pathlib.Path) -> None:
     fresh = target.with_suffix(".new")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
     command += [f"--aptopt={option}" for option in APT_OPTIONS]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in UNWANTED]
     command += [
-        f"--include={','.join(packages(variant))}",
-        variant.suite,
+        f"--include={','.join(packages())}",
+        suite,
         str(fresh),
-        *sources.debian_sources(variant.suite),
+        *sources.debian_sources(suite),
     ]
-    subprocess.run(command, check=True, timeout=1800)
+    _quietly(command, 1800)
     fresh.replace(target)
 
 
-def _customise(root: pathlib.Path) -> None:
+def _customise(root: pathlib.Path, script: str) -> None:
     directory = keys()
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -144,15 +142,12 @@ def _customise(root: pathlib.Path) -> None:
     }
     for account in ACCOUNTS:
         environment[f"KEY_{account}"] = (directory / f"{account}.pub").read_text(encoding="utf-8").strip()
-    script = (paths.FILES / "customise.sh").read_text(encoding="utf-8")
-    subprocess.run(
-        ["chroot", str(root), "/bin/sh", "-eu"], input=script, text=True, check=True, timeout=300, env=environment
-    )
+    _quietly(["chroot", str(root), "/bin/sh", "-eu"], 300, script, environment)
 
 
-def build(variant_name: str = "monolithic") -> pathlib.Path:
+def build(variant: str = "monolithic") -> pathlib.Path:
     """Return the customised root of a variant, building what is not cached; older roots stay, hosts may run on them."""
-    root, tar = root_dir(variant_name), base_tar(variant_named(variant_name))
+    root, tar = root_dir(variant), base_tar(variant)
     if root.is_dir():
         return root
     missing = [tool for tool in ("mmdebstrap", "systemd-nspawn", "ssh-keygen") if not shutil.which(tool)]
@@ -162,13 +157,13 @@ def build(variant_name: str = "monolithic") -> pathlib.Path:
         if root.is_dir():
             return root
         if not tar.exists():
-            _make_base(variant_named(variant_name), tar)
+            _make_base(suite_of(variant), tar)
         fresh = root.with_name(root.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         subprocess.run(
             ["tar", "-C", str(fresh), "--numeric-owner", "--xattrs", "-xf", str(tar)], check=True, timeout=300
         )
-        _customise(fresh)
+        _customise(fresh, _script(variant))
         fresh.rename(root)
     return root

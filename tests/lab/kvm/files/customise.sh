@@ -50,16 +50,6 @@ systemctl enable lab-cgroup.service ssh.service chrony.service rsyslog.service
 # freshclam has nothing to reach and would retry all day; sssd does not start without a configuration.
 systemctl disable clamav-freshclam.service sssd.service
 systemctl mask getty-static.service console-getty.service systemd-networkd-wait-online.service
-if [ -x /usr/sbin/virtqemud ]; then
-    # Modular daemons, as libvirt documents the switch: https://libvirt.org/daemons.html
-    for unit in libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd-tcp.socket libvirtd-tls.socket; do
-        systemctl mask "$unit"
-    done
-    for driver in qemu interface network nodedev nwfilter secret storage proxy; do
-        systemctl enable "virt${driver}d.socket" "virt${driver}d-ro.socket" "virt${driver}d-admin.socket"
-    done
-    systemctl enable virtlogd.socket virtlockd.socket
-fi
 
 # Volumes are made here: the key derivation of a LUKS volume takes seconds, and every start uses the same root.
 install -d -m 0711 /var/lib/libvirt/images
