@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import ExpectationError, check_expectation, describe, holds
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
 
 SETTINGS_DIR = Path(__file__).parent / "gold_settings"
@@ -103,6 +104,11 @@ def _setting(path: Path, index: int, entry: Mapping[str, Any]) -> GoldSetting:
     )  # fmt: skip
 
 
+def from_variables(templar: Any, variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Every gold_* variable of an inventory host, templated by the action's templar, as plain data."""
+    return dict(plain(templar.template({name: value for name, value in variables.items() if name.startswith("gold_")})))
+
+
 def effective(given: Mapping[str, Any], subject: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The gold values in force for one subject: what was given, overridden by matching `gold_overrides`.
 
@@ -128,6 +134,14 @@ def effective(given: Mapping[str, Any], subject: Mapping[str, Any] | None = None
     for name, value in values.items():
         _check_value(settings[name], value)
     return values
+
+
+def sources(values: Mapping[str, Any]) -> dict[str, str]:
+    """Where each value in force comes from, for the evidence."""
+    return {
+        name: "default" if values[name] == setting.default else "inventory or play variable"
+        for name, setting in load_settings().items()
+    }
 
 
 def defaults() -> dict[str, Any]:

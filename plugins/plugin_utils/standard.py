@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ class Standard:
     measures: dict[str, Measure]
     gold: dict[str, GoldSetting]
 
-    @property
+    @cached_property
     def checks(self) -> dict[str, Check]:
         return {check.id: check for measure in self.measures.values() for check in measure.checks}
 

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Begin a run: check everything a person wrote before any host is contacted, and name the run."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess, gold, registers, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
+
+ARGUMENTS: dict[str, Any] = {
+    "report_dir": {"type": "path", "default": "./hypervisor-report"},
+    "run_id": {"type": "str"},
+    "measures": {"type": "list", "elements": "str"},
+    "exceptions_file": {"type": "path"},
+    "attestations_file": {"type": "path"},
+    "fail_on": {"type": "list", "elements": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/prepare.py for the documentation."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        now = dt.datetime.now(dt.timezone.utc)
+        try:
+            standard = load_standard()
+            assess.select(standard, given["measures"])
+            gold.effective(gold.from_variables(self._templar, task_vars))
+            if given["exceptions_file"]:
+                registers.load_exceptions(given["exceptions_file"], standard)
+            if given["attestations_file"]:
+                registers.load_attestations(given["attestations_file"], standard)
+            if given["fail_on"] is not None:
+                run_report.check_fail_on(given["fail_on"])
+            run_id = run_report.run_id(given["run_id"], awx_job_id=task_vars.get("awx_job_id"), now=now)
+            subjects, out_of_scope = self._scope(task_vars)
+            directory = run_directory.prepare(Path(given["report_dir"]).absolute(), run_id)
+        except (ValueError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        return {
+            "changed": False,
+            "run_id": run_id,
+            "started": now.isoformat(timespec="seconds"),
+            "directory": str(directory),
+            "subjects": subjects,
+            "out_of_scope": out_of_scope,
+        }
+
+    @staticmethod
+    def _scope(task_vars):
+        """The play's hosts that have a platform, and the names of those that have none.
+
+        :raises ValueError: a platform nobody knows, which would silently leave the host out.
+        """
+        subjects, out_of_scope = [], []
+        for name in task_vars["ansible_play_hosts_all"]:
+            platform = task_vars["hostvars"][name].get("hypervisor_platform")
+            if platform is None:
+                out_of_scope.append(name)
+            elif platform in PLATFORMS[1:]:
+                subjects.append({"name": name, "endpoint": name, "platform": str(platform)})
+            else:
+                hint = nearest(platform, PLATFORMS[1:])
+                raise ValueError(
+                    f"hypervisor_platform of host {name} is {platform!r}, expected one of {', '.join(PLATFORMS[1:])}"
+                    + (f"; did you mean {hint}?" if hint else "")
+                )
+        return subjects, out_of_scope
+

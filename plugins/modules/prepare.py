@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: prepare
+short_description: Check the inputs of a run and name it, before any host is contacted
+version_added: 1.0.0
+description:
+  - Loads the standard, the gold configuration and the registers, and stops the run with file, line and what was
+    expected where one of them is malformed.
+  - Lists the play's hosts that are in scope (O(ignore:hypervisor_platform) is set) and those that are not, and refuses
+    a platform it does not know.
+  - Names the run and creates its directory with mode 0700. Run it once, first.
+options:
+  report_dir:
+    description: Where run directories are made. Relative to the working directory.
+    type: path
+    default: ./hypervisor-report
+  run_id:
+    description: Name of the run. The AWX job id when there is one, else the UTC time.
+    type: str
+  measures:
+    description: Ids of the measures to evaluate, for example V(11.4.6). All 36 when not given.
+    type: list
+    elements: str
+  exceptions_file:
+    description: YAML file with the register of exceptions.
+    type: path
+  attestations_file:
+    description: YAML file with the register of attestations.
+    type: path
+  fail_on:
+    description: Statuses of musts that fail the run.
+    type: list
+    elements: str
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  bypass_host_loop:
+    support: none
+  check_mode:
+    description: The same in check mode: only the run directory on the controller is created.
+    support: full
+  diff_mode:
+    description: Nothing on the host changes, so there is no difference to show.
+    support: none
+  platform:
+    platforms: all
+author:
+  - dwp.hypervisor contributors (@dwp-hypervisor)
+"""
+
+EXAMPLES = r"""
+- name: Check the inputs and name the run
+  dwp.hypervisor.prepare:
+    exceptions_file: registers/exceptions.yml
+  run_once: true
+  register: run
+"""
+
+RETURN = r"""
+run_id:
+  description: Name of the run.
+  type: str
+  returned: success
+  sample: 20261123T170000Z
+started:
+  description: When the run began, in UTC.
+  type: str
+  returned: success
+  sample: "2026-11-23T17:00:00+00:00"
+directory:
+  description: The run directory on the controller.
+  type: str
+  returned: success
+  sample: /runner/project/hypervisor-report/20261123T170000Z
+subjects:
+  description: The hosts of the play that are in scope, each with name, endpoint and platform.
+  type: list
+  elements: dict
+  returned: success
+  sample: [{"name": "kvm1", "endpoint": "kvm1", "platform": "kvm"}]
+out_of_scope:
+  description: The hosts of the play that have no platform.
+  type: list
+  elements: str
+  returned: success
+  sample: [router1]
+"""
