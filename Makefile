@@ -28,7 +28,8 @@ dev: $(VENV)/dev.stamp $(LINK) libvirt
 # Whatever the system's own Ansible settings are, the demo touches this checkout only: no remote_tmp in the home directory.
 demo: ready
 	@ANSIBLE_REMOTE_TMP=$(CURDIR)/.cache/ansible/tmp XDG_CACHE_HOME=$(CURDIR)/.cache \
-		$(BIN)/ansible-playbook --inventory examples/demo/inventory.yml playbooks/audit.yml
+		$(BIN)/ansible-playbook --inventory examples/demo/inventory.yml playbooks/audit.yml \
+		--extra-vars "hypervisor_libvirt_uri=$$($(BIN)/python examples/demo/libvirt_uri.py)"
 
 test: dev
 	@$(BIN)/python tests/run $(STAGES)
@@ -40,7 +41,8 @@ test-vm: dev
 	@$(BIN)/python -m tests.lab.kvm.vm audit
 
 docs: dev
-	$(BIN)/python tools/gen_docs.py
+	@$(BIN)/python tools/seen.py
+	@$(BIN)/python tools/gen_docs.py
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "python3 >= 3.10 is needed, this is " + sys.version.split()[0])'

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The collection as its users get it: built, checked as Galaxy checks it, installed from the file, used.
 
-    python tests/run/artefact.py build       build/dwp-hypervisor-<version>.tar.gz, and nothing in it that git does not know
+    python tests/run/artefact.py build       build/dwp-hypervisor-<version>.tar.gz; nothing in it that git does not know
     python tests/run/artefact.py importer    galaxy-importer on that file
     python tests/run/artefact.py install     ansible-galaxy installs that file offline; its documentation can be read
 
@@ -88,7 +88,7 @@ def install(folder: Path) -> Path:
 def _run(program: str, *arguments: str | Path, **settings: str) -> str:
     done = subprocess.run(
         [BIN / program, *arguments], cwd=BUILD if BUILD.exists() else CHECKOUT, check=False, timeout=300,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**environment(), **settings},
+        capture_output=True, text=True, env={**environment(), **settings},
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"{program} {' '.join(map(str, arguments))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")

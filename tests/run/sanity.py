@@ -173,8 +173,9 @@ def _write_rows(rows: list[str]) -> None:
     begin, end = "<!-- sanity matrix -->", "<!-- end of sanity matrix -->"
     today = datetime.now(timezone.utc).date().isoformat()
     head = [f"Last run on {today}:", "", "| ansible-core | Python | sanity | time |", "|---|---|---|---|"]
+    table = "\n".join([begin, *head, *rows, end])
     text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(f"{begin}.*{end}", "\n".join([begin, *head, *rows, end]), text, flags=re.DOTALL), encoding="utf-8")
+    page.write_text(re.sub(f"{begin}.*{end}", lambda _: table, text, flags=re.DOTALL), encoding="utf-8")
 
 
 if __name__ == "__main__":

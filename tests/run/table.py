@@ -52,7 +52,7 @@ STAGES = (
     check("changelog", 120, "antsibull-changelog", "lint"),
     Stage("galaxy-importer", "checks", 600, python("tests/run/artefact.py", "importer")),
     Stage("sanity", "checks", 1500, python("tests/run/sanity.py")),
-    Stage("evidence", "checks", 120, python("tools/gen_checks.py", "--check")),
+    Stage("evidence", "checks", 120, python("tools/seen.py", "--check")),
 )
 
 # These read what the others wrote and run when both lanes are done.

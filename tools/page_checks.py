@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/checks.md: per check, where it was seen to pass, to fail and to be unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markdown_text import table
+from seen import WANTED, WHERE, Seen, booted_failures, decided_by_machine
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+
+PAGE = Path("docs/checks.md")
+
+
+def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
+    """{path: text} of the one page."""
+    checks = decided_by_machine(standard)
+    failed, count = booted_failures(standard, seen)
+    lines = [
+        "# Where each check has been seen to work",
+        "",
+        "A check is done when it has been seen to pass, to fail, and to be unknown because its facts were missing. The",
+        "tests record where they saw which; `make docs` takes the record over, and `make test` fails when a check",
+        "lacks any of the three or when a recorded sighting does not happen again.",
+        "",
+        f"{count} KVM checks are decided by facts. {failed} of them have been seen to fail on a booted host that was",
+        "broken for the purpose.",
+        "",
+        *table(
+            ["check", *WHERE.values()],
+            [
+                [
+                    f"[{check.id}](measures/{check.measure}.md)",
+                    *(_cell(seen[where].get(check.id, [])) for where in WHERE),
+                ]
+                for check in checks
+            ],
+        ),
+    ]
+    return {PAGE: "\n".join(lines) + "\n"}
+
+
+def _cell(statuses: list[str]) -> str:
+    return " ".join(status for status in (*WANTED, "not_applicable") if status in statuses)

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where each check has been seen to pass, to fail and to be unknown.
+
+The tests write tests/output/seen-<where>.json ({check id: [statuses]}) for `unit` (fixtures), `booted` (the lab's
+libvirt host) and `vm` (the full virtual machine). tests/seen.json is the committed snapshot of the three, which docs/
+is made from: not every machine can boot the targets.
+
+    python tools/seen.py             take over what the tests on this machine have just seen
+    python tools/seen.py --check     exit 1 when a check lacks evidence, or when the snapshot claims what was not seen
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / ".collections"))
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard, load_standard  # noqa: E402
+
+SNAPSHOT = CHECKOUT / "tests" / "seen.json"
+FRESH = CHECKOUT / "tests" / "output"
+WHERE = {"unit": "unit fixture", "booted": "booted host", "vm": "virtual machine"}
+WANTED = ("pass", "fail", "unknown")
+BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by breaking a booted host
+
+# {where: {check id: [statuses]}}
+Seen = dict[str, dict[str, list[str]]]
+
+
+def load_snapshot() -> Seen:
+    """The committed snapshot; places nobody has recorded yet are empty."""
+    recorded = json.loads(SNAPSHOT.read_text(encoding="utf-8")) if SNAPSHOT.exists() else {}
+    return {where: recorded.get(where, {}) for where in WHERE}
+
+
+def load_fresh() -> Seen:
+    """What the tests on this machine wrote; a place that was not run is absent."""
+    paths = {where: FRESH / f"seen-{where}.json" for where in WHERE}
+    return {where: json.loads(path.read_text(encoding="utf-8")) for where, path in paths.items() if path.exists()}
+
+
+def decided_by_machine(standard: Standard) -> list[Check]:
+    """The checks that need all three of WANTED: those of kvm whose verdict comes from facts."""
+    return [check for check in standard.checks.values() if check.platform == "kvm" and "manual" not in check.data]
+
+
+def statuses(seen: Seen, check_id: str) -> set[str]:
+    """Every status a check was seen to give anywhere."""
+    return {status for place in seen.values() for status in place.get(check_id, [])}
+
+
+def booted_failures(standard: Standard, seen: Seen) -> tuple[int, int]:
+    """(checks seen to fail on the booted host, checks that can fail)."""
+    checks = decided_by_machine(standard)
+    return sum("fail" in seen["booted"].get(check.id, []) for check in checks), len(checks)
+
+
+def faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
+    """What is wrong with the evidence, one sentence each."""
+    found = []
+    for check in decided_by_machine(standard):
+        lacking = [status for status in WANTED if status not in statuses(snapshot, check.id)]
+        if lacking:
+            found.append(f"{check.id} has never been seen to be {', '.join(lacking)}")
+    for where, place in snapshot.items():
+        for check_id, claimed in place.items():
+            if check_id not in standard.checks:
+                found.append(f"tests/seen.json names {check_id} ({where}), which is no check: run `make docs`")
+            elif where in fresh and (gone := set(claimed) - set(fresh[where].get(check_id, []))):
+                found.append(f"{check_id} was not seen to be {', '.join(sorted(gone))} in this run ({WHERE[where]})")
+    failed, checks = booted_failures(standard, snapshot)
+    if failed < BOOTED_SHARE * checks:
+        found.append(f"only {failed} of {checks} checks have been seen to fail on a booted host, half are wanted")
+    return found
+
+
+def update() -> None:
+    """Write the snapshot: the fresh places replace the recorded ones."""
+    merged = {**load_snapshot(), **load_fresh()}
+    ordered = {where: {key: sorted(merged[where][key]) for key in sorted(merged[where])} for where in WHERE}
+    SNAPSHOT.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Update, or check."""
+    standard = load_standard()
+    if not arguments:
+        update()
+        return 0
+    if arguments != ["--check"]:
+        print(__doc__)
+        return 2
+    fresh = load_fresh()
+    found = faults(standard, load_snapshot(), fresh)
+    print("\n".join(found))
+    failed, checks = booted_failures(standard, load_snapshot())
+    print(f"{checks} kvm checks are decided by facts, {failed} of them were seen to fail on a booted host.")
+    print(f"Seen on this machine: {', '.join(fresh) or 'nothing'}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
