@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, SECTIONS, SEVERITIES, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
@@ -218,15 +219,15 @@ def gate(run_document: Mapping[str, Any], fail_on: Sequence[str] = DEFAULT_FAIL_
             found.setdefault(entry["subject"], {}).setdefault(entry["status"], []).append(entry["measure"])
     for subject in run_document["subjects"]:
         if subject["id"] in found:
-            counts = "; ".join(_named(status, found[subject["id"]]) for status in GATE_STATUSES if status in found[subject["id"]])
-            reasons.append(f"{subject['name']}: {counts}")
+            musts = found[subject["id"]]
+            counts = ", ".join(_named(status, musts[status]) for status in GATE_STATUSES if status in musts)
+            reasons.append(f"{visible(subject['name'])[:80]}: {counts}")
     return bool(reasons), reasons
 
 
-def _named(status: str, by_status: Mapping[str, Sequence[str]]) -> str:
-    measures = by_status[status]
+def _named(status: str, measures: Sequence[str]) -> str:
     more = f" and {len(measures) - _NAMED_MEASURES} more" if len(measures) > _NAMED_MEASURES else ""
-    return f"{len(measures)} must {status.replace('_', ' ')} ({', '.join(measures[:_NAMED_MEASURES])}{more})"
+    return f"{len(measures)} {status.replace('_', ' ')} ({', '.join(measures[:_NAMED_MEASURES])}{more})"
 
 
 def _apart() -> dict[str, dict[str, int]]:

@@ -11,11 +11,20 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, fit, plain, width
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SECTIONS, SEVERITIES, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES, Standard
 
 COLUMNS = 100
 MAX_FAILING = 20
 MAX_SUBJECTS = 20
+MAX_REASONS = 3
+# The standard's own titles of its sections take half a line.
+SECTIONS = {
+    "11.1": "Platform architecture",
+    "11.2": "Devices and access control",
+    "11.3": "VM management",
+    "11.4": "Administration",
+}
+_OPEN = (o.FAIL, o.UNKNOWN, o.MANUAL, o.EXCEPTED, o.NOT_EVALUATED)
 _TALLY = {
     o.PASS: "pass",
     o.FAIL: "fail",
@@ -44,16 +53,22 @@ def lines(run: Mapping[str, Any], standard: Standard, report_path: str, reasons:
 
 
 def _subjects(run: Mapping[str, Any]) -> list[str]:
+    """One line per subject, the worst verdict first: verdict, score, and how many musts are not met and why."""
+    tallies: dict[str, dict[str, int]] = {subject["id"]: dict.fromkeys(_TALLY, 0) for subject in run["subjects"]}
+    for entry in run["measures"]:
+        tallies[entry["subject"]][entry["status"]] += entry["obligation"] == "must"
     ordered = sorted(run["subjects"], key=lambda subject: (VERDICTS.index(subject["verdict"]), subject["name"]))
     shown = ordered[:MAX_SUBJECTS]
-    name_width = min(max((width(plain(subject["name"], 60)) for subject in shown), default=0), 36)
+    name_width = min(max((width(plain(subject["name"], 60)) for subject in shown), default=0), 30)
     found = []
     for subject in shown:
         if subject["reachable"]:
-            detail = f"{subject['score']['before_exceptions']:4.0%} of the applicable musts met"
+            tally = tallies[subject["id"]]
+            open_musts = [f"{tally[status]} {_TALLY[status]}" for status in _OPEN if tally[status]]
+            detail = ", ".join([f"{subject['score']['before_exceptions']:.0%} of musts met", *open_musts])
         else:
-            detail = plain(subject["unreachable_reason"], 60)
-        found.append(f"{fit(plain(subject['name'], 60), name_width)}  {subject['verdict']:<25}  {detail}")
+            detail = plain(subject["unreachable_reason"], 80)
+        found.append(f"{fit(plain(subject['name'], 60), name_width)}  {subject['verdict']:<15}  {detail}")
     if len(ordered) > len(shown):
         by_verdict = ", ".join(f"{number} {verdict}" for verdict, number in run["summary"]["by_verdict"].items() if number)
         found.append(f"and {len(ordered) - len(shown)} more; all: {by_verdict}")
@@ -66,13 +81,11 @@ def _sections(run: Mapping[str, Any]) -> list[str]:
     for section, groups in run["summary"]["by_section"].items():
         for obligation, tally in groups.items():
             if obligation == "must" or any(tally.values()):
-                name = f"{section} {SECTIONS[section]}" if obligation == "must" else "     should and advisory"
-                rows.append((name, tally))
+                rows.append((f"{section} {SECTIONS[section]}" if obligation == "must" else "     should and advisory", tally))
     used = [status for status in _TALLY if any(tally[status] for _name, tally in rows)]
-    widths = {status: max(len(_TALLY[status]), 5) for status in used}
-    name_width = COLUMNS - sum(size + 2 for size in widths.values())
-    name_width = min(name_width, max(width(name) for name, _tally in rows))
-    header = fit("Measures", name_width) + "".join(f"  {_TALLY[status]:>{widths[status]}}" for status in used)
+    widths = {status: max(len(_TALLY[status]), 4) for status in used}
+    name_width = max(width(name) for name, _tally in rows)
+    header = fit("Musts per section", name_width) + "".join(f"  {_TALLY[status]:>{widths[status]}}" for status in used)
     return [header] + [
         fit(name, name_width) + "".join(f"  {tally[status] or '-':>{widths[status]}}" for status in used)
         for name, tally in rows
@@ -81,30 +94,30 @@ def _sections(run: Mapping[str, Any]) -> list[str]:
 
 def _failing(run: Mapping[str, Any], standard: Standard) -> list[str]:
     """One line per failing check, the same failure of several subjects in one, the most severe first."""
-    names = {subject["id"]: plain(subject["name"], 40) for subject in run["subjects"]}
-    groups: dict[tuple[int, str], list[Mapping[str, Any]]] = {}
+    names = {subject["id"]: plain(subject["name"], 30) for subject in run["subjects"]}
+    groups: dict[tuple[int, int, str], list[Mapping[str, Any]]] = {}
+    order = list(standard.measures)
     for result in run["results"]:
         if result["status"] == o.FAIL and result["tier"] == 1:
-            groups.setdefault((SEVERITIES.index(result["severity"]), result["check"]), []).append(result)
+            rank = (SEVERITIES.index(result["severity"]), order.index(result["measure"]), result["check"])
+            groups.setdefault(rank, []).append(result)
     if not groups:
         return []
-    order = list(standard.measures)
-    ranked = sorted(groups.items(), key=lambda found: (found[0][0], order.index(found[1][0]["measure"]), found[0][1]))
     severities = run["summary"]["failing_checks"]
     found = ["Failing checks: " + ", ".join(f"{severities[name]} {name}" for name in SEVERITIES if severities[name])]
-    for (_rank, check), results in ranked[:MAX_FAILING]:
+    for _rank, results in sorted(groups.items())[:MAX_FAILING]:
         first = results[0]
         where = names[first["subject"]] if len(results) == 1 else count(len(results), "subject")
-        lead = f"  {first['severity']:<8}  {first['measure']:<7}  "
-        told = f"{plain(first['title'], 120)}" if len(run["subjects"]) == 1 else f"{where}: {plain(first['title'], 120)}"
-        found.append(f"{lead}{told}  [{check}]" if width(f"{lead}{told}  [{check}]") <= COLUMNS else lead + told)
-    if len(ranked) > MAX_FAILING:
-        found.append(f"  and {len(ranked) - MAX_FAILING} more")
+        told = [] if len(run["subjects"]) == 1 else [where]
+        told += [plain(first["title"], 120), *([plain(first["message"], 200)] if first["message"] else [])]
+        found.append(f"  {first['severity']:<8}  {first['measure']:<7}  {': '.join(told)}")
+    if len(groups) > MAX_FAILING:
+        found.append(f"  and {len(groups) - MAX_FAILING} more")
     return found
 
 
 def _gate(reasons: Sequence[str]) -> list[str]:
     if not reasons:
         return []
-    more = [f"  and {len(reasons) - MAX_SUBJECTS} more"] if len(reasons) > MAX_SUBJECTS else []
-    return ["The gate fails:"] + [f"  {plain(reason, 200)}" for reason in reasons[:MAX_SUBJECTS]] + more
+    more = [f"  and {len(reasons) - MAX_REASONS} more"] if len(reasons) > MAX_REASONS else []
+    return ["The gate fails:"] + [f"  {plain(reason, 200)}" for reason in reasons[:MAX_REASONS]] + more

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -31,9 +32,10 @@ def prepare(report_dir: Path, run_id: str) -> Path:
 
     :raises RunDirectoryError: it is a link or belongs to another user, who could read or replace the reports.
     """
-    report_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = report_dir / run_id
-    directory.mkdir(mode=0o700, exist_ok=True)
+    for folder in reversed([directory, *directory.parents]):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise RunDirectoryError(f"{directory} is not a directory")
@@ -81,7 +83,8 @@ def manifest(directory: Path) -> bytes:
     lines = []
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        if not path.is_file() or path.is_symlink() or name.startswith(MANIFEST):
+        # A name that begins with a dot is a draft that another process is still writing.
+        if path.is_symlink() or not path.is_file() or path.name.startswith((MANIFEST, ".")):
             continue
         with path.open("rb") as handle:
             digest = hashlib.sha256()
