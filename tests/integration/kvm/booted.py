@@ -121,19 +121,11 @@ class BootedHost:
         settings = {"ansible_user": user, "ansible_become": become}
         if user != "ansible":
             settings["ansible_ssh_private_key_file"] = str(lab.rootfs.keys() / user)
+        command = [str(ANSIBLE), self.name, "-i", str(self.inventory), "-m", name, "-e", json.dumps(settings)]
+        if arguments:
+            command += ["-a", json.dumps(arguments)]
         done = subprocess.run(
-            [
-                str(ANSIBLE),
-                self.name,
-                "-i",
-                str(self.inventory),
-                "-m",
-                name,
-                "-a",
-                json.dumps(arguments),
-                "-e",
-                json.dumps(settings),
-            ],
+            command,
             cwd=CHECKOUT,
             capture_output=True,
             text=True,

@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything a lab host has written since it started, seen from outside: the upper layer of its overlay.
+
+A file that is created, changed, touched, re-owned or removed by whatever runs inside shows up there, whichever
+directory it is in; so two of these tell what happened in between without reading the host's own idea of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import re
+import stat
+
+from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost
+
+# What changes by itself on an idle host, or by logging in, whatever the audit does; each with its writer.
+OWN_LIFE = {
+    r"/var/log/.*": "logs of the login itself, sudo, libvirt's clients",
+    r"/var/lib/chrony/.*": "chronyd's drift file",
+    r"/var/lib/systemd/.*": "random seed, timer stamps, linger",
+    r"/var/lib/libvirt/dnsmasq/.*": "leases of libvirt's network",
+    r"/var/lib/private/.*": "state of dynamic users",
+    r"/var/lib/sudo/.*": "sudo's lectured marks",
+}
+_OWN_LIFE = re.compile("|".join(OWN_LIFE))
+
+# Directories on a tmpfs of their own: listed from inside, because the overlay does not hold them.
+VOLATILE = ("/tmp", "/var/tmp", "/dev/shm")
+
+
+def footprint(host: BootedHost) -> dict[str, str]:
+    """Return {path: what it is} of everything the host wrote; compare two with changed()."""
+    found = {}
+    upper = host.lab.state / "upper"
+    for directory, names, files in os.walk(upper):
+        for name in [*names, *files]:
+            path = pathlib.Path(directory) / name
+            inside = "/" + str(path.relative_to(upper))
+            if not _OWN_LIFE.fullmatch(inside):
+                found[inside] = _describe(path)
+    for directory in VOLATILE:
+        # systemd makes a private directory for each service that asks; it comes and goes with the service.
+        for line in host.run(f"find {directory} -xdev -not -name 'systemd-private-*'").splitlines():
+            found[f"volatile:{line}"] = "present"
+    return found
+
+
+def _describe(path: pathlib.Path) -> str:
+    status = path.lstat()
+    about = [oct(status.st_mode), str(status.st_uid), str(status.st_gid)]
+    if stat.S_ISREG(status.st_mode):
+        about += [str(status.st_mtime_ns), hashlib.sha256(path.read_bytes()).hexdigest()]
+    elif stat.S_ISLNK(status.st_mode):
+        about.append(str(path.readlink()))
+    elif stat.S_ISDIR(status.st_mode):
+        # Its mtime changes with every temporary file in it, also with one that is gone again.
+        about.append(str(status.st_mtime_ns))
+    return " ".join(about)
+
+
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Return one line for each path that appeared, vanished or differs; empty when nothing was touched."""
+    lines = [f"new: {path}" for path in sorted(after.keys() - before.keys())]
+    lines += [f"gone: {path}" for path in sorted(before.keys() - after.keys())]
+    lines += [f"changed: {path}" for path in sorted(before.keys() & after.keys()) if before[path] != after[path]]
+    return lines
