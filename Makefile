@@ -29,7 +29,7 @@ dev: $(VENV)/dev.stamp $(LINK) libvirt
 demo: ready
 	@ANSIBLE_REMOTE_TMP=$(CURDIR)/.cache/ansible/tmp XDG_CACHE_HOME=$(CURDIR)/.cache \
 		$(BIN)/ansible-playbook --inventory examples/demo/inventory.yml playbooks/audit.yml \
-		--extra-vars "hypervisor_libvirt_uri=$$($(BIN)/python examples/demo/libvirt_uri.py)"
+		--extra-vars "{\"hypervisor_libvirt_uri\": \"$$($(BIN)/python examples/demo/libvirt_uri.py)\"}"
 
 test: dev
 	@$(BIN)/python tests/run $(STAGES)

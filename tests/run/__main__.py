@@ -16,7 +16,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 
-from stage import CHECKOUT, Outcome, Stage, run
+from stage import CHECKOUT, OUTPUT, Outcome, Stage, run
 from table import LAST, STAGES
 
 TAIL = 60  # lines of a failed stage's log that are worth the screen; the whole log stays in tests/output/logs
@@ -77,7 +77,9 @@ def _close(done: list[Outcome]) -> int:
     passed = sum(outcome.passed for outcome in done)
     broken = sum(outcome.failed for outcome in done)
     skipped = sum(outcome.skipped for outcome in done)
-    print(f"\n{passed} passed, {broken} failed, {skipped} skipped")
+    line = f"{passed} passed, {broken} failed, {skipped} skipped"
+    (OUTPUT / "closing-line").write_text(line + "\n", encoding="utf-8")  # for .ci/run
+    print(f"\n{line}", flush=True)
     return 1 if broken else 0
 
 
