@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from markdown_text import table
-from seen import WANTED, WHERE, Seen, booted_failures, decided_by_machine
+from seen import BROKEN, WANTED, WHERE, Seen, booted_failures, decided_by_machine
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
@@ -27,14 +27,14 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
         "lacks any of the three or when a recorded sighting does not happen again.",
         "",
         f"{count} KVM checks are decided by facts. {failed} of them have been seen to fail on a booted host that was",
-        "broken for the purpose.",
+        'broken for the purpose; the table says "(broken)".',
         "",
         *table(
             ["check", *WHERE.values()],
             [
                 [
                     f"[{check.id}](measures/{check.measure}.md)",
-                    *(_cell(seen[where].get(check.id, [])) for where in WHERE),
+                    *(_cell(seen[where].get(check.id, {})) for where in WHERE),
                 ]
                 for check in checks
             ],
@@ -43,5 +43,6 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
     return {PAGE: "\n".join(lines) + "\n"}
 
 
-def _cell(statuses: list[str]) -> str:
-    return " ".join(status for status in (*WANTED, "not_applicable") if status in statuses)
+def _cell(found: dict[str, str]) -> str:
+    statuses = (status for status in (*WANTED, "not_applicable") if status in found)
+    return ", ".join(f"{status} (broken)" if found[status].startswith(BROKEN) else status for status in statuses)

@@ -129,7 +129,9 @@ def _rows(check: Check, standard: Standard, seen: Seen) -> Iterator[tuple[str, s
         yield "Set by", "hand"
     if check.platform == "kvm":
         places = [
-            f"{name}: {', '.join(seen[where][check.id])}" for where, name in WHERE.items() if seen[where].get(check.id)
+            f"{name}: {', '.join(sorted(seen[where][check.id]))}"
+            for where, name in WHERE.items()
+            if seen[where].get(check.id)
         ]
         yield "Seen", "; ".join(places) or "nowhere yet"
     if data.get("verified") is False:

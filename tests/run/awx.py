@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thin AWX project (examples/awx), run as AWX runs it: through ansible-runner, as job type Run and as job type Check.
+"""The thin AWX project (examples/awx), run as AWX runs it: through ansible-runner, as job types Run and Check.
 
-The collection comes from the built artefact, not from the checkout. The target is a booted host where the lab can
+The collection comes from the built artefact, not from the checkout; the target is a booted host where the lab can
 run, else this machine. What AWX keeps of a job is looked at: its artefacts and the size of its events.
 """
 
