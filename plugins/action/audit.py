@@ -105,8 +105,8 @@ class ActionModule(ActionBase):
                 measures=given["measures"],
             )
             evidence.write_private(directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
-        results = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-        evidence.write_private(directory / "subjects" / f"{subject['slug']}.json", results)
+        # Not json.dumps: a lone surrogate in the name of a VM cannot be encoded, and the host would drop out of the report.
+        evidence.write_private(directory / "subjects" / f"{subject['slug']}.json", evidence.encode(document))
         return document
 
     def _collect(self, given, task_vars):

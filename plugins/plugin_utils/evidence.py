@@ -130,7 +130,7 @@ def build(
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """An evidence document as it is stored: JSON in ASCII, so that a hostile name stays a visible escape.
+    """A document as it is stored: JSON in ASCII, so that a hostile name stays a visible escape.
 
     NaN and Infinity, which JSON does not have, become null: a number nobody can compare is unknown.
     """
