@@ -73,9 +73,21 @@ facts:
       sample: {"errors": [{"path": "boot.tpm", "reason": "permission denied"}], "privileges_ok": false}
 """
 
+import importlib.util
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common import respawn
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
+
+
+def use_python_with_libvirt():
+    """Go on under the system's Python where the binding lives: it is packaged for that one only."""
+    if importlib.util.find_spec("libvirt") or respawn.has_respawned():
+        return
+    found = respawn.probe_interpreters_for_module(["/usr/libexec/platform-python", "/usr/bin/python3"], "libvirt")
+    if found:
+        respawn.respawn_module(found)
 
 
 def main():
@@ -91,7 +103,8 @@ def main():
     unknown = sorted(set(module.params["parts"]) - set(collector.names()))
     if unknown:
         module.fail_json(msg="no part named %s; the parts are %s" % (", ".join(unknown), ", ".join(collector.names())))
-    facts = collector.collect(Host(), module.params["parts"], module.params["time_limit"])
+    use_python_with_libvirt()
+    facts = collector.collect(Host(module.params["libvirt_uri"]), module.params["parts"], module.params["time_limit"])
     module.exit_json(changed=False, facts=facts)
 
 

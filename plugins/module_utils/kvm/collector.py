@@ -54,9 +54,11 @@ class _Run(object):
         self._facts = {}
         self._errors = []
         self._closed = set()
+        self._seconds = {}
 
     def part(self, part):
         errors = []
+        started = time.monotonic()
 
         def note(path, reason):
             errors.append({"path": path, "reason": str(reason)[:MAX_REASON]})
@@ -73,6 +75,7 @@ class _Run(object):
             if part.name not in self._closed:
                 merge(self._facts, facts)
                 self._errors.extend(errors)
+                self._seconds[part.name] = round(time.monotonic() - started, 3)
 
     def give_up(self, part, time_limit):
         with self._lock:
@@ -92,6 +95,7 @@ class _Run(object):
                 "errors": sorted(self._errors, key=lambda entry: entry["path"]),
                 "privileges_ok": self._host.euid() == 0,
                 "parts": names_done,
+                "seconds": dict(self._seconds),
             }
             return facts
 

@@ -46,7 +46,10 @@ class Answer(object):
 
 
 class Host(object):
-    """The real host."""
+    """The real host. libvirt_uri: where the libvirt part connects."""
+
+    def __init__(self, libvirt_uri="qemu:///system"):
+        self.libvirt_uri = libvirt_uri
 
     def read(self, path, limit=MAX_FILE):
         """Return the text of a file (undecodable bytes replaced).
