@@ -33,10 +33,9 @@ class RegisterError(DataError):
 class _Wrong(ValueError):
     """A value of the wrong kind; its text says what was expected."""
 
-    def __init__(self, expected: str, found: Any = None, near: str | None = None) -> None:
+    def __init__(self, expected: str, found: Any) -> None:
         super().__init__(expected)
         self.found = found
-        self.nearest = near
 
 
 def _text(value: Any) -> str:
@@ -116,7 +115,7 @@ def _date(value: Any) -> str:
 
 def _value(value: Any) -> Any:
     if value is None:
-        raise _Wrong("the value that was accepted (leave the key out to accept any)", "null")
+        raise _Wrong("the value that was accepted (leave the key out to accept any)", value)
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
@@ -188,8 +187,9 @@ def _load(path: str) -> Any:
     try:
         return load(path)
     except DataError as exc:
+        found = {} if exc.found is None else {"found": exc.found}
         raise RegisterError(
-            exc.message, file=exc.file, line=exc.line, key=exc.key, found=exc.found, expected=exc.expected
+            exc.message, file=exc.file, line=exc.line, key=exc.key, expected=exc.expected, **found
         ) from exc
 
 
@@ -256,13 +256,8 @@ def _record(register: _Register, index: int, raw: Any) -> dict[str, Any]:
         try:
             record[key] = register.fields[key][0](value)
         except _Wrong as wrong:
-            found = '""' if wrong.found == "" else wrong.found
-            raise register.refuse(
-                (index, key),
-                f'"{key}" of {label} is wrong',
-                found="null" if value is None else found,
-                expected=str(wrong),
-            ) from None
+            message = f'"{key}" of {label} is wrong'
+            raise register.refuse((index, key), message, found=wrong.found, expected=str(wrong)) from None
     for key, (_read, required) in register.fields.items():
         if required and key not in record:
             raise register.refuse((index,), f'{label} lacks "{key}"')

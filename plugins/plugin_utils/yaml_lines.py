@@ -26,6 +26,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 60
 _NESTING = re.compile(r"[\[\]{}]|(?:[-?] ){2,}")
 _MAX_SHOWN = 120
+_UNSAID: Any = object()
 
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -34,7 +35,7 @@ class DataError(ValueError):
     """A data file that cannot be used, in words its author can act on.
 
     message says what is wrong, file and line where (line is None when unknown), key which key,
-    found the value read, expected what would be right (in words), nearest the closest valid name or None.
+    found the value read (null is worth saying), expected what would be right (in words), nearest the closest valid name.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class DataError(ValueError):
         file: str,
         line: int | None = None,
         key: str | None = None,
-        found: Any = None,
+        found: Any = _UNSAID,
         expected: str | None = None,
         nearest: str | None = None,
     ) -> None:
@@ -52,7 +53,8 @@ class DataError(ValueError):
         self.file = file
         self.line = line
         self.key = key
-        self.found = found
+        self.found = None if found is _UNSAID else found
+        self._shows_found = found is not _UNSAID
         self.expected = expected
         self.nearest = nearest
         super().__init__(message)
@@ -61,7 +63,7 @@ class DataError(ValueError):
         """`measures/11.4.6.yml:23: unknown key "exepct" in check kvm-…; did you mean "expect"?`"""
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         text = f"{where}: {self.message}"
-        if self.found is not None:
+        if self._shows_found:
             text += f"; found {shown(self.found)}"
         if self.expected:
             text += f"; expected {self.expected}"
