@@ -13,8 +13,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import jmespath
-from jmespath.exceptions import JMESPathError
+try:
+    import jmespath
+    from jmespath.exceptions import JMESPathError
+except ImportError:  # Ansible lists and documents plugins where their dependencies are not installed
+    jmespath = None  # type: ignore[assignment]
 
 _ALLOWED = {"field", "subexpression", "index", "index_expression", "identity"}
 
@@ -26,6 +29,8 @@ class PathError(ValueError):
 @lru_cache(maxsize=None)
 def steps(expression: str) -> tuple[str | int, ...]:
     """Parse a path into its keys and indexes, e.g. `boot.tpm.version` -> ("boot", "tpm", "version")."""
+    if jmespath is None:
+        raise PathError("the Python package jmespath is missing on the controller: pip install jmespath")
     try:
         tree = jmespath.compile(expression).parsed
     except JMESPathError as error:
