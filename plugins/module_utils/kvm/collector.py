@@ -11,13 +11,21 @@ import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import remote_access
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
+    boot,
+    platform,
+    ssh,
+)
 
 SCHEMA_VERSION = 1
 MAX_REASON = 300
 
 # The table of parts. Each is independent of the others.
-PARTS = (remote_access.PART,)
+PARTS = (
+    boot.PART,
+    platform.PART,
+    ssh.PART,
+)
 
 
 def names():
