@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 - name: Read only what concerns remote access
   dwp.hypervisor.kvm_info:
-    parts: [remote_access]
+    parts: [ssh, protocols]
   register: kvm
 """
 
