@@ -72,12 +72,11 @@ def install(folder: Path) -> Path:
     """
     artefact = build(folder / "artefact")
     collections = folder / "collections"
-    _run("ansible-galaxy", "collection", "install", "--offline", "--collections-path", collections, artefact)
     only_here = folder / "ansible.cfg"  # the checkout's own ansible.cfg would find the checkout
     only_here.write_text("[defaults]\ncollections_path = collections\n", encoding="utf-8")
-    shown = _run(
-        "ansible-doc", "--json", "--type", "module", "dwp.hypervisor.kvm_info", ANSIBLE_CONFIG=str(only_here)
-    )  # fmt: skip
+    settings = {"ANSIBLE_CONFIG": str(only_here)}
+    _run("ansible-galaxy", "collection", "install", "--offline", "-p", collections, artefact, **settings)
+    shown = _run("ansible-doc", "--json", "--type", "module", "dwp.hypervisor.kvm_info", **settings)
     document = json.loads(shown)["dwp.hypervisor.kvm_info"]["doc"]
     if not document["filename"].startswith(str(collections)):
         sys.exit(f"ansible-doc read {document['filename']}, not the installed copy")
