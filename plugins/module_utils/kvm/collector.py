@@ -13,7 +13,9 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unr
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     boot,
+    pam,
     platform,
+    protocols,
     ssh,
 )
 
@@ -23,7 +25,9 @@ MAX_REASON = 300
 # The table of parts. Each is independent of the others.
 PARTS = (
     boot.PART,
+    pam.PART,
     platform.PART,
+    protocols.PART,
     ssh.PART,
 )
 

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import sshd_config
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import processes, sshd_config
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.listening import endpoint, listening
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.systemd import show
@@ -23,7 +22,7 @@ PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Listen", "Accept")
 WITH_ARGUMENT = "bCcEfghkopuV"
 KEPT = "cfghop"
 MAX_SERVERS = 10
-# /proc/<pid>/stat counts from boot in ticks, and the boot time is in whole seconds.
+# A start time is worked out from two readings of the clock.
 START_TOLERANCE = 2.0
 
 
@@ -73,7 +72,7 @@ def _running(host, pid, held):
         options(words[1:]),
         [(socket["address"], socket["port"]) for socket in held],
     )
-    server["started"] = started(host, pid)
+    server["started"] = processes.started(host, pid)
     return server
 
 
@@ -106,15 +105,6 @@ def options(words):
         if letter in KEPT and rest:
             kept += ["-" + letter, " ".join(rest)]
     return kept
-
-
-def started(host, pid):
-    """When a process started, in seconds since the epoch; it survives the exec by which sshd reloads."""
-    fields = host.read("/proc/%d/stat" % pid).rpartition(")")[2].split()
-    boot = re.search(r"^btime (\d+)$", host.read("/proc/stat", limit=16 * 1024 * 1024), re.M)
-    if not boot or len(fields) < 20 or not fields[19].isdigit():
-        raise Unreadable("/proc/%d/stat does not say when the process started" % pid)
-    return int(boot.group(1)) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _socket_started(host, units, served):
