@@ -58,21 +58,19 @@ def merge(
     expected_subjects: Sequence[Mapping[str, Any]] = (),
     out_of_scope: Sequence[str] = (),
     unreadable: Sequence[Mapping[str, str]] = (),
+    previous: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The run document.
 
     run: id, started, finished (ISO 8601), mode, collection. expected_subjects: {name, platform} and, where known, id,
     endpoint, kind, tags, reason; one without a document is added with every measure unknown, so that an absent host is
     counted and not dropped. out_of_scope: inventory hosts without a platform. unreadable: result files that could not
-    be read, {file, reason}.
+    be read, {file, reason}. previous: {run, subjects}, the run before this one and the slugs that only it has.
 
     :raises RunReportError: two documents for one subject, or an expected subject without a usable platform.
     """
     documents = list(subject_documents)
-    documents += [
-        unreachable(subject, standard=standard, reason=reason, now=_moment(run["finished"]))
-        for subject, reason in absent(documents, expected_subjects, unreadable)
-    ]
+    documents += absent(documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable)
     documents.sort(key=lambda document: document["subject"]["id"])
     ids = [document["subject"]["id"] for document in documents]
     twice = next((found for found, following in zip(ids, ids[1:]) if found == following), None)
@@ -86,7 +84,7 @@ def merge(
         "marking": marking,
         "standard": {"id": standard.id, "version": standard.version},
         "run": {**run, "gold_sha256": _gold_digest(documents)},
-        "scope": {"out_of_scope": sorted(out_of_scope), "unreadable": list(unreadable)},
+        "scope": {"out_of_scope": sorted(out_of_scope), "unreadable": list(unreadable), "previous": previous},
         "subjects": subjects,
         "results": results,
         "measures": measures,
@@ -106,42 +104,51 @@ def merge(
 def absent(
     documents: Sequence[Mapping[str, Any]],
     expected_subjects: Sequence[Mapping[str, Any]],
+    *,
+    standard: Standard,
+    now: dt.datetime,
     unreadable: Sequence[Mapping[str, str]] = (),
-) -> list[tuple[dict[str, Any], str]]:
-    """The expected subjects that no document is about, as (subject, reason).
+) -> list[dict[str, Any]]:
+    """A document with every measure unknown for each expected subject that no document is about.
 
-    A subject expected by its id has to be there by that id; one expected by name only (a host never read before, whose
-    hardware UUID nobody knows) is there when its endpoint has delivered anything.
+    A subject expected by its id has to be there by that id; one expected by name only (a host whose hardware UUID nobody
+    knows yet) is there when its endpoint has delivered anything.
+
+    :raises RunReportError: an expected subject without name or with a platform nobody knows.
     """
     ids = {document["subject"]["id"] for document in documents}
     endpoints = {document["subject"]["endpoint"] for document in documents}
+    files = ", ".join(found["file"] for found in unreadable)
     missing = []
     for entry in expected_subjects:
-        name = str(entry.get("name") or entry.get("id") or "")
-        endpoint = str(entry.get("endpoint") or name)
-        if not name or entry.get("platform") not in PLATFORMS[1:]:
-            hint = nearest(entry.get("platform"), PLATFORMS[1:])
-            raise RunReportError(
-                f"expected subject {name[:80]!r} has platform {entry.get('platform')!r}, expected one of "
-                + ", ".join(PLATFORMS[1:])
-                + (f"; did you mean {hint}?" if hint else "")
-            )
-        if (entry["id"] in ids) if entry.get("id") else (endpoint in endpoints):
+        subject = _expected(entry)
+        if subject["id"] in ids if entry.get("id") else subject["endpoint"] in endpoints:
             continue
-        subject_id = str(entry.get("id") or name)
-        subject = {
-            "id": subject_id,
-            "name": name,
-            "slug": slug(subject_id),
-            "platform": entry["platform"],
-            "kind": entry.get("kind", "host"),
-            "endpoint": endpoint,
-            "tags": dict(entry.get("tags") or {}),
-        }
-        files = ", ".join(found["file"] for found in unreadable)
-        reason = entry.get("reason") or "no result of this subject in this run"
-        missing.append((subject, f"{reason}; not readable: {files}" if files else str(reason)))
+        reason = str(entry.get("reason") or "no result of this subject in this run")
+        reason += f"; not readable: {files}" if files else ""
+        missing.append(unreachable(subject, standard=standard, reason=reason, now=now))
     return missing
+
+
+def _expected(entry: Mapping[str, Any]) -> dict[str, Any]:
+    name = str(entry.get("name") or entry.get("id") or "")
+    platform = entry.get("platform")
+    if not name or platform not in PLATFORMS[1:]:
+        hint = nearest(platform, PLATFORMS[1:])
+        raise RunReportError(
+            f"expected subject {name[:80]!r} has platform {platform!r}, expected one of {', '.join(PLATFORMS[1:])}"
+            + (f"; did you mean {hint}?" if hint else "")
+        )
+    subject_id = str(entry.get("id") or name)
+    return {
+        "id": subject_id,
+        "name": name,
+        "slug": slug(subject_id),
+        "platform": platform,
+        "kind": entry.get("kind") or "host",
+        "endpoint": str(entry.get("endpoint") or name),
+        "tags": dict(entry.get("tags") or {}),
+    }
 
 
 def summarise(
@@ -253,6 +260,11 @@ def _gold_digest(documents: Sequence[Mapping[str, Any]]) -> str | None:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def _moment(text: str) -> dt.datetime:
+def moment(text: str) -> dt.datetime:
+    """A point in time from ISO 8601; without a zone it is UTC.
+
+    :raises ValueError: it is none.
+    """
     # datetime.fromisoformat reads "Z" only from Python 3.11 on.
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    found = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=dt.timezone.utc)

@@ -165,6 +165,7 @@ def scope(run: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
         "out_of_scope": [plain(name, 80) for name in run["scope"]["out_of_scope"]],
         "unreadable": [{key: plain(value) for key, value in found.items()} for found in run["scope"]["unreadable"]],
         "left_out": left_out,
+        "previous": run["scope"]["previous"] or {"run": "", "subjects": []},
     }
 
 

@@ -10,17 +10,27 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import SCHEMA as SUBJECT_SCHEMA
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import write_private
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
 
 MANIFEST = "MANIFEST.sha256"
 LATEST = "latest"
 # 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.
 MAX_SUBJECT_BYTES = 64 * 1024 * 1024
+_DOCUMENT = frozenset(("subject", "results", "measures", "drift", "gold", "exceptions"))
+_SUBJECT = frozenset(
+    "id name slug platform kind endpoint product reachable unreachable_reason collected_at verdict score tags".split()
+)
+_RESULT = frozenset(
+    "subject measure check name title tier obligation severity measured status expected actual persistent message items "
+    "items_total exception attestation role threshold_source probe fix disruption".split()
+)
+_MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
 class RunDirectoryError(OSError):
@@ -45,12 +55,20 @@ def prepare(report_dir: Path, run_id: str) -> Path:
     return directory
 
 
-def read_subjects(directory: Path) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Every subjects/*.json of a run as (documents, unreadable files with the reason)."""
+def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Every subjects/*.json of a run as (documents, unreadable files with the reason).
+
+    started: when the run began, ISO 8601. Where a run id is used twice, the file of a host that delivers nothing the
+    second time is still there: what was collected before the run began is not a result of it.
+    """
     documents, unreadable = [], []
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
-            documents.append(_read(path))
+            document = _read(path)
+            collected = document["subject"]["collected_at"]
+            if started and moment(collected) < moment(started):
+                raise ValueError(f"collected at {collected}, before this run began: the run id was used before")
+            documents.append(document)
         except (OSError, ValueError, RecursionError) as error:
             unreadable.append({"file": f"subjects/{path.name}", "reason": str(error)[:300]})
     return documents, unreadable
@@ -65,16 +83,43 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("schema") != SUBJECT_SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ValueError(f"expected schema {SUBJECT_SCHEMA}, found {found}")
-    missing = {"subject", "results", "measures", "drift", "gold", "exceptions"} - set(document)
-    if missing:
-        raise ValueError(f"lacks {', '.join(sorted(missing))}")
+    for where, found, keys in _parts(document):
+        if not isinstance(found, dict):
+            raise ValueError(f"{where}: expected an object, found {type(found).__name__}")
+        missing = keys - found.keys()
+        if missing:
+            raise ValueError(f"{where} lacks {', '.join(sorted(missing))}")
     return document
 
 
+def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]]:
+    """What the reporters rely on: (where, the part, the keys it needs)."""
+    yield "the document", document, _DOCUMENT
+    yield "subject", document["subject"], _SUBJECT
+    for name, keys in (("results", _RESULT), ("measures", _MEASURE)):
+        if not isinstance(document[name], list):
+            raise ValueError(f"{name}: expected a list, found {type(document[name]).__name__}")
+        for number, entry in enumerate(document[name]):
+            yield f"{name}[{number}]", entry, keys
+
+
+def read_results(directory: Path) -> dict[str, Any]:
+    """The run document an earlier report left in this directory; empty where there is none."""
+    try:
+        document = json.loads((directory / "results.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
-    """Write the files (relative name: content) atomically with mode 0600, then the manifest over the whole directory."""
+    """Write files (relative name: content) atomically with mode 0600."""
     for name, data in files.items():
         write_private(directory / name, data)
+
+
+def write_manifest(directory: Path) -> None:
+    """Write MANIFEST.sha256 over everything in the run directory; the last step of a report."""
     write_private(directory / MANIFEST, manifest(directory))
 
 
@@ -121,6 +166,24 @@ def latest_run(report_dir: Path) -> str | None:
         return None
 
 
+def previous_run(directory: Path) -> dict[str, Any] | None:
+    """The run `latest` leads to, {run, subjects}, with the slugs of the subjects that this run has no file for.
+
+    A host that leaves the inventory leaves the report with it; this is how somebody notices. The hash at a slug's end is
+    of the hardware UUID as well, which an unreachable host does not tell: the readable part is compared.
+    """
+    previous = latest_run(directory.parent)
+    if not previous or previous == directory.name:
+        return None
+    present = {_readable(path) for path in (directory / "subjects").glob("*.json")}
+    before = sorted((directory.parent / previous / "subjects").glob("*.json"))
+    return {"run": previous, "subjects": [path.stem for path in before if _readable(path) not in present]}
+
+
+def _readable(path: Path) -> str:
+    return path.stem.rpartition("-")[0]
+
+
 def subject_file(document: Mapping[str, Any]) -> tuple[str, bytes]:
     """Name and content of the result file of one subject."""
-    return f"subjects/{document['subject']['slug']}.json", json.dumps(document, allow_nan=False).encode() + b"\n"
+    return f"subjects/{document['subject']['slug']}.json", json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Merge the result files of a run and write its reports; decide the gate."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
+    console,
+    report_html,
+    results_csv,
+    results_json,
+    results_junit,
+    run_directory,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+
+# format: (file name, render(run document, standard))
+FORMATS: dict[str, Any] = {
+    "json": ("results.json", lambda run, _standard: results_json.render(run)),
+    "html": ("report.html", report_html.render),
+    "csv": ("results.csv", results_csv.render),
+    "junit": ("results.junit.xml", results_junit.render),
+}
+SUBJECT: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "platform": {"type": "str", "required": True, "choices": list(PLATFORMS[1:])},
+    "id": {"type": "str"},
+    "endpoint": {"type": "str"},
+    "kind": {"type": "str", "choices": ["host", "controller"], "default": "host"},
+    "tags": {"type": "dict"},
+    "reason": {"type": "str"},
+}
+ARGUMENTS: dict[str, Any] = {
+    "report_dir": {"type": "path", "default": "./hypervisor-report"},
+    "run_id": {"type": "str"},
+    "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
+    "marking": {"type": "str", "default": run_report.DEFAULT_MARKING},
+    "fail_on": {"type": "list", "elements": "str", "default": list(run_report.DEFAULT_FAIL_ON)},
+    "expected_subjects": {"type": "list", "elements": "dict", "options": SUBJECT, "default": []},
+    "out_of_scope": {"type": "list", "elements": "str", "default": []},
+    "mode": {"type": "str", "choices": list(run_report.MODES)},
+    "started": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/report.py for the documentation."""
+
+    # One report a run, also where somebody forgets run_once; the host it is asked for is not contacted.
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        given = plain(given)
+        try:
+            result = report(given, self._task.check_mode, dt.datetime.now(dt.timezone.utc))
+        except (ValueError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        # A JSON callback's output is one document: a line in front of it would make it unreadable.
+        if "json" not in str(constants.DEFAULT_STDOUT_CALLBACK):
+            Display().display("\n".join(["", *result["console"], ""]))
+        return result
+
+
+def report(given, check_mode, now):
+    """Read, merge and write one run. Returns the action's result.
+
+    given: the validated options; now: the moment the run ends.
+
+    :raises ValueError: a bad run id or status, or there is no run to report.
+    :raises OSError: the run directory cannot be read or written.
+    """
+    fail_on = run_report.check_fail_on(given["fail_on"])
+    report_dir = Path(given["report_dir"]).absolute()
+    run_id = run_report.run_id(given["run_id"] or run_directory.latest_run(report_dir), now=now)
+    if not given["started"] and not (report_dir / run_id / "subjects").is_dir():
+        raise run_report.RunReportError(f"no results to report in {report_dir / run_id}: run an audit first")
+    directory = run_directory.prepare(report_dir, run_id)
+    # Written again, a report keeps what only its audit knew.
+    earlier = {} if given["started"] else run_directory.read_results(directory)
+    standard = load_standard()
+    document = merged(given, earlier, standard, directory, check_mode, now)
+    failed, reasons = run_report.gate(document, fail_on)
+    files = {name: render(document, standard) for name, render in (FORMATS[found] for found in given["formats"])}
+    run_directory.write(directory, files)
+    run_directory.write_manifest(directory)
+    if not earlier:
+        run_directory.point_latest(report_dir, run_id)
+    page = str(directory / "report.html") if "html" in given["formats"] else str(directory)
+    summary = {
+        "run_id": run_id,
+        "finished": document["run"]["finished"],
+        "report": page,
+        "failed_gate": failed,
+        **document["summary"],
+    }
+    return {
+        # Nothing on a host changes, and a file beside the playbook is no change of a managed system.
+        "changed": False,
+        "run_id": run_id,
+        "directory": str(directory),
+        "report_path": page,
+        "summary": summary,
+        "failed_gate": failed,
+        "reasons": reasons,
+        "console": console.lines(document, standard, page, reasons),
+        # What ansible.builtin.set_stats returns: AWX keeps it as the job's artefact.
+        "ansible_stats": {"data": {"hypervisor_summary": summary}, "per_host": False, "aggregate": False},
+    }
+
+
+def merged(given, earlier, standard, directory, check_mode, now):
+    """The run document of everything in the run directory; a result file is written for each subject that has none.
+
+    earlier: the run document of the report written before from the same results, or empty.
+    """
+    started = given["started"] or earlier.get("run", {}).get("started")
+    documents, unreadable = run_directory.read_subjects(directory, started)
+    missing = run_report.absent(
+        documents, given["expected_subjects"], standard=standard, now=now, unreadable=unreadable
+    )
+    run_directory.write(directory, dict(run_directory.subject_file(found) for found in missing))
+    finished = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    run = {
+        "id": directory.name,
+        "started": started or finished,
+        "finished": finished,
+        "mode": given["mode"] or earlier.get("run", {}).get("mode") or ("check" if check_mode else "audit"),
+        "collection": VERSION,
+    }
+    return run_report.merge(
+        documents + missing,
+        standard=standard,
+        run=run,
+        marking=given["marking"],
+        out_of_scope=given["out_of_scope"] or earlier.get("scope", {}).get("out_of_scope") or [],
+        unreadable=unreadable,
+        previous=run_directory.previous_run(directory),
+    )

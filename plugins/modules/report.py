@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Merge the results of a run and write its reports
+version_added: 1.0.0
+description:
+  - Reads the result files that M(dwp.hypervisor.audit) wrote into the run directory, merges them and writes
+    C(results.json), C(report.html), C(results.csv), C(results.junit.xml) and C(MANIFEST.sha256) beside them. Every file
+    has mode 0600 and is replaced atomically.
+  - A subject that is expected but has no result counts as 36 measures V(unknown). A host that could not be reached is
+    never left out.
+  - Decides the gate and returns the decision; it never fails the play because of a verdict, so that the report is
+    always there to be read.
+  - Prints a summary on the console, except when the stdout callback writes JSON.
+  - Publishes the summary as the custom statistic C(hypervisor_summary), which AWX keeps as an artefact of the job.
+options:
+  report_dir:
+    description: Where the run directories are. Relative to the working directory.
+    type: path
+    default: ./hypervisor-report
+  run_id:
+    description: The run to report. The newest one in O(report_dir) when not given.
+    type: str
+  formats:
+    description: What to write.
+    type: list
+    elements: str
+    choices: [json, html, csv, junit]
+    default: [json, html, csv, junit]
+  marking:
+    description: Protective marking, printed at the top and the bottom of the page and in every data format.
+    type: str
+    default: OFFICIAL-SENSITIVE
+  fail_on:
+    description:
+      - Statuses of mandatory measures that fail the gate. V([]) never fails.
+      - A run without a subject, or with a result file that cannot be read, fails any gate but V([]).
+    type: list
+    elements: str
+    default: [fail, unknown, manual]
+  expected_subjects:
+    description: Subjects that have to be in the report, whether there is a result of them or not.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: Name of the subject, as in the inventory.
+        type: str
+        required: true
+      platform:
+        description: What the subject is.
+        type: str
+        required: true
+        choices: [kvm, vsphere, hyperv]
+      id:
+        description: Id of the subject, if it is known. Without it any result of the endpoint will do.
+        type: str
+      endpoint:
+        description: The inventory host it is read through. O(expected_subjects[].name) when not given.
+        type: str
+      kind:
+        description: Whether it runs virtual machines or manages hosts that do.
+        type: str
+        choices: [host, controller]
+        default: host
+      tags:
+        description: Free words printed beside the subject, for example supplier, service and owner.
+        type: dict
+      reason:
+        description: Why there may be no result of it.
+        type: str
+  out_of_scope:
+    description: Names of the inventory hosts that were not looked at because they declare no platform.
+    type: list
+    elements: str
+    default: []
+  mode:
+    description: What kind of run this is. When not given, that of the report written before; else V(check) under C(--check), else V(audit).
+    type: str
+    choices: [audit, check, harden]
+  started:
+    description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
+    type: str
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+  - ansible.builtin.action_common_attributes.flow
+attributes:
+  action:
+    support: full
+  async:
+    support: none
+  bypass_host_loop:
+    description: Runs once, whatever the number of hosts.
+    support: full
+  check_mode:
+    description: "The same in check mode: the report is written to the controller, and no host is contacted."
+    support: full
+  diff_mode:
+    description: Nothing on a host changes, so there is no difference to show.
+    support: none
+  platform:
+    platforms: all
+seealso:
+  - module: dwp.hypervisor.audit
+author:
+  - dwp.hypervisor contributors (@dwp-hypervisor)
+"""
+
+EXAMPLES = r"""
+- name: Write the report of this run
+  dwp.hypervisor.report:
+    run_id: "{{ run.run_id }}"
+    expected_subjects: "{{ run.subjects }}"
+    out_of_scope: "{{ run.out_of_scope }}"
+  run_once: true
+  register: report
+
+- name: Fail the play when a mandatory measure fails, as its last task
+  ansible.builtin.fail:
+    msg: "{{ report.reasons }}"
+  when: report.failed_gate
+  run_once: true
+
+- name: Write the newest run again, as a spreadsheet only and with another marking
+  dwp.hypervisor.report:
+    formats: [csv]
+    marking: OFFICIAL
+    fail_on: []
+  run_once: true
+"""
+
+RETURN = r"""
+run_id:
+  description: Name of the run.
+  type: str
+  returned: success
+  sample: 20261123T170000Z
+directory:
+  description: The run directory on the controller.
+  type: str
+  returned: success
+  sample: /runner/project/hypervisor-report/20261123T170000Z
+report_path:
+  description: The page for people; the run directory when O(formats) does not have V(html).
+  type: str
+  returned: success
+  sample: /runner/project/hypervisor-report/20261123T170000Z/report.html
+failed_gate:
+  description: Whether a mandatory measure has one of the statuses of O(fail_on).
+  type: bool
+  returned: success
+  sample: true
+reasons:
+  description: Why the gate fails, one line per subject.
+  type: list
+  elements: str
+  returned: success
+  sample: ["kvm1: 2 fail (11.2.1, 11.4.6), 1 unknown (11.1.2)"]
+console:
+  description: The summary that is printed, lines of at most 100 columns.
+  type: list
+  elements: str
+  returned: success
+  sample: ["SS-009 v2.0: 1 subject, run 20261123T170000Z (OFFICIAL-SENSITIVE)"]
+summary:
+  description: Counts of subjects, measures and checks, and the score; also set as the statistic C(hypervisor_summary).
+  type: dict
+  returned: success
+  contains:
+    run_id:
+      description: Name of the run.
+      type: str
+      returned: success
+      sample: 20261123T170000Z
+    finished:
+      description: When the report was written, in UTC.
+      type: str
+      returned: success
+      sample: "2026-11-23T17:00:05Z"
+    report:
+      description: Same as RV(report_path).
+      type: str
+      returned: success
+      sample: /runner/project/hypervisor-report/20261123T170000Z/report.html
+    failed_gate:
+      description: Same as RV(failed_gate).
+      type: bool
+      returned: success
+      sample: true
+    subjects:
+      description: Number of subjects.
+      type: int
+      returned: success
+      sample: 20
+    unreachable:
+      description: Number of subjects that could not be read.
+      type: int
+      returned: success
+      sample: 1
+    by_verdict:
+      description: Number of subjects by verdict.
+      type: dict
+      returned: success
+      sample: {"non-compliant": 19, "not demonstrated": 1, "compliant with exceptions": 0, "compliant": 0}
+    by_status:
+      description: Number of measures by status, each counted once per subject.
+      type: dict
+      returned: success
+      sample: {"fail": 40, "pass": 600}
+    checks_by_status:
+      description: Number of results by status.
+      type: dict
+      returned: success
+      sample: {"fail": 60, "pass": 1900}
+    by_section:
+      description: Number of measures by section of the standard, by V(must) and V(advisory), by status.
+      type: dict
+      returned: success
+      sample: {"11.1": {"must": {"pass": 3}, "advisory": {"pass": 0}}}
+    by_csf:
+      description: The same by function of the NIST Cybersecurity Framework.
+      type: dict
+      returned: success
+      sample: {"PR": {"must": {"pass": 30}, "advisory": {"pass": 0}}}
+    failing_checks:
+      description: Number of failing checks by severity, supplementary ones not counted.
+      type: dict
+      returned: success
+      sample: {"critical": 1, "high": 4, "medium": 0, "low": 0}
+    score:
+      description: Mandatory measures that pass or are attested, divided by those that apply, from 0 to 1.
+      type: float
+      returned: success
+      sample: 0.8333
+    score_after_exceptions:
+      description: The same, with excepted measures counted as met.
+      type: float
+      returned: success
+      sample: 0.8667
+"""
