@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from . import host, inventory, paths, rootfs
+from . import host, inventory, paths, rootfs, vm, vmimage
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,6 +30,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("name")
     run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     commands.add_parser("inventory", help="print the path of a host's inventory").add_argument("name")
+    machine = commands.add_parser("vm", help="the full VM (emulated): deps, build, up, down, exec, inventory")
+    machine.add_argument("action", choices=["deps", "build", "up", "down", "exec", "inventory"])
+    machine.add_argument("name", nargs="?", default="vm")
+    machine.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     return parser
 
 
@@ -48,6 +52,30 @@ def _list() -> None:
             print(f"{name}\t{found.variant}\t{found.address}\t{inventory.path(name)}")
 
 
+def _vm(action: str, name: str, words: list[str]) -> int:
+    if action == "deps":
+        rootfs.install_host_packages(rootfs.HOST_PACKAGES + vmimage.HOST_PACKAGES)
+    elif action == "build":
+        print(vm.build())
+    elif action == "up":
+        vm.build()
+        start = time.monotonic()
+        vm.up(name)
+        print(f"{name}: up in {time.monotonic() - start:.1f} s", file=sys.stderr)
+        print(inventory.path(name))
+    elif action == "down":
+        vm.down(name)
+    elif action == "inventory":
+        vm.running(name)
+        print(inventory.path(name))
+    else:
+        done = vm.running(name).run(words[1:] if words[:1] == ["--"] else words)
+        sys.stdout.write(done.stdout)
+        sys.stderr.write(done.stderr)
+        return done.returncode
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return the exit code."""
     options = _parser().parse_args(arguments)
@@ -64,11 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
                 raise paths.LabError("down needs a name or --all")
             for name in host.names() if options.all else [options.name]:
                 host.down(name)
+            for name in vm.names() if options.all else []:
+                vm.down(name)
         elif options.command == "list":
             _list()
         elif options.command == "inventory":
             host.running(options.name)
             print(inventory.path(options.name))
+        elif options.command == "vm":
+            return _vm(options.action, options.name, options.words)
         elif options.command == "exec":
             words = options.words[1:] if options.words[:1] == ["--"] else options.words
             return subprocess.run(host.running(options.name).command(words or ["bash", "-l"]), check=False).returncode

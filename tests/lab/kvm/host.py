@@ -97,8 +97,8 @@ def running(name: str) -> Host:
 
 
 def names() -> list[str]:
-    """Return the names of all hosts that have state, running or not."""
-    return sorted(path.name for path in paths.STATE.glob("*") if path.is_dir())
+    """Return the names of all hosts that have state, running or not (the full VMs are vm.py's)."""
+    return sorted(path.name for path in paths.STATE.glob("*") if path.is_dir() and not (path / "vm.json").exists())
 
 
 def why_not() -> str | None:
@@ -145,7 +145,7 @@ def up(name: str, variant: str = "monolithic") -> Host:
         down(name)
         network.destroy(name, index)
         raise
-    inventory.write(host)
+    inventory.write(name, host.address)
     return host
 
 

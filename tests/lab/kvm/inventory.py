@@ -6,12 +6,8 @@
 from __future__ import annotations
 
 import pathlib
-import typing
 
 from . import paths, rootfs
-
-if typing.TYPE_CHECKING:
-    from .host import Host
 
 TEMPLATE = """\
 ---
@@ -19,6 +15,7 @@ all:
   hosts:
     {name}:
       ansible_host: {address}
+      ansible_port: {port}
       ansible_user: ansible
       ansible_ssh_private_key_file: {key}
       ansible_ssh_args: >-
@@ -35,8 +32,10 @@ def path(name: str) -> pathlib.Path:
     return paths.host_state(name) / "inventory.yml"
 
 
-def write(host: Host) -> pathlib.Path:
+def write(name: str, address: str, port: int = 22) -> pathlib.Path:
     """Write the inventory of a started host and return its path."""
-    text = TEMPLATE.format(name=host.name, address=host.address, key=rootfs.keys() / "ansible", state=host.state)
-    path(host.name).write_text(text, encoding="utf-8")
-    return path(host.name)
+    text = TEMPLATE.format(
+        name=name, address=address, port=port, key=rootfs.keys() / "ansible", state=paths.host_state(name)
+    )
+    path(name).write_text(text, encoding="utf-8")
+    return path(name)

@@ -47,19 +47,20 @@ def suite_of(variant: str) -> str:
     return VARIANTS[variant]
 
 
-def packages() -> list[str]:
-    """Return the packages every root is made from."""
-    lines = (paths.FILES / "packages.txt").read_text(encoding="utf-8").splitlines()
+def packages(listing: str = "packages.txt") -> list[str]:
+    """Return the packages of a list; the default is what every root is made from."""
+    lines = (paths.FILES / listing).read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """Return a short name for what something is made from."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def base_tar(variant: str) -> pathlib.Path:
     """Return where the pristine tar of a variant is or will be; the name follows its packages and apt options."""
-    return paths.cache() / f"base-{suite_of(variant)}-{_digest(*packages(), *APT_OPTIONS, *UNWANTED)}.tar"
+    return paths.cache() / f"base-{suite_of(variant)}-{digest(*packages(), *APT_OPTIONS, *UNWANTED)}.tar"
 
 
 def _script(variant: str) -> str:
@@ -69,13 +70,13 @@ def _script(variant: str) -> str:
 
 def root_dir(variant: str) -> pathlib.Path:
     """Return where the customised root of a variant is or will be; the name follows everything it is made from."""
-    return paths.cache() / f"root-{variant}-{_digest(base_tar(variant).name, _script(variant))}"
+    return paths.cache() / f"root-{variant}-{digest(base_tar(variant).name, _script(variant), *public_keys().values())}"
 
 
 @contextlib.contextmanager
-def cache_lock() -> Iterator[None]:
+def cache_lock(what: str = "lock") -> Iterator[None]:
     """Let one builder work at a time; the others wait."""
-    with (paths.cache() / "lock").open("w", encoding="utf-8") as handle:
+    with (paths.cache() / what).open("w", encoding="utf-8") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
@@ -93,21 +94,23 @@ def keys() -> pathlib.Path:
     """Return the directory of the lab's ssh keys and break-glass password; both are made on first use."""
     directory = paths.cache() / "keys"
     directory.mkdir(mode=0o700, exist_ok=True)
-    for account in ACCOUNTS:
-        if not (directory / account).exists():
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{account}@lab", "-f", str(directory / account)],
-                check=True,
-                timeout=30,
-            )
     password = directory / "breakglass.password"
-    if not password.exists():
-        password.touch(mode=0o600)
-        password.write_text(secrets.token_urlsafe(18) + "\n", encoding="utf-8")
+    with cache_lock("keys.lock"):
+        for key in (directory / account for account in ACCOUNTS):
+            if not key.exists():
+                quietly(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"{key.name}@lab", "-f", str(key)], 30)
+        if not password.exists():
+            password.touch(mode=0o600)
+            password.write_text(secrets.token_urlsafe(18) + "\n", encoding="utf-8")
     return directory
 
 
-def _quietly(
+def public_keys() -> dict[str, str]:
+    """Return each account's public key; a root lets these in, so a root of other keys is another root."""
+    return {account: (keys() / f"{account}.pub").read_text(encoding="utf-8").strip() for account in ACCOUNTS}
+
+
+def quietly(
     command: list[str], timeout: float, stdin: str | None = None, environment: dict[str, str] | None = None
 ) -> None:
     """Run a command whose output matters only when it fails."""
@@ -118,31 +121,31 @@ def _quietly(
         raise paths.LabError(f"{' '.join(command)[:200]} failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
-def _make_base(suite: str, target: pathlib.Path) -> None:
+def make_base(suite: str, target: pathlib.Path, names: list[str]) -> None:
+    """Make the pristine tar of a Debian suite with these packages."""
     fresh = target.with_suffix(".new")
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
     command += [f"--aptopt={option}" for option in APT_OPTIONS]
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in UNWANTED]
-    command += [
-        f"--include={','.join(packages())}",
-        suite,
-        str(fresh),
-        *sources.debian_sources(suite),
-    ]
-    _quietly(command, 1800)
+    command += [f"--include={','.join(names)}", suite, str(fresh), *sources.debian_sources(suite)]
+    quietly(command, 1800)
     fresh.replace(target)
 
 
 def _customise(root: pathlib.Path, script: str) -> None:
-    directory = keys()
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "LC_ALL": "C.UTF-8",
-        "BREAKGLASS_PASSWORD": (directory / "breakglass.password").read_text(encoding="utf-8").strip(),
+        "BREAKGLASS_PASSWORD": (keys() / "breakglass.password").read_text(encoding="utf-8").strip(),
     }
-    for account in ACCOUNTS:
-        environment[f"KEY_{account}"] = (directory / f"{account}.pub").read_text(encoding="utf-8").strip()
-    _quietly(["chroot", str(root), "/bin/sh", "-eu"], 300, script, environment)
+    environment.update({f"KEY_{account}": key for account, key in public_keys().items()})
+    quietly(["chroot", str(root), "/bin/sh", "-eu"], 300, script, environment)
+
+
+def unpack(tar: pathlib.Path, root: pathlib.Path, script: str) -> None:
+    """Unpack a pristine tar into an empty directory and run the script in it."""
+    quietly(["tar", "-C", str(root), "--numeric-owner", "--xattrs", "-xf", str(tar)], 300)
+    _customise(root, script)
 
 
 def build(variant: str = "monolithic") -> pathlib.Path:
@@ -157,13 +160,10 @@ def build(variant: str = "monolithic") -> pathlib.Path:
         if root.is_dir():
             return root
         if not tar.exists():
-            _make_base(suite_of(variant), tar)
+            make_base(suite_of(variant), tar, packages())
         fresh = root.with_name(root.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        subprocess.run(
-            ["tar", "-C", str(fresh), "--numeric-owner", "--xattrs", "-xf", str(tar)], check=True, timeout=300
-        )
-        _customise(fresh, _script(variant))
+        unpack(tar, fresh, _script(variant))
         fresh.rename(root)
     return root
