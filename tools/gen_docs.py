@@ -6,7 +6,7 @@
     python tools/gen_docs.py            write
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
-Generated: docs/measures/*, docs/checks.md, roles/gold/{defaults,meta}, roles/*/README.md.
+Generated: docs/measures/*, docs/checks.md, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
 from __future__ import annotations

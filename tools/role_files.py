@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of the roles: the gold configuration as defaults and argument spec, and a README for every role."""
+"""Files of the roles: the gold configuration as defaults and argument spec; README and meta of every role."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ def files(standard: Standard, roles: Path) -> dict[Path, str]:
     made = {
         Path("roles/gold/defaults/main.yml"): _gold_defaults(standard),
         Path("roles/gold/meta/argument_specs.yml"): "---\n" + GENERATED + _dump(spec),
+        Path("roles/gold/meta/main.yml"): _meta(spec["argument_specs"]["main"]),
         Path("roles/gold/README.md"): _gold_readme(standard),
     }
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
@@ -41,6 +42,7 @@ def files(standard: Standard, roles: Path) -> dict[Path, str]:
         if role != "gold":
             found = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
             made[Path(f"roles/{role}/README.md")] = _readme(role, found["main"])
+            made[Path(f"roles/{role}/meta/main.yml")] = _meta(found["main"])
     return made
 
 
@@ -139,6 +141,16 @@ def _readme(role: str, spec: dict[str, Any]) -> str:
     if rows:
         lines += ["", *table(["variable", "type", "default", "meaning"], rows)]
     return "\n".join(lines) + "\n"
+
+
+def _meta(spec: dict[str, Any]) -> str:
+    info = {
+        "author": "dwp.hypervisor contributors",
+        "description": spec["short_description"],
+        "license": "GPL-3.0-or-later",
+        "min_ansible_version": "2.16",
+    }
+    return "---\n# Generated from argument_specs.yml by `make docs`.\n" + _dump({"galaxy_info": info})
 
 
 def _no_default(option: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ def environment() -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "HYPOTHESIS_STORAGE_DIRECTORY": str(CACHE / "hypothesis"),
         "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "PIP_CACHE_DIR": str(CACHE / "pip"),
         "PYTHONDONTWRITEBYTECODE": "1",
