@@ -153,6 +153,7 @@ def _all(rules: list[Mapping[str, Any]], scope: Scope, gold: Mapping[str, Any]) 
         found = _guarded(lambda rule=rule: _compare(rule, scope, gold))  # type: ignore[misc]
         outcomes.append(o.item(rule.get("label", rule["fact"]), found))
     combined = o.combine(outcomes, empty=o.unknown("the check has no rule"))
+    combined.message = "; ".join(entry.message for entry in outcomes if entry.status == combined.status and entry.message)
     combined.actual = {entry.id: entry.actual for entry in outcomes}
     combined.expected = {entry.id: entry.expected for entry in outcomes}
     return combined
