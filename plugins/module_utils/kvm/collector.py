@@ -13,9 +13,12 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unr
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     boot,
+    guest_protection,
+    libvirt,
     pam,
     platform,
     protocols,
+    qemu_processes,
     ssh,
 )
 
@@ -25,9 +28,12 @@ MAX_REASON = 300
 # The table of parts. Each is independent of the others.
 PARTS = (
     boot.PART,
+    guest_protection.PART,
+    libvirt.PART,
     pam.PART,
     platform.PART,
     protocols.PART,
+    qemu_processes.PART,
     ssh.PART,
 )
 

@@ -15,6 +15,8 @@ import stat as stat_bits
 import subprocess
 import time
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_source, virsh_source
+
 MAX_FILE = 1024 * 1024
 MAX_OUTPUT = 4 * 1024 * 1024
 MAX_ENTRIES = 5000
@@ -82,17 +84,17 @@ class Host(object):
         except OSError as error:
             raise _reason(path, error)
 
-    def list(self, path):
+    def list(self, path, limit=MAX_ENTRIES):
         """Return the sorted names in a directory.
 
-        :raises Absent: it does not exist. :raises Unreadable: no permission, or more than MAX_ENTRIES.
+        :raises Absent: it does not exist. :raises Unreadable: no permission, or more than `limit`.
         """
         try:
             names = os.listdir(path)
         except OSError as error:
             raise _reason(path, error)
-        if len(names) > MAX_ENTRIES:
-            raise Unreadable("%s holds more than %d entries" % (path, MAX_ENTRIES))
+        if len(names) > limit:
+            raise Unreadable("%s holds more than %d entries" % (path, limit))
         return sorted(names)
 
     def stat(self, path, follow=True):
@@ -170,6 +172,18 @@ class Host(object):
             last = (answer.err.strip() or answer.out.strip() or "no message").splitlines()[-1]
             raise Unreadable("%s: exit code %d: %s" % (" ".join(argv[:3]), answer.rc, last[:200]))
         return answer.out
+
+    def libvirt(self):
+        """Return everything libvirt says at libvirt_uri: see libvirt_source.snapshot.
+
+        :raises Unreadable: it cannot be asked.
+        """
+        try:
+            if libvirt_source.available():
+                return libvirt_source.snapshot(self.libvirt_uri)
+            return virsh_source.snapshot(self.libvirt_uri, self.run)
+        except libvirt_source.NoLibvirt as reason:
+            raise Unreadable(str(reason))
 
     def euid(self):
         """The effective user id the collector runs with."""

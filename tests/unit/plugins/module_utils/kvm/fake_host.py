@@ -18,9 +18,12 @@ class FakeHost:
     files: {path: text | bytes | Unreadable}. commands: {"argv joined by spaces": (rc, out, err) | Unreadable}.
     stats: {path: {only what differs from DEFAULT_STAT}}. links: {path: target}. Directories follow from files,
     stats and links; `dirs` adds empty ones, or {path: Unreadable}. What is not listed is Absent.
+    snapshot: what libvirt says (libvirt_source.snapshot), or Unreadable.
     """
 
-    def __init__(self, files=None, commands=None, stats=None, links=None, dirs=None, uid=0, now=1_800_000_000.0):
+    def __init__(
+        self, files=None, commands=None, stats=None, links=None, dirs=None, uid=0, now=1_800_000_000.0, snapshot=None
+    ):
         self.files = dict(files or {})
         self.commands = dict(commands or {})
         self.stats = dict(stats or {})
@@ -29,6 +32,7 @@ class FakeHost:
         self.uid = uid
         self.clock = now
         self.libvirt_uri = "qemu:///system"
+        self.snapshot = snapshot or Unreadable("libvirt does not answer")
 
     def read(self, path, limit=1024 * 1024):
         return self.read_bytes(path, limit).decode("utf-8", "replace")
@@ -44,7 +48,7 @@ class FakeHost:
         found = self._file(path)
         return (found.encode() if isinstance(found, str) else found)[:size]
 
-    def list(self, path):
+    def list(self, path, limit=5000):
         path = path.rstrip("/") or "/"
         if isinstance(self.dirs.get(path), Unreadable):
             raise self.dirs[path]
@@ -104,6 +108,11 @@ class FakeHost:
             last = (answer.err.strip() or answer.out.strip() or "no message").splitlines()[-1]
             raise Unreadable(f"{' '.join(argv[:3])}: exit code {answer.rc}: {last[:200]}")
         return answer.out
+
+    def libvirt(self):
+        if isinstance(self.snapshot, Unreadable):
+            raise self.snapshot
+        return self.snapshot
 
     def euid(self):
         return self.uid
