@@ -12,14 +12,22 @@ import time
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
+    accounts,
     boot,
+    directory,
+    firewall,
     guest_protection,
     libvirt,
+    libvirt_daemons,
+    network,
     pam,
     platform,
+    polkit,
     protocols,
     qemu_processes,
+    session_policy,
     ssh,
+    sudo,
 )
 
 SCHEMA_VERSION = 1
@@ -27,14 +35,22 @@ MAX_REASON = 300
 
 # The table of parts. Each is independent of the others.
 PARTS = (
+    accounts.PART,
     boot.PART,
+    directory.PART,
+    firewall.PART,
     guest_protection.PART,
     libvirt.PART,
+    libvirt_daemons.PART,
+    network.PART,
     pam.PART,
     platform.PART,
+    polkit.PART,
     protocols.PART,
     qemu_processes.PART,
+    session_policy.PART,
     ssh.PART,
+    sudo.PART,
 )
 
 

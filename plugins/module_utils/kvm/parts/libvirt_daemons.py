@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""libvirt_daemons: the libvirt daemons and sockets, what they were configured with, and whether it is in force."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_conf, passwd, processes, systemd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
+
+MONOLITHIC = "libvirtd"
+MODULAR = (
+    "virtqemud",
+    "virtnetworkd",
+    "virtstoraged",
+    "virtsecretd",
+    "virtnodedevd",
+    "virtnwfilterd",
+    "virtinterfaced",
+    "virtproxyd",
+)
+REMOTE = (MONOLITHIC, "virtproxyd")
+KINDS = {"": "rw", "-ro": "ro", "-admin": "admin"}
+REMOTE_KINDS = {"-tls": "tls", "-tcp": "tcp"}
+POLKIT_ACTION = "/usr/share/polkit-1/actions/org.libvirt.unix.policy"
+PROPERTIES = ["ActiveState", "UnitFileState", "MainPID", "SocketMode", "SocketUser", "SocketGroup", "Listen"]
+# libvirtd.conf's own defaults; the two auth_unix ones depend on whether libvirt was built with polkit.
+DEFAULTS = {
+    "access_drivers": [],
+    "unix_sock_group": "",
+    "unix_sock_ro_perms": "0777",
+    "unix_sock_rw_perms": "0777",
+    "unix_sock_admin_perms": "0700",
+    "listen_tls": 1,
+    "listen_tcp": 0,
+    "auth_tcp": "sasl",
+    "auth_tls": "none",
+    "tls_no_verify_certificate": 0,
+    "tls_allowed_dn_list": [],
+    "audit_level": 1,
+    "audit_logging": 0,
+    "log_outputs": "",
+    "log_filters": "",
+}
+PATH = "libvirt.daemons"
+
+
+def collect(host, note):
+    """Return {"libvirt": {"mode", "daemons", "dev_kvm"}, "rbac": {"driver"}}.
+
+    mode: monolithic, modular or none. A daemon: name, running, reachable (it or a socket that starts it is active),
+    conf (path), in_force (False: it began before the file changed), every setting of DEFAULTS and auth_unix_rw/ro
+    (defaults resolved), listen_argument (--listen), sockets [{unit, kind, active, enabled, listen, unit_mode, mode,
+    user, group}]. mode, user and group of a socket are those of the file that is there, "" when there is none.
+    rbac.driver: "polkit" when every reachable daemon asks it, else "none".
+    """
+    units = systemd.show(host, _units(), PROPERTIES)
+    groups = attempt(note, PATH, lambda: passwd.groups(host.read("/etc/group")), {})
+    by_gid = {group["gid"]: name for name, group in groups.items()}
+    default_auth = "polkit" if host.exists(POLKIT_ACTION) else "none"
+    daemons = []
+    for name in (MONOLITHIC, *MODULAR):
+        if any(unit in units for unit in _units_of(name)):
+            daemon = attempt(
+                note, "%s[%s]" % (PATH, name), lambda name=name: _daemon(host, name, units, by_gid, default_auth)
+            )
+            daemons.append(daemon or {"name": name})
+    reachable = [daemon for daemon in daemons if daemon.get("reachable", True)]
+    if any(daemon["name"] in MODULAR for daemon in reachable if daemon["name"] != "virtproxyd"):
+        mode = "modular"
+    else:
+        mode = "monolithic" if any(daemon["name"] == MONOLITHIC for daemon in reachable) else "none"
+    return {
+        "libvirt": {
+            "mode": mode,
+            "daemons": daemons,
+            "dev_kvm": attempt(note, "libvirt.dev_kvm", lambda: _dev_kvm(host, by_gid)),
+        },
+        "rbac": {"driver": _driver(reachable)},
+    }
+
+
+def _units():
+    return [unit for name in (MONOLITHIC, *MODULAR) for unit in _units_of(name)]
+
+
+def _units_of(name):
+    kinds = {**KINDS, **REMOTE_KINDS} if name in REMOTE else KINDS
+    return ["%s.service" % name] + ["%s%s.socket" % (name, kind) for kind in kinds]
+
+
+def _driver(reachable):
+    drivers = [daemon.get("access_drivers") for daemon in reachable]
+    if None in drivers:
+        return None
+    return "polkit" if drivers and all("polkit" in entry for entry in drivers) else "none"
+
+
+def _daemon(host, name, units, by_gid, default_auth):
+    service = units.get("%s.service" % name, {})
+    pid = int(service.get("MainPID") or 0)
+    arguments = _arguments(host, pid) if pid else []
+    sockets = [_socket(host, unit, name, units[unit], by_gid) for unit in _units_of(name)[1:] if unit in units]
+    conf = _option(arguments, ("-f", "--config")) or "/etc/libvirt/%s.conf" % name
+    settings, changed = _settings(host, conf, default_auth)
+    running = service.get("ActiveState") in ("active", "activating", "reloading")
+    return dict(
+        settings,
+        name=name,
+        running=running,
+        reachable=running or any(socket["active"] for socket in sockets if socket["kind"] != "admin"),
+        conf=conf,
+        # SIGHUP makes a daemon read its drivers' files again, never its own: only a start counts.
+        in_force=not pid or processes.started(host, pid) >= changed,
+        listen_argument=bool({"-l", "--listen"} & set(arguments)),
+        sockets=sockets,
+    )
+
+
+def _settings(host, path, default_auth):
+    settings = dict(DEFAULTS, auth_unix_rw=default_auth, auth_unix_ro=default_auth)
+    try:
+        found = libvirt_conf.parse(host.read(path))
+        changed = host.stat(path)["mtime"]
+    except Absent:
+        return settings, 0
+    except libvirt_conf.BadConfiguration as error:
+        raise Unreadable("%s: %s" % (path, error))
+    for key in settings:
+        if key in found:
+            value = found[key]
+            settings[key] = [value] if isinstance(settings[key], list) and not isinstance(value, list) else value
+    return settings, changed
+
+
+def _arguments(host, pid):
+    try:
+        return host.read("/proc/%d/cmdline" % pid).split("\0")
+    except Absent:
+        return []
+
+
+def _option(arguments, names):
+    for index, word in enumerate(arguments):
+        for name in names:
+            if word == name and index + 1 < len(arguments):
+                return arguments[index + 1]
+            if word.startswith(name + "=") and name.startswith("--"):
+                return word[len(name) + 1 :]
+    return None
+
+
+def _socket(host, unit, name, values, by_gid):
+    kind = {**KINDS, **REMOTE_KINDS}[unit[len(name) : -len(".socket")]]
+    listen = [line.rpartition(" (")[0] for line in values["Listen"].splitlines() if line]
+    found = {
+        "unit": unit,
+        "kind": kind,
+        "active": values["ActiveState"] in ("active", "activating"),
+        "enabled": values["UnitFileState"] in ("enabled", "enabled-runtime"),
+        "listen": listen,
+        "unit_mode": values["SocketMode"],
+        "mode": "",
+        "user": "",
+        "group": "",
+    }
+    paths = [path for path in listen if path.startswith("/")]
+    if paths and host.exists(paths[0]):
+        stat = host.stat(paths[0])
+        found.update(_owner(stat, by_gid))
+    return found
+
+
+def _owner(stat, by_gid):
+    user = "root" if stat["uid"] == 0 else str(stat["uid"])
+    return {"mode": stat["mode"], "user": user, "group": by_gid.get(stat["gid"], str(stat["gid"]))}
+
+
+def _dev_kvm(host, by_gid):
+    return _owner(host.stat("/dev/kvm"), by_gid)
+
+
+PART = Part("libvirt_daemons", [PATH, "libvirt.mode", "libvirt.dev_kvm", "rbac.driver"], collect)
