@@ -106,6 +106,7 @@ def _row(result: Mapping[str, Any], subjects: list[str]) -> dict[str, Any]:
         "items": [
             {"id": plain(item["id"], 80), "message": plain(item["message"] or item["actual"], 160)} for item in items[:MAX_ITEMS]
         ],
+        "items_total": f"{len(items)} of {max(result['items_total'], len(items))}",
         "more_items": max(len(items) - MAX_ITEMS, 0),
         "notes": _notes(result),
     }

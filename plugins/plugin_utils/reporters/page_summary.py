@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEC
 # Past these a table no longer answers anything at a glance and the page grows without bound; results.json has all.
 MAX_SUBJECT_ROWS = 500
 MAX_NAMES = 8
+PLATFORM_WORDS = {"kvm": "KVM", "vsphere": "VMware vSphere", "hyperv": "Hyper-V"}
 NOT_SHOWN = (o.UNKNOWN, o.MANUAL, o.NOT_EVALUATED)
 EXPIRY_WARNING = dt.timedelta(days=30)
 
@@ -44,11 +46,13 @@ def answer(run: Mapping[str, Any], standard: Standard, names: Mapping[str, str])
         if entry["obligation"] == "must":
             tally = tallies[entry["subject"]]
             tally[entry["status"]] = tally.get(entry["status"], 0) + 1
+    failing = {entry["measure"] for entry in run["measures"] if entry["obligation"] == "must" and entry["status"] == o.FAIL}
     ordered = sorted(run["subjects"], key=lambda subject: (VERDICTS.index(subject["verdict"]), names[subject["id"]]))
     return {
         "sentences": _sentences(run),
         "subjects": [_subject_row(subject, tallies[subject["id"]], names) for subject in ordered[:MAX_SUBJECT_ROWS]],
         "subjects_left_out": max(len(ordered) - MAX_SUBJECT_ROWS, 0),
+        "failing": [measure for measure in standard.measures if measure in failing],
         "not_demonstrated": _not_demonstrated(run, standard, names),
         "excepted": _excepted(run, names),
         "register": {
@@ -88,7 +92,7 @@ def _subject_row(subject: Mapping[str, Any], tally: Mapping[str, int], names: Ma
     applicable = sum(number for status, number in tally.items() if status != o.NOT_APPLICABLE)
     return {
         "name": names[subject["id"]],
-        "product": plain(subject["product"], 120) or subject["platform"],
+        "product": plain(subject["product"], 120) or PLATFORM_WORDS[subject["platform"]],
         "verdict": subject["verdict"],
         "reachable": subject["reachable"],
         "met": f"{tally.get(o.PASS, 0) + tally.get(o.ATTESTED, 0)} of {applicable}",
@@ -156,11 +160,9 @@ def scope(run: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     for subject in run["subjects"]:
         if not subject["reachable"]:
             silent.setdefault(plain(subject["unreachable_reason"], 300), []).append(names[subject["id"]])
-    platforms: dict[str, int] = {}
-    for subject in run["subjects"]:
-        platforms[subject["platform"]] = platforms.get(subject["platform"], 0) + 1
+    platforms = Counter(f"{PLATFORM_WORDS[subject['platform']]} {subject['kind']}" for subject in run["subjects"])
     return {
-        "platforms": ", ".join(f"{number:,} {platform}" for platform, number in sorted(platforms.items())),
+        "platforms": ", ".join(count(number, kind) for kind, number in sorted(platforms.items())),
         "unreachable": [{"reason": reason, "subjects": found} for reason, found in sorted(silent.items())],
         "out_of_scope": [plain(name, 80) for name in run["scope"]["out_of_scope"]],
         "unreadable": [{key: plain(value) for key, value in found.items()} for found in run["scope"]["unreadable"]],

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import page_checks, page_summary
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -41,6 +43,8 @@ def render(run: Mapping[str, Any], standard: Standard) -> bytes:
     names = page_summary.names_of(run)
     page = {
         "run": {key: plain(value, 80) for key, value in run["run"].items()},
+        "started": _in_words(run["run"]["started"]),
+        "finished": _in_words(run["run"]["finished"]),
         "standard": run["standard"],
         "marking": plain(run["marking"], 120),
         "marking_css": css_string(plain(run["marking"], 120)),
@@ -55,6 +59,11 @@ def render(run: Mapping[str, Any], standard: Standard) -> bytes:
         "verdicts": VERDICTS,
     }
     return _template().render(page).encode("utf-8")
+
+
+def _in_words(time: str) -> str:
+    """`23 November 2026, 17:44:00 UTC`."""
+    return f"{moment(time).astimezone(timezone.utc):%-d %B %Y, %H:%M:%S} UTC"
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""report.html before axe-core in jsdom: WCAG 2.0 to 2.2 A and AA, and axe's best practices (README.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import report_html
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+MODULES = CHECKOUT / ".cache" / "accessibility"
+MISSING = [tool for tool in ("node", "npm") if not shutil.which(tool)]
+
+if os.environ.get("CI") != "true":
+    pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"axe-core needs {' and '.join(MISSING)}")
+
+
+@pytest.fixture(scope="session")
+def modules():
+    """The pinned packages, installed into the checkout's cache once per lock file."""
+    assert not MISSING, f"{' and '.join(MISSING)} missing although CI=true requires every target"
+    stamp = MODULES / "installed.json"
+    lock = (HERE / "package-lock.json").read_text(encoding="utf-8")
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != lock:
+        MODULES.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / name, MODULES / name)
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(command, cwd=MODULES, check=True, capture_output=True, text=True, timeout=300)
+        stamp.write_text(lock, encoding="utf-8")
+    return MODULES
+
+
+def judge(modules, page: Path) -> dict:
+    """What axe says about one page: {violations, passes}."""
+    command = ["node", str(HERE / "run.mjs"), str(modules), str(page)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)[str(page)]
+
+
+def pages():
+    standard = builder.a_standard()
+    expected = [{"name": "kvm9", "platform": "kvm", "reason": "unreachable: no route to host"}]
+    return {
+        "every status": builder.a_run(standard, expected_subjects=expected, out_of_scope=["web1"]),
+        "fleet": builder.a_run(standard, [builder.every_status(standard, f"kvm{n}") for n in range(3)]),
+        "hostile": builder.hostile_run(standard),
+        "empty": builder.a_run(standard, []),
+    }, standard
+
+
+@pytest.mark.parametrize("kind", ["every status", "fleet", "hostile", "empty"])
+def test_axe_finds_nothing(kind, modules, tmp_path):
+    runs, standard = pages()
+    page = tmp_path / "report.html"
+    page.write_bytes(report_html.render(runs[kind], standard))
+    found = judge(modules, page)
+    assert found["violations"] == []
+    assert found["passes"] >= 20, "axe has looked at the page"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        (b' lang="en-GB"', b"", "html-has-lang"),
+        (b"<h3>", b"<h6>", "heading-order"),
+        (b"<main>", b'<main><img src="data:,">', "image-alt"),
+        (b"<main>", b'<main><a href="#answer"></a>', "link-name"),
+        (b'scope="row"', b'scope="rwo"', "scope-attr-valid"),
+    ],
+)
+def test_axe_sees_what_would_be_broken(old, new, rule, modules, tmp_path):
+    standard = builder.a_standard()
+    whole = report_html.render(builder.a_run(standard), standard)
+    assert old in whole
+    page = tmp_path / "report.html"
+    page.write_bytes(whole.replace(old, new).replace(b"</h3>", b"</h6>") if old == b"<h3>" else whole.replace(old, new))
+    assert rule in {violation["id"] for violation in judge(modules, page)["violations"]}
