@@ -14,6 +14,8 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.listening impor
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.systemd import show
 
 PROGRAM = "/usr/sbin/sshd"
+# Other ssh servers: they listen, and no `sshd -T` tells what they enforce.
+STRANGERS = ("dropbear", "tinysshd")
 # Debian and Ubuntu | RHEL families: the unit's name, and the file with the options of its command line.
 UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 OPTION_FILES = (("/etc/default/ssh", "SSHD_OPTS"), ("/etc/sysconfig/sshd", "OPTIONS"))
@@ -35,6 +37,9 @@ def servers(host, note):
     sockets = [socket for socket in listening(host) if socket["proto"] == "tcp"]
     if host.euid() != 0 and any(socket["pid"] is None for socket in sockets):
         raise Unreadable("which process holds a listening socket is shown to root only")
+    strangers = sorted({socket["name"] for socket in sockets if socket["name"] in STRANGERS})
+    if strangers:
+        raise Unreadable("%s listens, whose settings cannot be read" % ", ".join(strangers))
     units = show(host, UNITS, PROPERTIES)
     found = [_running(host, pid, held) for pid, held in sorted(_sshd(host, sockets).items())]
     found += _socket_started(host, units, {address for server in found for address in server["listen"]})
@@ -72,6 +77,7 @@ def _running(host, pid, held):
         options(words[1:]),
         [(socket["address"], socket["port"]) for socket in held],
     )
+    server["program_replaced"] = replaced
     server["started"] = processes.started(host, pid)
     return server
 
@@ -141,7 +147,7 @@ def _server(name, pid, activation, program, arguments, listen):
     return {
         "id": name, "pid": pid or 0, "activation": activation, "program": program, "arguments": arguments,
         "config": config, "listen": [endpoint({"address": address, "port": port}) for address, port in listen],
-        "started": 0.0, "_listen": listen,
+        "program_replaced": False, "started": 0.0, "_listen": listen,
     }  # fmt: skip
 
 
@@ -164,6 +170,8 @@ def in_force(host, server, pid_file):
     """
     if server["activation"] != "service":
         return True, "read at each start, none is running"
+    if server["program_replaced"]:
+        return False, "%s was replaced after the server started" % server["program"]
     changed = server["config_changed"]
     try:
         if pid_file.startswith("/") and host.read(pid_file).strip() == str(server["pid"]):

@@ -17,7 +17,7 @@ SERVICES = {
     "sudo-i": "/usr/bin/sudo",
     "su": "/bin/su",
     "su-l": "/bin/su",
-    "polkit-1": "/usr/bin/pkexec",
+    "polkit-1": "/usr/lib/polkit-1/polkit-agent-helper-1",
     "cockpit": "/usr/lib/cockpit/cockpit-session",
 }
 # Where some families keep the same program.

@@ -70,7 +70,8 @@ def _ask(host, note, servers):
         asked.extend((server, context) for context in chosen)
     answers = _answers(host, note, asked)
     if entries is not None:
-        entries = [_entry(server, context, answer) for (server, context), answer in zip(asked, answers) if answer]
+        several = len({(context["laddr"], context["lport"]) for _server, context in asked}) > 1
+        entries = [_entry(server, context, answer, several) for (server, context), answer in zip(asked, answers) if answer]
         entries = entries if len(entries) == len(asked) else None
     for server in servers:
         server.pop("_listen", None)
@@ -129,13 +130,13 @@ def settings(out):
     return found
 
 
-def _entry(server, context, answer):
+def _entry(server, context, answer, several):
     values = {key: value for key, value in answer[0].items() if key not in NOT_KEPT}
     name = "%s@%s" % (context["user"], context["address"])
     if context["host"] != context["address"]:
         name += " (%s)" % context["host"]
     return {
-        "id": "%s on %s:%d" % (name, context["laddr"], context["lport"]),
+        "id": name + (" on %s:%d" % (context["laddr"], context["lport"]) if several else ""),
         "server": server["id"],
         "user": context["user"],
         "address": context["address"],
