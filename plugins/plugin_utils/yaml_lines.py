@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,6 @@ import yaml
 MAX_BYTES = 16 * 1024 * 1024
 # The C composer recurses without a limit: 100,000 times "[" ends the process (libyaml 0.2.5). Ours nest about 12 deep.
 MAX_DEPTH = 60
-_NESTING = re.compile(r"[\[\]{}]|(?:[-?] ){2,}")
 _MAX_SHOWN = 120
 _UNSAID: Any = object()
 
@@ -35,7 +33,8 @@ class DataError(ValueError):
     """A data file that cannot be used, in words its author can act on.
 
     message says what is wrong, file and line where (line is None when unknown), key which key,
-    found the value read (null is worth saying), expected what would be right (in words), nearest the closest valid name.
+    found the value read (null is worth saying), expected what would be right (in words),
+    nearest the closest valid name.
     """
 
     def __init__(
@@ -91,17 +90,17 @@ class _Loader(_FastLoader):
     """The safe loader, refusing what YAML itself lets pass: a key written twice (the last one silently wins)."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        pairs = list(node.value) if isinstance(node, yaml.MappingNode) else []
+        pairs = node.value
+        written = len(pairs)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
-        if len(mapping) != len(pairs):
+        # super() takes merge keys out of this very list; what they stand for may be overridden, and is not in it.
+        if len(mapping) != written or len(pairs) != written:
             self._refuse_duplicates(pairs)
         return mapping
 
     def _refuse_duplicates(self, pairs: list[tuple[Any, Any]]) -> None:
         seen: set[Any] = set()
         for key_node, _value in pairs:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f'key "{key}" appears twice', problem_mark=key_node.start_mark)
@@ -209,23 +208,20 @@ def _refuse_depth(text: str, name: str) -> None:
     Only what can nest many times in one line can go that deep within MAX_BYTES: brackets and runs of "- " or "? ".
     """
     depth = deepest = 0
-    for match in _NESTING.finditer(text):
-        mark = match[0]
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth = max(0, depth - 1)
-        deepest = max(deepest, depth, len(mark) // 2)
+    for line in text.split("\n"):
+        opened = line.count("[") + line.count("{")
+        deepest = max(deepest, depth + opened + line.count("- ") + line.count("? "))
+        depth = max(0, depth + opened - line.count("]") - line.count("}"))
     if deepest <= MAX_DEPTH:
         return
-    # Brackets inside strings count above; the parser (which does not recurse) knows better.
+    # That was an upper bound, for brackets in strings count as well; the parser, which does not recurse, knows better.
     depth = 0
     for event in yaml.parse(text, Loader=_FastLoader):
         if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1 if event.start_mark else None
-                raise DataError(f"is nested more than {MAX_DEPTH} levels deep", file=name, line=line)
+                where = event.start_mark.line + 1 if event.start_mark else None
+                raise DataError(f"is nested more than {MAX_DEPTH} levels deep", file=name, line=where)
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             depth -= 1
 
