@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""firewall: the packet filter as the kernel runs it, what the next start would load, and who listens."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import listeners
+
+# The units that load a ruleset when the host starts, the one that decides first. RHEL family: iptables-services.
+UNITS = ("firewalld", "ufw", "nftables", "netfilter-persistent", "iptables", "ip6tables")
+SAVED_IPTABLES = {
+    "netfilter-persistent": (("ip", "/etc/iptables/rules.v4"), ("ip6", "/etc/iptables/rules.v6")),
+    "iptables": (("ip", "/etc/sysconfig/iptables"), ("ip6", "/etc/sysconfig/ip6tables")),
+}
+FAMILIES = (("ip", "iptables", "/proc/net/ip_tables_names"), ("ip6", "ip6tables", "/proc/net/ip6_tables_names"))
+# The saved nftables file is loaded in a network namespace of its own, which ends with the command: the host's rules are
+# neither touched nor seen, and what comes back is what a start would load.
+SCRATCH = ["unshare", "--net", "sh", "-c", 'nft -f "$1" && nft -j list ruleset', "sh"]
+
+
+def collect(host, note):
+    """Return {"firewall": {ruleset, units, saved, firewalld, listeners}}."""
+    units = attempt(note, "firewall.units", lambda: unit_states(host))
+    zones = attempt(note, "firewall.firewalld", lambda: firewalld_facts(host, units or {}))
+    saved = None
+    if units is None or zones is None:
+        note("firewall.saved", "which service loads the rules at start is not known")
+    else:
+        saved = attempt(note, "firewall.saved", lambda: saved_state(host, units, zones))
+    return {
+        "firewall": {
+            "ruleset": attempt(note, "firewall.ruleset", lambda: ruleset(host)),
+            "units": units,
+            "saved": saved,
+            "firewalld": zones,
+            "listeners": attempt(note, "firewall.listeners", lambda: listeners(host)),
+        }
+    }
+
+
+def ruleset(host):
+    """Every table of the running packet filter, in the model of nft.py."""
+    try:
+        tables, foreign = nft.parse(host.succeed(["nft", "-j", "list", "ruleset"]))
+    except Absent:
+        # Without nft, iptables-nft-save or its legacy namesake still shows the tables that iptables made.
+        tables, foreign = [], {(family, "") for family, _tool, _names in FAMILIES}
+    for family, tool, names in FAMILIES:
+        if any(entry[0] == family for entry in foreign):
+            translated = iptables_save.parse(_first(host, [tool + "-nft-save", tool + "-save"]), family, "iptables-nft")
+            replaced = {table["name"] for table in translated}
+            tables = [table for table in tables if table["family"] != family or table["name"] not in replaced] + translated
+        if _legacy(host, names):
+            text = host.succeed([tool + "-legacy-save"])
+            tables += iptables_save.parse(text, family, "iptables-legacy")
+    return tables
+
+
+def _first(host, tools):
+    for tool in tools:
+        try:
+            return host.succeed([tool])
+        except Absent:
+            continue
+    raise Unreadable("rules made with iptables, but %s is not installed to read them" % " or ".join(tools))
+
+
+def _legacy(host, names):
+    """Whether x_tables holds tables. Asking iptables-legacy itself would load its modules."""
+    try:
+        return bool(host.read(names).split())
+    except Absent:
+        return False
+
+
+def unit_states(host):
+    """{unit: {enabled: bool, active: bool, command}} in one call; a unit that does not exist is neither."""
+    wanted = ["%s.service" % unit for unit in UNITS]
+    out = host.succeed(["systemctl", "show", "-p", "Id,UnitFileState,ActiveState,ExecStart"] + wanted)
+    found = {}
+    for block in out.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
+        name = values.get("Id", "").rpartition(".")[0]
+        if name:
+            command = re.search(r"argv\[\]=([^;]*)", values.get("ExecStart", ""))
+            found[name] = {
+                "enabled": values.get("UnitFileState", "").startswith("enabled"),
+                "active": values.get("ActiveState") in ("active", "reloading"),
+                "command": command.group(1).strip() if command else "",
+            }
+    if not set(UNITS) <= set(found):
+        raise Unreadable("systemctl show did not answer for %s" % ", ".join(sorted(set(UNITS) - set(found))))
+    return found
+
+
+def firewalld_facts(host, units):
+    """{running, zones, unsaved}; unsaved says where the running zones differ from the saved ones."""
+    if not units.get("firewalld", {}).get("active"):
+        return {"running": False, "zones": [], "unsaved": ""}
+    zones = firewalld.zones(host.succeed(["firewall-cmd", "--list-all-zones"]))
+    permanent = firewalld.zones(host.succeed(["firewall-cmd", "--permanent", "--list-all-zones"]))
+    active = [zone for zone in zones if zone["active"] or zone["default"]]
+    return {"running": True, "zones": active, "unsaved": firewalld.difference(zones, permanent)}
+
+
+def saved_state(host, units, zones):
+    """What the next start loads: {manager, kind, ruleset, detail}.
+
+    kind: none (no enabled service loads rules), ruleset (then `ruleset` holds it), same or differs (a manager that
+    keeps its own form, compared with what runs).
+    """
+    enabled = [unit for unit in UNITS if units[unit]["enabled"]]
+    if not enabled:
+        return _saved("", "none", detail="no service that loads firewall rules is enabled at start")
+    manager = enabled[0]
+    if manager == "firewalld":
+        kind = "differs" if zones["unsaved"] or not zones["running"] else "same"
+        return _saved(manager, kind, detail=zones["unsaved"] or ("" if zones["running"] else "firewalld is not running"))
+    if manager == "ufw":
+        return _ufw(host)
+    if manager == "nftables":
+        return _saved(manager, "ruleset", _saved_nftables(host, units[manager]["command"]))
+    tables = []
+    for family, path in SAVED_IPTABLES["iptables" if manager == "ip6tables" else manager]:
+        if manager == "netfilter-persistent" or {"ip": "iptables", "ip6": "ip6tables"}[family] in enabled:
+            tables += iptables_save.parse(_text(host, path), family, "iptables-nft")
+    return _saved(manager, "ruleset", tables)
+
+
+def _saved(manager, kind, tables=(), detail=""):
+    return {"manager": manager, "kind": kind, "ruleset": list(tables), "detail": detail}
+
+
+def _saved_nftables(host, command):
+    path = re.search(r"-f\s+(\S+)", command)
+    if not path:
+        raise Unreadable("nftables.service starts %r: the file it loads is not known" % command[:80])
+    return nft.parse(host.succeed(SCRATCH + [path.group(1)]))[0]
+
+
+def _ufw(host):
+    """ufw keeps its rules as scripts; what it says about itself is compared instead (ufw(8), /etc/default/ufw)."""
+    settings = {}
+    for path in ("/etc/ufw/ufw.conf", "/etc/default/ufw"):
+        for line in _text(host, path).splitlines():
+            name, equals, value = line.partition("=")
+            if equals and not name.startswith("#"):
+                settings[name.strip()] = value.strip().strip('"').lower()
+    wrong = [name for name, good in (("ENABLED", ("yes",)), ("IPV6", ("yes",)), ("DEFAULT_INPUT_POLICY", ("drop", "reject")))
+             if settings.get(name) not in good]  # fmt: skip
+    detail = ", ".join("%s=%s" % (name, settings.get(name, "")) for name in wrong)
+    return _saved("ufw", "differs" if wrong else "same", detail=detail)
+
+
+def _text(host, path):
+    try:
+        return host.read(path)
+    except Absent:
+        return ""
+
+
+PART = Part(
+    "firewall", ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"], collect
+)

@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a ruleset leaves open: every protocol and port, with the peers that get through.
+
+The packet evaluator (packet_filter.py) answers for one kind of packet; here it is asked for every kind that can make a
+difference on this host: both families, the protocols and interfaces the rules tell apart, the host's own addresses, multicast.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet, everything
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_filter import Filter, flags_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import MAX_PORT, PROTOCOLS, WITH_PORTS, Packet
+
+OTHER = "other"
+MULTICAST = {4: "224.0.0.1", 6: "ff02::1"}
+# Interfaces packets come in on, interfaces they leave on, own addresses: each a group that no rule tells apart.
+Groups = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+# Kinds of packets asked for at most; a host with more interfaces that rules name apart is answered "unknown".
+MAX_KINDS = 600
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Ports `low` to `high` of a protocol (0 to 0 for one without ports) that some peers reach.
+
+    sure: the peers that certainly get through; unclear: those nobody can tell. Input: they come in on one of `interfaces`
+    for one of the host's own `addresses` (or a multicast group). Output: packets leave there, peers are destinations.
+    Forward: `interfaces` is where they come in, `leaving` where they go out.
+    """
+
+    family: int
+    protocol: str
+    low: int
+    high: int
+    interfaces: tuple[str, ...]
+    leaving: tuple[str, ...]
+    addresses: tuple[str, ...]
+    sure: AddressSet
+    unclear: AddressSet
+
+    @property
+    def ports(self) -> str:
+        """"tcp/22", "udp/5000-5010", "icmp"."""
+        if self.protocol not in WITH_PORTS:
+            return self.protocol if self.protocol != OTHER else "any other protocol"
+        return f"{self.protocol}/{self.low}" if self.low == self.high else f"{self.protocol}/{self.low}-{self.high}"
+
+    @property
+    def way(self) -> str:
+        """Where the packets come in (and go out), for people."""
+        ways = ["/".join(names[:3]) + ("..." if len(names) > 3 else "") for names in (self.interfaces, self.leaving) if names]
+        return " to ".join(ways)
+
+    @property
+    def width(self) -> int:
+        return self.high - self.low + 1
+
+
+def openings(hook: str, tables: Any, interfaces: Any) -> list[Opening]:
+    """Everything the ruleset lets through on a hook (input, output, forward).
+
+    tables: firewall.ruleset. interfaces: network.interfaces. IPv6 is left out where no interface but the loopback has an
+    IPv6 address.
+
+    :raises MissingFact: the ruleset or the interfaces hold something that was not read.
+    """
+    if not isinstance(tables, list) or not isinstance(interfaces, list):
+        raise MissingFact("the ruleset or the interfaces are not lists")
+    known = [_interface(entry) for entry in interfaces]
+    return list(_openings(hook, json.dumps(tables, sort_keys=True), json.dumps(known, sort_keys=True)))
+
+
+def _interface(entry: Any) -> dict[str, Any]:
+    addresses = need(entry, "addresses", what="network.interfaces")
+    return {
+        "name": str(need(entry, "name", what="network.interfaces")),
+        "kind": str(need(entry, "kind", what="network.interfaces")),
+        "master": str(need(entry, "master", what="network.interfaces")),
+        "addresses": sorted(str(need(address, "ip", what="network.interfaces")) for address in addresses),
+    }
+
+
+@lru_cache(maxsize=16)
+def _openings(hook: str, tables_json: str, interfaces_json: str) -> tuple[Opening, ...]:
+    """Several checks ask the same of one host; the texts are the key because facts are not hashable."""
+    host = _Host(json.loads(tables_json), json.loads(interfaces_json))
+    kinds = [kind for family in host.families for kind in host.packets(hook, family)]
+    if len(kinds) > MAX_KINDS:
+        raise MissingFact(f"the rules tell {len(kinds)} kinds of packets apart, more than this test follows ({MAX_KINDS})")
+    return tuple(opening for packet, groups in kinds for opening in _of(Filter(host.tables, packet), packet, groups))
+
+
+def _of(ruleset: Filter, packet: Packet, groups: Groups) -> Iterable[Opening]:
+    """The openings for one kind of packet: neighbouring ports with the same peers are one."""
+    peers = everything(packet.family)
+    edges = sorted(ruleset.spans()) if packet.protocol in WITH_PORTS else [0]
+    current: Opening | None = None
+    for number, low in enumerate(edges):
+        high = (edges[number + 1] - 1 if number + 1 < len(edges) else MAX_PORT) if packet.protocol in WITH_PORTS else 0
+        flow = ruleset.through(peers, low)
+        made = Opening(packet.family, str(packet.protocol), low, high, *groups, flow.sure, flow.unclear)
+        if current is not None and (current.sure, current.unclear) == (made.sure, made.unclear):
+            current = replace(current, high=high)
+            continue
+        if current is not None and (current.sure or current.unclear):
+            yield current
+        current = made
+    if current is not None and (current.sure or current.unclear):
+        yield current
+
+
+class _Host:
+    """The interfaces and addresses of a host, reduced to those its rules tell apart."""
+
+    def __init__(self, tables: list[Any], interfaces: list[dict[str, Any]]):
+        self.tables = tables
+        words = set(_strings(tables))
+        self._names = {word for word in words if not word.endswith("*")}
+        self._patterns = sorted(word[:-1] for word in words if word.endswith("*"))
+        self._by_address = bool(words & {"daddr", "pkttype", "fib"})
+        self._protocols = sorted(words & set(PROTOCOLS))
+        # A packet for a bridge port arrives at its bridge; the loopback is not reached from outside.
+        self._interfaces = [entry for entry in interfaces if entry["kind"] != "loopback" and not entry["master"]]
+        self._doors = self._grouped()
+        self._spans = {4: _constants(tables, 4), 6: _constants(tables, 6)} if self._by_address else {4: [], 6: []}
+        self._own = {4: self._addresses(4), 6: self._addresses(6)}
+        self._flags = flags_of(tables, [str(_address(family, each)) for family in (4, 6) for each in self._own[family]])
+        self.families = (4, 6) if self._own[6] else (4,)
+
+    def _addresses(self, family: int) -> list[int]:
+        found = [ipaddress.ip_address(text) for entry in self._interfaces for text in entry["addresses"]]
+        return sorted({int(address) for address in found if address.version == family})
+
+    def packets(self, hook: str, family: int) -> Iterable[tuple[Packet, Groups]]:
+        for protocol in self._kinds(family):
+            if hook == "forward":
+                for one, other in ((one, other) for one in self._doors for other in self._doors):
+                    if one != other or len(one) > 1:
+                        yield Packet(hook, family, protocol, one[0], other[0], None, "unicast", **self._flags), (one, other, ())
+                continue
+            for door in self._doors:
+                for group, cast in self._locals(hook, family, protocol):
+                    iif, oif = (door[0], None) if hook == "input" else (None, door[0])
+                    local = group[0] if group else None
+                    texts = tuple(str(_address(family, each)) for each in group)
+                    yield Packet(hook, family, protocol, iif, oif, local, cast, **self._flags), (door, (), texts)
+
+    def _grouped(self) -> list[tuple[str, ...]]:
+        """The interfaces in groups that no rule tells apart."""
+        groups: dict[tuple[Any, ...], list[str]] = {}
+        for entry in self._interfaces:
+            name = entry["name"]
+            key = (name if name in self._names else "", tuple(name.startswith(pattern) for pattern in self._patterns))
+            groups.setdefault(key, []).append(name)
+        return [tuple(names) for names in groups.values()] or [("any interface",)]
+
+    def _kinds(self, family: int) -> list[str]:
+        control = "icmp" if family == 4 else "icmpv6"
+        numbers = {PROTOCOLS[name] for name in ("tcp", "udp", "icmp", "icmpv6")}
+        named: dict[int, str] = {}
+        for name in self._protocols:
+            if PROTOCOLS[name] not in numbers:
+                named.setdefault(PROTOCOLS[name], name)
+        return ["tcp", "udp", control, *named.values(), OTHER]
+
+    def _locals(self, hook: str, family: int, protocol: str) -> list[tuple[tuple[int, ...], str]]:
+        """The host's addresses in groups that no rule tells apart, and the multicast groups rules may name."""
+        groups: dict[tuple[bool, ...], list[int]] = {}
+        for address in self._own[family]:
+            groups.setdefault(tuple(low <= address <= high for low, high in self._spans[family]), []).append(address)
+        found: list[tuple[tuple[int, ...], str]] = [(tuple(group), "unicast") for group in groups.values()]
+        if hook == "input" and self._by_address and protocol != "tcp":
+            names = {MULTICAST[family], *(name for name in self._names if _is_multicast(name, family))}
+            found += [((int(ipaddress.ip_address(name)),), "multicast") for name in sorted(names)]
+        return found or [((), "unicast")]
+
+
+def _constants(value: Any, family: int) -> list[tuple[int, int]]:
+    """Every address, prefix and range of a family that a ruleset mentions."""
+    found: list[tuple[int, int]] = []
+    if isinstance(value, Mapping):
+        try:
+            if "prefix" in value:
+                network = ipaddress.ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}", strict=False)
+                found = [(int(network[0]), int(network[-1]))] if network.version == family else []
+            elif "range" in value:
+                low, high = (ipaddress.ip_address(each) for each in value["range"])
+                found = [(int(low), int(high))] if low.version == family and isinstance(value["range"][0], str) else []
+        except (ValueError, TypeError, KeyError):
+            found = []
+        return found + [span for entry in value.values() for span in _constants(entry, family)]
+    if isinstance(value, list):
+        return sorted({span for entry in value for span in _constants(entry, family)})
+    if isinstance(value, str) and ("." in value or ":" in value):
+        try:
+            address = ipaddress.ip_address(value)
+            return [(int(address), int(address))] if address.version == family else []
+        except ValueError:
+            return []
+    return []
+
+
+def _is_multicast(text: str, family: int) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return address.version == family and address.is_multicast
+
+
+def _address(family: int, number: int) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.IPv4Address(number) if family == 4 else ipaddress.IPv6Address(number)
+
+
+def _strings(value: Any) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield str(key)
+            yield from _strings(entry)
+    elif isinstance(value, Sequence):
+        for entry in value:
+            yield from _strings(entry)
