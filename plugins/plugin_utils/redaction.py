@@ -35,7 +35,7 @@ _BENIGN_WORD = (
     r"(?:yes|no|true|false|on|off|[01]|none|null|any|all|default|auto|enabled?|disabled?|required|requisite|optional"
     r"|sufficient|allowed|denied|allow|deny|permit|(?:un)?set|empty|absent|present|missing|(?:un)?locked|expired|(?:un)?usable"
     r"|(?:un)?known|(?:in)?valid|(?:un)?readable|encrypted|hashed|shadowed|prohibit-password|without-password"
-    r"|forced-commands-only|publickey|keyboard-interactive|pam|polkit|sasl|ldap|kerberos|gssapi|krb5|scram-sha-(?:1|256)"
+    r"|forced-commands-only|password|directory|publickey|keyboard-interactive|pam|polkit|sasl|ldap|kerberos|gssapi|krb5|scram-sha-(?:1|256)"
     r"|digest-md5|keyring|agent|tpm2?|fido2|pkcs11|luks[12]?|des|md5|blowfish|bcrypt|sha256|sha512|(?:gost-)?yescrypt|scrypt"
     r"|argon2id?|files|sss|systemd|db|compat|winbind|nis|x|\*|!{1,2}\*?|\*lk\*|\[removed\])"
 )
@@ -43,7 +43,11 @@ _FILE = (
     r"(?:FILE:)?(?:/(?:etc|var|usr|s?bin|run|root|home|opt|srv|proc|sys|dev|mnt|boot|lib|tmp)|~|\$\{\w+\}|%[dh])"
     r"(?:/[\w.@%+${}:~-]+)+/?"
 )
-_BENIGN = re.compile(rf"\s*(?:{_BENIGN_WORD}(?:[\s,]+{_BENIGN_WORD})*|{_FILE}|@include [\w-]+)?\s*", re.IGNORECASE)
+# libvirt refers to its secrets so.
+_UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_BENIGN = re.compile(
+    rf"\s*(?:{_BENIGN_WORD}(?:[\s,]+{_BENIGN_WORD})*|{_FILE}|{_UUID}|@include [\w-]+)?\s*", re.IGNORECASE
+)
 _PAM_LINE = re.compile(r"\bpam_\w+\.so\b")
 
 _INLINE = re.compile(

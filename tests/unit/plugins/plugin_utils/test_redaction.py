@@ -47,6 +47,8 @@ def test_a_value_under_the_key_of_a_secret_becomes_null(key):
         {"login_defs": {"pass_max_days": "365", "password_max_age": "90", "password_hashing": "SHA512"}},
         {"accounts": [{"name": "root", "password": "locked"}, {"passwd": "x"}, {"passwd": "!*"}, {"password": ""}]},
         {"tls": {"private_key": "/etc/pki/libvirt/private/serverkey.pem", "keytab": "FILE:/etc/libvirt/krb5.tab"}},
+        {"accounts": [{"password": "password"}, {"password": "directory"}, {"password": "none"}]},
+        {"disks": [{"secrets": ["0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f", "/var/lib/libvirt/images/a.img"]}]},
         {"nsswitch": {"passwd": "files sss systemd", "shadow": "files"}},
         {"pam": {"passwd": ["@include common-password"], "common-password": ["password requisite pam_pwquality.so"]}},
         {"pam": {"args": ["use_authtok", "secret=${HOME}/.google_authenticator", "secret=/etc/otp/users"]}},
