@@ -18,11 +18,16 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess, gold, standard
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
-from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as lab
-from ansible_collections.dwp.hypervisor.tests.lab.kvm import inventory
+from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as nspawn
+from ansible_collections.dwp.hypervisor.tests.lab.kvm import inventory, rootfs, vm, vmimage
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 ANSIBLE = pathlib.Path(sys.executable).parent / "ansible"
+
+
+# The variant that is the full VM; the others are those of tests/lab/kvm/rootfs.py.
+VM = "vm"
+VARIANTS = (*rootfs.VARIANTS, VM)
 
 
 class CollectError(AssertionError):
@@ -32,19 +37,17 @@ class CollectError(AssertionError):
 class BootedHost:
     """One lab host. Commands run as root inside it; facts and audits go through Ansible over ssh."""
 
-    def __init__(self, host: lab.Host) -> None:
-        self.lab = host
-        self.name = host.name
-
-    @classmethod
-    def start(cls, name: str, variant: str = "monolithic") -> BootedHost:
-        """Start a fresh host; one of the same name that was left behind is taken down first."""
-        lab.down(name)
-        return cls(lab.up(name, variant))
+    def __init__(self, name: str, variant: str = "monolithic") -> None:
+        """Start a fresh host (or, as variant vm, a copy of the full VM); one left behind with that name goes first."""
+        self.name = name
+        self.variant = variant
+        self.stop()
+        self.lab = vm.up(name) if variant == VM else nspawn.up(name, variant)
+        self.seen = seen.VM if variant == VM else seen.BOOTED
 
     def stop(self) -> None:
         """Take the host down with everything it left."""
-        lab.down(self.name)
+        (vm if self.variant == VM else nspawn).down(self.name)
 
     @property
     def inventory(self) -> pathlib.Path:
@@ -79,30 +82,16 @@ class BootedHost:
     @contextlib.contextmanager
     def kept(self, *paths: str, restart: Sequence[str] = ()) -> Iterator[None]:
         """Put files and directories back as they were, new files removed, and restart units, when the block ends."""
-        archive = self.lab.state / f"kept-{len(list(self.lab.state.glob('kept-*')))}.tar"
-        listed = " ".join(f"'{path}'" for path in paths)
-        present = [path for path in paths if self.lab.run(["test", "-e", path]).returncode == 0]
-        with archive.open("wb") as out:
-            subprocess.run(
-                self.lab.command(
-                    ["tar", "-cf", "-", "--acls", "--xattrs", "-C", "/", *[path.lstrip("/") for path in present]]
-                ),
-                stdout=out,
-                timeout=60,
-                check=True,
-            )
+        quoted = " ".join(f"'{path.lstrip('/')}'" for path in paths)
+        # --ignore-failed-read: what is not there now has to be absent afterwards, too.
+        archive = self.run(
+            f"archive=$(mktemp /run/lab-kept-XXXXXX) && cd / && "
+            f"tar -cf $archive --acls --xattrs --ignore-failed-read {quoted} 2> /dev/null && echo $archive"
+        ).strip()
         try:
             yield
         finally:
-            self.run(f"rm -rf {listed}")
-            with archive.open("rb") as source:
-                subprocess.run(
-                    self.lab.command(["tar", "-xpf", "-", "--acls", "--xattrs", "-C", "/"]),
-                    stdin=source,
-                    timeout=60,
-                    check=True,
-                )
-            archive.unlink()
+            self.run(f"cd / && rm -rf {quoted} && tar -xpf {archive} --acls --xattrs && rm {archive}")
             self.restart(restart)
 
     def restart(self, units: Sequence[str]) -> None:
@@ -120,7 +109,7 @@ class BootedHost:
         """Run one module over ssh and return its result."""
         settings = {"ansible_user": user, "ansible_become": become}
         if user != "ansible":
-            settings["ansible_ssh_private_key_file"] = str(lab.rootfs.keys() / user)
+            settings["ansible_ssh_private_key_file"] = str(rootfs.keys() / user)
         command = [str(ANSIBLE), self.name, "-i", str(self.inventory), "-m", name, "-e", json.dumps(settings)]
         if arguments:
             command += ["-a", json.dumps(arguments)]
@@ -167,7 +156,7 @@ class BootedHost:
             subject=subject,
             now=dt.datetime.now(dt.timezone.utc),
         )
-        seen.BOOTED.audit(document)
+        self.seen.audit(document)
         return document
 
 
@@ -189,4 +178,12 @@ def cannot_run() -> str | None:
     """Return why this machine can run no lab host, or None."""
     if not shutil.which("mmdebstrap"):
         return "mmdebstrap is missing on this machine (python3 -m tests.lab.kvm deps)"
-    return lab.why_not()
+    return nspawn.why_not()
+
+
+def cannot_run_vm() -> str | None:
+    """Return why this machine cannot run the full VM, or None."""
+    missing = [tool for tool in vmimage.TOOLS if not shutil.which(tool)]
+    if missing:
+        return f"missing on this machine: {', '.join(missing)} (python3 -m tests.lab.kvm vm deps)"
+    return None if os.geteuid() == 0 else "not root, and only root can build the VM's root file system"

@@ -15,8 +15,7 @@ import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, seen
-from ansible_collections.dwp.hypervisor.tests.lab.kvm import rootfs
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent / "breaks"
 STATUSES = (outcome.PASS, outcome.FAIL, outcome.UNKNOWN, outcome.MANUAL, outcome.NOT_APPLICABLE)
@@ -60,7 +59,7 @@ FIELDS = {
 CHOICES = {
     "expect_before": STATUSES,
     "expect": STATUSES,
-    "variant": tuple(rootfs.VARIANTS),
+    "variant": booted.VARIANTS,
     "round": tuple(range(1, 10)),
 }
 KINDS = {"setup": list, "break": list, "restart": list, "gold": dict, "check": str, "message": str}
@@ -130,7 +129,7 @@ class Round:
         self.errors: dict[int, str] = {}
         self._entries = entries
         _area, variant, number = entries[0].batch
-        host = booted.BootedHost.start(f"break-{number}-{os.getpid()}", variant)
+        host = booted.BootedHost(f"break-{number}-{os.getpid()}", variant)
         with contextlib.ExitStack() as stack:
             stack.callback(host.stop)
             self._host = host
@@ -141,7 +140,7 @@ class Round:
         """Run one phase of every entry, then audit; returns each entry's result by the entry's position."""
         for entry in self._entries:
             script = "\n".join(getattr(entry, phase))
-            done = self._host.lab.run(["/bin/sh", "-e", "-c", script], timeout=60)
+            done = self._host.lab.run(["/bin/sh", "-e", "-c", script], timeout=120)
             if done.returncode:
                 self.errors.setdefault(
                     entry.position, f"{phase.rstrip('_')} ended with {done.returncode}: {done.stdout}{done.stderr}"
@@ -168,7 +167,7 @@ class Round:
         told = f"{after['message']} {after['items']}"
         assert entry.message in told, f"{entry.message!r} is not in {told!r}"
         for status in (entry.expect_before, entry.expect):
-            seen.BOOTED.status(entry.check, status, f"break {entry.area}[{entry.position}]")
+            self._host.seen.status(entry.check, status, f"break {entry.area}[{entry.position}]")
 
 
 def _shown(result: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def lab_ready() -> None:
 
 def _host(name: str, variant: str) -> Iterator[booted.BootedHost]:
     # The pid keeps two test runs on one machine apart.
-    host = booted.BootedHost.start(f"{name}-{os.getpid()}", variant)
+    host = booted.BootedHost(f"{name}-{os.getpid()}", variant)
     yield host
     host.stop()
 
@@ -42,6 +42,6 @@ def modular_host(lab_ready: None) -> Iterator[booted.BootedHost]:
     yield from _host("testmod", "modular")
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write which statuses were seen, also after a failed run."""
-    seen.BOOTED.write()
+    seen.BOOTED.write(whole=seen.is_whole(session))

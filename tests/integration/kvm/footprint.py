@@ -23,6 +23,8 @@ OWN_LIFE = {
     r"/var/lib/chrony/.*": "chronyd's drift file",
     r"/var/lib/systemd/.*": "random seed, timer stamps, linger",
     r"/var/lib/libvirt/dnsmasq/.*": "leases of libvirt's network",
+    r"/var/cache/libvirt(/.*)?": "what libvirtd found out of its emulators, when a client is the first to ask",
+    r"/var/lib/libvirt/qemu": "holds a socket while libvirtd does so",
     r"/var/lib/private/.*": "state of dynamic users",
     r"/var/lib/sudo/.*": "sudo's lectured marks",
 }

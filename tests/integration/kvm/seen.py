@@ -18,6 +18,8 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 OUTPUT = pathlib.Path(__file__).resolve().parents[2] / "output"
 
 
@@ -41,10 +43,14 @@ class Seen:
         for result in document["results"]:
             self.status(result["check"], result["measured"], self.how)
 
-    def write(self) -> None:
-        """Write the file atomically; nothing is written when nothing was seen."""
+    def write(self, whole: bool) -> None:
+        """Write the file atomically, nothing when nothing was seen; a run of some tests only adds to what is there."""
         if not self.checks:
             return
+        if not whole and self.file.exists():
+            for check, known in json.loads(self.file.read_text(encoding="utf-8"))["checks"].items():
+                for status, how in known.items():
+                    self.status(check, status, how)
         OUTPUT.mkdir(parents=True, exist_ok=True)
         fresh = self.file.with_suffix(".new")
         document = {"where": self.where, "checks": dict(sorted(self.checks.items()))}
@@ -53,3 +59,10 @@ class Seen:
 
 
 BOOTED = Seen("booted host", "seen-booted.json")
+VM = Seen("virtual machine", "seen-vm.json")
+
+
+def is_whole(session: pytest.Session) -> bool:
+    """Say whether the run was of everything in its folder, so that what it did not see was not there to see."""
+    option = session.config.option
+    return not (option.keyword or option.markexpr or any(".py" in argument for argument in session.config.args))

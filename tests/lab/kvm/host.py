@@ -191,11 +191,8 @@ def _boot(name: str, state: pathlib.Path) -> int:
         "--console=pipe",
         "--capability=all",
         "--drop-capability=CAP_SYS_TIME",
-        "--bind=/dev/net/tun",
         "--timezone=off",
     ]
-    if pathlib.Path("/dev/kvm").exists():
-        command.append("--bind=/dev/kvm")
     # systemd 256 and later refuse the cgroup v1 hierarchy unless told otherwise; older ones ignore the words.
     command += ["systemd.show_status=false", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
     with (state / "console.log").open("wb") as log:

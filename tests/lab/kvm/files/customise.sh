@@ -28,15 +28,29 @@ printf 'nameserver 127.0.0.1\noptions timeout:1 attempts:1\n' > /etc/resolv.conf
 printf '127.0.0.1 localhost\n::1 localhost\n' > /etc/hosts
 
 # The kernel is the machine's own, shared: its cgroup controllers arrive read-only and libvirtd needs them writable.
-cat > /etc/systemd/system/lab-cgroup.service <<'UNIT'
+# Device nodes are made here rather than bound in: the host's udev would change owner and mode of the machine's own.
+cat > /usr/local/sbin/lab-kernel <<'SCRIPT'
+#!/bin/sh
+for d in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    if mountpoint -q "$d"; then mount -o remount,rw,bind "$d" || true; fi
+done
+mkdir -p /dev/net
+mknod -m 0666 /dev/net/tun c 10 200
+mknod -m 0660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm
+# A node that nothing answers behind would make libvirt offer what the machine cannot do.
+(: <> /dev/kvm) 2> /dev/null || rm -f /dev/kvm
+exit 0
+SCRIPT
+chmod 0755 /usr/local/sbin/lab-kernel
+cat > /etc/systemd/system/lab-kernel.service <<'UNIT'
 [Unit]
-Description=Lab: make the cgroup controllers writable
+Description=Lab: what a container lacks of the kernel's interfaces
 DefaultDependencies=no
 Before=sysinit.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'for d in /sys/fs/cgroup /sys/fs/cgroup/*; do if mountpoint -q "$d"; then mount -o remount,rw,bind "$d" || true; fi; done'
+ExecStart=/usr/local/sbin/lab-kernel
 [Install]
 WantedBy=sysinit.target
 UNIT
@@ -46,7 +60,7 @@ mkdir -p /etc/systemd/system/chrony.service.d
 printf '[Unit]\nConditionCapability=\n' > /etc/systemd/system/chrony.service.d/lab.conf
 sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-F 1 -x"/' /etc/default/chrony
 
-systemctl enable lab-cgroup.service ssh.service chrony.service rsyslog.service
+systemctl enable lab-kernel.service ssh.service chrony.service rsyslog.service
 # freshclam has nothing to reach and would retry all day; sssd does not start without a configuration.
 systemctl disable clamav-freshclam.service sssd.service
 systemctl mask getty-static.service console-getty.service systemd-networkd-wait-online.service

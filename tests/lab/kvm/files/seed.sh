@@ -1,6 +1,8 @@
 # Run as root inside a started lab host by tests/lab/kvm/host.py: what an administrator would have defined.
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
+type=kvm
+[ -c /dev/kvm ] || type=qemu
 cat > "$tmp/pool.xml" <<'XML'
 <pool type='dir'><name>default</name><target><path>/var/lib/libvirt/images</path></target></pool>
 XML
@@ -10,8 +12,8 @@ cat > "$tmp/secret.xml" <<'XML'
   <usage type='volume'><volume>/var/lib/libvirt/images/vm2.luks</volume></usage>
 </secret>
 XML
-cat > "$tmp/vm1.xml" <<'XML'
-<domain type='kvm'>
+cat > "$tmp/vm1.xml" <<XML
+<domain type='$type'>
   <name>vm1</name>
   <uuid>11111111-1111-4111-8111-111111111111</uuid>
   <memory unit='MiB'>32</memory>
@@ -29,8 +31,8 @@ cat > "$tmp/vm1.xml" <<'XML'
   </devices>
 </domain>
 XML
-cat > "$tmp/vm2.xml" <<'XML'
-<domain type='kvm'>
+cat > "$tmp/vm2.xml" <<XML
+<domain type='$type'>
   <name>vm2</name>
   <uuid>22222222-2222-4222-8222-222222222222</uuid>
   <memory unit='MiB'>64</memory>

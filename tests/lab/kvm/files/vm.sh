@@ -1,6 +1,6 @@
 # Appended to customise.sh for the full VM: its own kernel, clock and network, so the lab's concessions go.
-systemctl disable -q lab-cgroup.service
-rm -rf /etc/systemd/system/lab-cgroup.service /etc/systemd/system/chrony.service.d
+systemctl disable -q lab-kernel.service
+rm -rf /usr/local/sbin/lab-kernel /etc/systemd/system/lab-kernel.service /etc/systemd/system/chrony.service.d
 sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-F 1"/' /etc/default/chrony
 systemctl unmask -q console-getty.service getty-static.service
 
