@@ -82,7 +82,9 @@ options:
     elements: str
     default: []
   mode:
-    description: What kind of run this is. When not given, that of the report written before; else V(check) under C(--check), else V(audit).
+    description:
+      - What kind of run this is. When not given, that of the report written before; else V(check) under C(--check),
+        else V(audit).
     type: str
     choices: [audit, check, harden]
   started:

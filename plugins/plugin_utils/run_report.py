@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many subject-results documents in, one run document out (design.md section 5), its summary and the gate's decision."""
+"""Many subject-results documents in, one run document out (design.md section 5), its summary and the gate."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def run_id(given: Any = None, *, awx_job_id: Any = None, now: dt.datetime) -> st
     name = str(given or awx_job_id or now.astimezone(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ"))
     if not _RUN_ID.fullmatch(name) or name == "latest":
         raise RunReportError(
-            f"run id {name[:80]!r} is not usable as a directory name: expected 1 to 64 letters, digits, '.', '_' or '-', "
-            "beginning with a letter or digit, and not 'latest'"
+            f"run id {name[:80]!r} is not usable as a directory name: expected 1 to 64 letters, digits, '.', '_' or "
+            "'-', beginning with a letter or digit, and not 'latest'"
         )
     return name
 
@@ -70,7 +70,9 @@ def merge(
     :raises RunReportError: two documents for one subject, or an expected subject without a usable platform.
     """
     documents = list(subject_documents)
-    documents += absent(documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable)
+    documents += absent(
+        documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable
+    )
     documents.sort(key=lambda document: document["subject"]["id"])
     ids = [document["subject"]["id"] for document in documents]
     twice = next((found for found, following in zip(ids, ids[1:]) if found == following), None)
@@ -111,8 +113,8 @@ def absent(
 ) -> list[dict[str, Any]]:
     """A document with every measure unknown for each expected subject that no document is about.
 
-    A subject expected by its id has to be there by that id; one expected by name only (a host whose hardware UUID nobody
-    knows yet) is there when its endpoint has delivered anything.
+    A subject expected by its id has to be there by that id; one expected by name only (a host whose hardware UUID
+    nobody knows yet) is there when its endpoint has delivered anything.
 
     :raises RunReportError: an expected subject without name or with a platform nobody knows.
     """
@@ -159,11 +161,13 @@ def summarise(
 ) -> dict[str, Any]:
     """Counts of subjects, measures and checks; a measure is counted once per subject.
 
-    by_section and by_csf count musts and advisories apart: `advisory` holds the advisory measures and, of a must measure,
-    the roll-up of its should and advisory checks. A measure counts under every CSF function it names.
+    by_section and by_csf count musts and advisories apart: `advisory` holds the advisory measures and, of a must
+    measure, the roll-up of its should and advisory checks. A measure counts under every CSF function it names.
     """
     sections = {section: _apart() for section in SECTIONS}
-    functions = {name: _apart() for name in CSF_FUNCTIONS if any(name in csf_functions(m) for m in standard.measures.values())}
+    functions = {
+        name: _apart() for name in CSF_FUNCTIONS if any(name in csf_functions(m) for m in standard.measures.values())
+    }
     for entry in measures:
         groups = [sections[entry["section"]]]
         groups += [functions[name] for name in csf_functions(standard.measures[entry["measure"]])]
@@ -203,7 +207,8 @@ def check_fail_on(fail_on: Any) -> list[str]:
         if status not in GATE_STATUSES:
             hint = nearest(status, GATE_STATUSES)
             raise RunReportError(
-                f"fail_on has {status!r}, expected any of {', '.join(GATE_STATUSES)}" + (f"; did you mean {hint}?" if hint else "")
+                f"fail_on has {status!r}, expected any of {', '.join(GATE_STATUSES)}"
+                + (f"; did you mean {hint}?" if hint else "")
             )
     return list(fail_on)
 
@@ -217,7 +222,10 @@ def gate(run_document: Mapping[str, Any], fail_on: Sequence[str] = DEFAULT_FAIL_
     statuses = check_fail_on(fail_on)
     if not statuses:
         return False, []
-    reasons = [f"result file {found['file']} could not be read: {found['reason']}" for found in run_document["scope"]["unreadable"]]
+    reasons = [
+        f"result file {found['file']} could not be read: {found['reason']}"
+        for found in run_document["scope"]["unreadable"]
+    ]
     if not run_document["subjects"]:
         reasons.append("no subject was assessed")
     found: dict[str, dict[str, list[str]]] = {}

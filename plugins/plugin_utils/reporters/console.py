@@ -70,7 +70,9 @@ def _subjects(run: Mapping[str, Any]) -> list[str]:
             detail = plain(subject["unreachable_reason"], 80)
         found.append(f"{fit(plain(subject['name'], 60), name_width)}  {subject['verdict']:<15}  {detail}")
     if len(ordered) > len(shown):
-        by_verdict = ", ".join(f"{number} {verdict}" for verdict, number in run["summary"]["by_verdict"].items() if number)
+        by_verdict = ", ".join(
+            f"{number} {verdict}" for verdict, number in run["summary"]["by_verdict"].items() if number
+        )
         found.append(f"and {len(ordered) - len(shown)} more; all: {by_verdict}")
     return found
 
@@ -81,7 +83,9 @@ def _sections(run: Mapping[str, Any]) -> list[str]:
     for section, groups in run["summary"]["by_section"].items():
         for obligation, tally in groups.items():
             if obligation == "must" or any(tally.values()):
-                rows.append((f"{section} {SECTIONS[section]}" if obligation == "must" else "     should and advisory", tally))
+                rows.append(
+                    (f"{section} {SECTIONS[section]}" if obligation == "must" else "     should and advisory", tally)
+                )
     used = [status for status in _TALLY if any(tally[status] for _name, tally in rows)]
     widths = {status: max(len(_TALLY[status]), 4) for status in used}
     name_width = max(width(name) for name, _tally in rows)

@@ -104,7 +104,8 @@ def _row(result: Mapping[str, Any], subjects: list[str]) -> dict[str, Any]:
         "actual": plain(result["actual"], 240),
         "message": plain(result["message"], 300),
         "items": [
-            {"id": plain(item["id"], 80), "message": plain(item["message"] or item["actual"], 160)} for item in items[:MAX_ITEMS]
+            {"id": plain(item["id"], 80), "message": plain(item["message"] or item["actual"], 160)}
+            for item in items[:MAX_ITEMS]
         ],
         "items_total": f"{len(items)} of {max(result['items_total'], len(items))}",
         "more_items": max(len(items) - MAX_ITEMS, 0),
@@ -118,10 +119,12 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
         notes.append("Running and configured values differ: it does not survive a restart.")
     if result["exception"]:
         entry = result["exception"]
-        notes.append(f"Exception {plain(entry['id'], 80)}, risk {plain(entry['risk_ref'], 80)}, until {plain(entry['expires_on'], 40)}.")
+        until = plain(entry["expires_on"], 40)
+        notes.append(f"Exception {plain(entry['id'], 80)}, risk {plain(entry['risk_ref'], 80)}, until {until}.")
     if result["attestation"]:
         entry = result["attestation"]
-        notes.append(f"Attested by {plain(entry['signed_by'], 80)} on {plain(entry['signed_on'], 40)}, until {plain(entry['expires_on'], 40)}.")
+        signed, until = plain(entry["signed_on"], 40), plain(entry["expires_on"], 40)
+        notes.append(f"Attested by {plain(entry['signed_by'], 80)} on {signed}, until {until}.")
     if result["status"] != result["measured"] and result["status"] in (o.EXCEPTED, o.ATTESTED):
         notes.append(f"Measured: {result['measured'].replace('_', ' ')}.")
     return notes
@@ -137,7 +140,8 @@ def everything(run: Mapping[str, Any], standard: Standard, names: Mapping[str, s
         statuses[entry["measure"]].append(entry)
     limit = max(3, MAX_ROWS // max(sum(map(len, by_measure.values())), 1))
     return [
-        _measure(standard.measures[measure], checks, statuses[measure], names, limit) for measure, checks in by_measure.items()
+        _measure(standard.measures[measure], checks, statuses[measure], names, limit)
+        for measure, checks in by_measure.items()
     ]
 
 
@@ -153,7 +157,14 @@ def _measure(
         rows, left_out = outcomes(results, names, limit)
         first = results[0]
         found.append(
-            {"check": check, "title": plain(first["title"], 200), "weight": _weight(first), "rows": rows, "left_out": left_out, **how(first)}
+            {
+                "check": check,
+                "title": plain(first["title"], 200),
+                "weight": _weight(first),
+                "rows": rows,
+                "left_out": left_out,
+                **how(first),
+            }
         )
     tally = {status: [entry for entry in entries if entry["status"] == status] for status in o.WORST_FIRST}
     return {
@@ -161,11 +172,15 @@ def _measure(
         "anchor": "m-" + measure.id.replace(".", "-"),
         "title": measure.title,
         "text": measure.text,
-        "obligation": " and ".join(sorted({"mandatory" if entry["obligation"] == "must" else "advisory" for entry in entries})),
+        "obligation": " and ".join(
+            sorted({"mandatory" if entry["obligation"] == "must" else "advisory" for entry in entries})
+        ),
         "csf": ", ".join(map(str, measure.nist_csf)),
         "csf_2": ", ".join(map(str, measure.nist_csf_2)),
         "cis": ", ".join(map(str, measure.cis_v8)),
         "worst": o.worst(entry["status"] for entry in entries),
-        "tally": [{"status": status, "subjects": count(len(group), "subject")} for status, group in tally.items() if group],
+        "tally": [
+            {"status": status, "subjects": count(len(group), "subject")} for status, group in tally.items() if group
+        ],
         "checks": found,
     }

@@ -46,7 +46,9 @@ def answer(run: Mapping[str, Any], standard: Standard, names: Mapping[str, str])
         if entry["obligation"] == "must":
             tally = tallies[entry["subject"]]
             tally[entry["status"]] = tally.get(entry["status"], 0) + 1
-    failing = {entry["measure"] for entry in run["measures"] if entry["obligation"] == "must" and entry["status"] == o.FAIL}
+    failing = {
+        entry["measure"] for entry in run["measures"] if entry["obligation"] == "must" and entry["status"] == o.FAIL
+    }
     ordered = sorted(run["subjects"], key=lambda subject: (VERDICTS.index(subject["verdict"]), names[subject["id"]]))
     return {
         "sentences": _sentences(run),
@@ -99,7 +101,9 @@ def _subject_row(subject: Mapping[str, Any], tally: Mapping[str, int], names: Ma
         "fail": tally.get(o.FAIL, 0),
         "not_demonstrated": sum(tally.get(status, 0) for status in NOT_SHOWN),
         "excepted": tally.get(o.EXCEPTED, 0),
-        "tags": ", ".join(f"{plain(key, 40)}: {plain(value, 60)}" for key, value in sorted(subject["tags"].items()) if value),
+        "tags": ", ".join(
+            f"{plain(key, 40)}: {plain(value, 60)}" for key, value in sorted(subject["tags"].items()) if value
+        ),
     }
 
 
@@ -124,7 +128,9 @@ def _not_demonstrated(run: Mapping[str, Any], standard: Standard, names: Mapping
             "subjects": some([names[subject] for subject in subjects]),
             "reason": reasons.get((measure, status), ""),
         }
-        for (measure, status), subjects in sorted(groups.items(), key=lambda found: (order.index(found[0][0]), found[0][1]))
+        for (measure, status), subjects in sorted(
+            groups.items(), key=lambda found: (order.index(found[0][0]), found[0][1])
+        )
     ]
 
 
@@ -196,12 +202,20 @@ def _platforms(run: Mapping[str, Any]) -> set[str]:
 def _section_11_3(run: Mapping[str, Any]) -> str:
     obligations = {entry["obligation"] for entry in run["measures"] if entry["section"] == "11.3"}
     if obligations == {"must"}:
-        return "Section 11.3 is counted as mandatory on every subject. This is the default: its preamble calls the measures advisory where appropriate, their sentences say must."
+        return (
+            "Section 11.3 is counted as mandatory on every subject. This is the default: its preamble calls the "
+            "measures advisory where appropriate, their sentences say must."
+        )
     if obligations == {"advisory"}:
-        return "Section 11.3 is counted as advisory on every subject, as gold_section_11_3 says; the Authority's recorded position is in the settings below."
+        return (
+            "Section 11.3 is counted as advisory on every subject, as gold_section_11_3 says; the Authority's recorded "
+            "position is in the settings below."
+        )
     if not obligations:
         return "Section 11.3: no subject was assessed."
-    return "Section 11.3 is counted as mandatory on some subjects and as advisory on others; the settings below say which."
+    return (
+        "Section 11.3 is counted as mandatory on some subjects and as advisory on others; the settings below say which."
+    )
 
 
 def _gold(run: Mapping[str, Any], standard: Standard, names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -266,7 +280,11 @@ def totals(run: Mapping[str, Any]) -> dict[str, Any]:
             for kind, obligation, caption in (
                 ("sections", "must", "Mandatory measures by section of the standard"),
                 ("functions", "must", "Mandatory measures by NIST CSF 1.1 function"),
-                *((("sections", "advisory", "Recommended and advisory parts by section of the standard"),) if advisory else ()),
+                *(
+                    (("sections", "advisory", "Recommended and advisory parts by section of the standard"),)
+                    if advisory
+                    else ()
+                ),
             )
         ],
     }

@@ -78,4 +78,6 @@ def css_string(text: str) -> str:
 
     HTML escaping does not hold inside <style>, where `</style>` would end the sheet.
     """
-    return "".join(char if char.isascii() and (char.isalnum() or char in " -") else f"\\{ord(char):x} " for char in text)
+    return "".join(
+        char if char.isascii() and (char.isalnum() or char in " -") else f"\\{ord(char):x} " for char in text
+    )

@@ -75,7 +75,11 @@ def _case(result: Mapping[str, Any], standard: Standard) -> ET.Element:
     measure = standard.measures[result["measure"]]
     case = ET.Element(
         "testcase",
-        {"classname": f"{result['measure']} {measure.title}", "name": f"{result['check']}: {plain(result['title'])}", "time": "0"},
+        {
+            "classname": f"{result['measure']} {measure.title}",
+            "name": f"{result['check']}: {plain(result['title'])}",
+            "time": "0",
+        },
     )
     exception, attestation = result["exception"] or {}, result["attestation"] or {}
     _properties(

@@ -27,8 +27,8 @@ _SUBJECT = frozenset(
     "id name slug platform kind endpoint product reachable unreachable_reason collected_at verdict score tags".split()
 )
 _RESULT = frozenset(
-    "subject measure check name title tier obligation severity measured status expected actual persistent message items "
-    "items_total exception attestation role threshold_source probe fix disruption".split()
+    "subject measure check name title tier obligation severity measured status expected actual persistent message "
+    "items items_total exception attestation role threshold_source probe fix disruption".split()
 )
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
@@ -124,7 +124,7 @@ def write_manifest(directory: Path) -> None:
 
 
 def manifest(directory: Path) -> bytes:
-    """SHA-256 of every file below the run directory, in the format `sha256sum -c` reads; the manifest itself is not in."""
+    """SHA-256 of every file of a run as `sha256sum -c` reads it; the manifest itself is left out."""
     lines = []
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
@@ -169,8 +169,8 @@ def latest_run(report_dir: Path) -> str | None:
 def previous_run(directory: Path) -> dict[str, Any] | None:
     """The run `latest` leads to, {run, subjects}, with the slugs of the subjects that this run has no file for.
 
-    A host that leaves the inventory leaves the report with it; this is how somebody notices. The hash at a slug's end is
-    of the hardware UUID as well, which an unreachable host does not tell: the readable part is compared.
+    A host that leaves the inventory leaves the report with it; this is how somebody notices. The hash at a slug's end
+    is of the hardware UUID as well, which an unreachable host does not tell: the readable part is compared.
     """
     previous = latest_run(directory.parent)
     if not previous or previous == directory.name:
@@ -186,4 +186,6 @@ def _readable(path: Path) -> str:
 
 def subject_file(document: Mapping[str, Any]) -> tuple[str, bytes]:
     """Name and content of the result file of one subject."""
-    return f"subjects/{document['subject']['slug']}.json", json.dumps(document, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    return f"subjects/{document['subject']['slug']}.json", json.dumps(
+        document, allow_nan=False, separators=(",", ":")
+    ).encode("ascii") + b"\n"

@@ -10,7 +10,13 @@ import datetime as dt
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import RunReportError, absent, gate, merge, run_id
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import (
+    RunReportError,
+    absent,
+    gate,
+    merge,
+    run_id,
+)
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
 
 STANDARD = builder.a_standard()
@@ -45,7 +51,9 @@ def test_an_expected_subject_is_found_by_id_or_by_endpoint_but_not_by_another_id
     options = {"standard": STANDARD, "now": builder.NOW}
     assert absent(documents, [{"name": "kvm1", "platform": "kvm"}], **options) == []
     assert absent(documents, [{"name": "kvm1", "platform": "kvm", "id": known["id"]}], **options) == []
-    other = absent(documents, [{"name": "esx2", "platform": "vsphere", "endpoint": "kvm1", "id": "kvm1/other"}], **options)
+    other = absent(
+        documents, [{"name": "esx2", "platform": "vsphere", "endpoint": "kvm1", "id": "kvm1/other"}], **options
+    )
     assert [document["subject"]["id"] for document in other] == ["kvm1/other"]
 
 
@@ -151,7 +159,10 @@ def test_the_gate_names_a_few_measures_and_counts_the_rest():
     assert reason == "kvm1: 36 fail (11.1.1, 11.1.2, 11.1.3, 11.2.1, 11.2.2, 11.2.3 and 30 more)"
 
 
-@pytest.mark.parametrize(("fail_on", "message"), [(["failed"], "did you mean fail"), (["pass"], "expected any of"), ("fail", "expected a list")])
+@pytest.mark.parametrize(
+    ("fail_on", "message"),
+    [(["failed"], "did you mean fail"), (["pass"], "expected any of"), ("fail", "expected a list")],
+)
 def test_fail_on_is_validated(fail_on, message):
     with pytest.raises(RunReportError, match=message):
         gate(builder.a_run(STANDARD), fail_on)

