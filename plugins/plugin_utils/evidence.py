@@ -28,6 +28,7 @@ SCHEMA = "dwp.hypervisor.evidence/1"
 # One host with 200 domains is about 2 MB.
 MAX_BYTES = 64 * 1024 * 1024
 _SLUG_LENGTH = 80
+_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _UUID_AT_END = re.compile(r"[/-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 # What boards report whose vendor never set one; many machines share them.
 _PLACEHOLDER_UUIDS = frozenset(
@@ -133,12 +134,13 @@ def build(
 def encode(document: Mapping[str, Any]) -> bytes:
     """A document as it is stored: JSON in ASCII, so that a hostile name stays a visible escape.
 
+    Keys keep their order, for messages follow it and a re-assessment has to say the same.
     NaN and Infinity, which JSON does not have, become null: a number nobody can compare is unknown.
     """
     try:
-        text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except ValueError:
-        text = json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        text = json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.encode("ascii") + b"\n"
 
 
@@ -227,6 +229,11 @@ def _check_subject(subject: Mapping[str, Any], name: str) -> None:
             raise EvidenceError(
                 f'"subject.{key}" is missing or wrong', file=name, key=key, found=found, expected="text"
             )
+    if not _SLUG.fullmatch(subject["slug"]):
+        expected = "at most 80 of a-z A-Z 0-9 . _ -, beginning with a letter or digit"
+        raise EvidenceError(
+            '"subject.slug" is no file name', file=name, key="slug", found=subject["slug"], expected=expected
+        )
     if subject["platform"] not in PLATFORMS[1:]:
         raise EvidenceError(
             '"subject.platform" is not a platform',
@@ -267,10 +274,14 @@ def reassess(
     document = read(path)
     known = gold_config.defaults()
     stored = {key: value for key, value in document["gold"].items() if key in known}
+    try:
+        gold = gold_config.effective({**known, **stored})
+    except gold_config.GoldError as exc:
+        raise EvidenceError(f'"gold" is wrong: {exc}', file=os.fspath(path), key="gold") from exc
     return assess(
         document["facts"],
         standard=standard,
-        gold={**known, **stored},
+        gold=gold,
         now=_moment(document["collected_at"], os.fspath(path)),
         subject={**document["subject"], "collected_at": document["collected_at"]},
         exceptions=exceptions,

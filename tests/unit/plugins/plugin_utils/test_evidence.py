@@ -86,6 +86,7 @@ def test_any_id_gives_a_safe_file_name(name):
     assert 9 <= len(found) <= 80
     assert set(found) <= set(string.ascii_letters + string.digits + "._-")
     assert not found.startswith((".", "-"))
+    assert evidence._SLUG.fullmatch(found)
     assert ".." not in found
 
 
@@ -179,6 +180,8 @@ def changed(**changes):
         (changed(collected_at="yesterday"), 'found "yesterday"; expected a date and time'),
         (changed(collected_at="2026-11-23T17:00:00"), "with its zone"),
         (changed(subject={}), '"subject.id" is missing or wrong'),
+        (changed(subject={**SUBJECT, "slug": "../../x"}), '"subject.slug" is no file name; found "../../x"'),
+        (changed(subject={**SUBJECT, "slug": ".x"}), '"subject.slug" is no file name'),
         (changed(subject={**SUBJECT, "platform": "kwm"}), 'expected one of kvm, vsphere, hyperv; did you mean "kvm"?'),
     ],
 )  # fmt: skip
@@ -205,18 +208,14 @@ def test_facts_of_the_greatest_allowed_depth_can_be_read(tmp_path):
     assert evidence.read(stored(tmp_path, document(deep)))["facts"]["collector"]["redacted"]
 
 
-def test_reassessment_gives_the_verdicts_of_the_day(tmp_path):
-    facts = {
-        "host": {"name": "kvm1", "platform": "kvm"},
-        "remote_access": {"ssh": {"effective_root": {"permitrootlogin": "yes"}}},
-    }
+def test_reassessment_gives_the_verdicts_of_the_day(tmp_path, root_may_log_in):
     exception = {
         "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
         "compensating_controls": ["c"], "requested_by": "a", "approved_by": "b",
         "approved_on": "2026-11-01", "expires_on": "2026-11-23",
     }  # fmt: skip
     standard = load_standard()
-    path = stored(tmp_path, document(facts))
+    path = stored(tmp_path, document(root_may_log_in))
 
     def root_login(**registers):
         results = evidence.reassess(path, standard, **registers)["results"]
@@ -230,12 +229,19 @@ def test_reassessment_gives_the_verdicts_of_the_day(tmp_path):
 
 
 def test_reassessment_judges_by_the_gold_that_was_in_force(tmp_path):
-    built = document({"remote_access": {"ssh": {"effective_root": {"permitrootlogin": "no"}}}})
+    built = document()
     built["gold"].pop("gold_section_11_3")
     built["gold"]["gold_of_another_age"] = True
     built["gold"]["gold_attestation_max_age_days"] = 30
     found = evidence.reassess(stored(tmp_path, built), load_standard())
     assert [entry["name"] for entry in found["gold"]["non_default"]] == ["gold_attestation_max_age_days"]
+
+
+def test_a_stored_gold_value_of_the_wrong_type_is_refused(tmp_path):
+    built = document()
+    built["gold"]["gold_attestation_max_age_days"] = "30"
+    with pytest.raises(EvidenceError, match=r'kvm1\.json: "gold" is wrong: gold_attestation_max_age_days'):
+        evidence.reassess(stored(tmp_path, built), load_standard())
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path):

@@ -200,9 +200,7 @@ def test_exactly_one_scope(tmp_path):
 
 
 def test_one_accepted_value_is_for_one_check(tmp_path):
-    assert (
-        load(tmp_path, EXCEPTION + "  accepted_value: prohibit-password\n")[0]["accepted_value"] == "prohibit-password"
-    )
+    assert load(tmp_path, EXCEPTION + "  accepted_value: without-password\n")[0]["accepted_value"] == "without-password"
     text, _number = with_line(EXCEPTION, "checks", 'measure: "11.4.6"')
     error = refused(tmp_path, text + "  accepted_value: 3\n")
     assert "accepts one value for several checks" in str(error)
