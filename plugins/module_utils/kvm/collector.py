@@ -13,14 +13,18 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unr
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     accounts,
+    audit,
     boot,
     directory,
     firewall,
     guest_protection,
+    integrity,
     libvirt,
     libvirt_daemons,
+    logging,
     network,
     pam,
+    patch,
     platform,
     polkit,
     protocols,
@@ -28,6 +32,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     session_policy,
     ssh,
     sudo,
+    time,
 )
 
 SCHEMA_VERSION = 1
@@ -36,14 +41,18 @@ MAX_REASON = 300
 # The table of parts. Each is independent of the others.
 PARTS = (
     accounts.PART,
+    audit.PART,
     boot.PART,
     directory.PART,
     firewall.PART,
     guest_protection.PART,
+    integrity.PART,
     libvirt.PART,
     libvirt_daemons.PART,
+    logging.PART,
     network.PART,
     pam.PART,
+    patch.PART,
     platform.PART,
     polkit.PART,
     protocols.PART,
@@ -51,6 +60,7 @@ PARTS = (
     session_policy.PART,
     ssh.PART,
     sudo.PART,
+    time.PART,
 )
 
 
