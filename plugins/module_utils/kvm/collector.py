@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     accounts,
     audit,
     boot,
+    clock,
     directory,
     firewall,
     guest_protection,
@@ -32,7 +33,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     session_policy,
     ssh,
     sudo,
-    time,
 )
 
 SCHEMA_VERSION = 1
@@ -43,6 +43,7 @@ PARTS = (
     accounts.PART,
     audit.PART,
     boot.PART,
+    clock.PART,
     directory.PART,
     firewall.PART,
     guest_protection.PART,
@@ -60,7 +61,6 @@ PARTS = (
     session_policy.PART,
     ssh.PART,
     sudo.PART,
-    time.PART,
 )
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""time: which clocks the host follows. Logs of unsynchronised hosts cannot be put in order."""
+"""clock: which clocks the host follows. Logs of unsynchronised hosts cannot be put in order."""
 
 from __future__ import annotations
 
@@ -91,4 +91,4 @@ def synced(host):
     return found.group(1) == "yes"
 
 
-PART = Part("time", ["logging.time_sync"], collect)
+PART = Part("clock", ["logging.time_sync"], collect)
