@@ -9,12 +9,19 @@ times microseconds, network rates KiB/s as libvirt has them.
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_xml import attribute, number, parse, size_b, text_of, yes
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_devices import (
     consoles,
     devices,
     disks,
     interfaces,
+)
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_xml import (
+    attribute,
+    number,
+    parse,
+    size_b,
+    text_of,
+    yes,
 )
 
 # libvirt prints "no limit" as the largest value of its counter (VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, in KiB).
@@ -26,7 +33,22 @@ _LIVE_ONLY = {
     "consoles": ("port", "tls_port", "websocket"),
     "devices": (),
 }
-_COMPARED = ("title", "vcpus_max", "mem_max_b", "cpu", "mem", "nics", "disks", "devices", "consoles", "channels", "security", "firmware", "tpm", "partition")
+_COMPARED = (
+    "title",
+    "vcpus_max",
+    "mem_max_b",
+    "cpu",
+    "mem",
+    "nics",
+    "disks",
+    "devices",
+    "consoles",
+    "channels",
+    "security",
+    "firmware",
+    "tpm",
+    "partition",
+)
 
 
 def domain(live_xml, inactive_xml):
@@ -52,7 +74,11 @@ def _stable(key, value):
     if key in _LIVE_ONLY:
         return [_without(entry, _LIVE_ONLY[key]) for entry in value]
     if key == "security":
-        return [(label["type"], label["model"], label["baselabel"]) for label in value["labels"] if label["type"] != "dynamic"]
+        return [
+            (label["type"], label["model"], label["baselabel"])
+            for label in value["labels"]
+            if label["type"] != "dynamic"
+        ]
     return value
 
 
@@ -83,7 +109,8 @@ def _facts(root):
         "security": _security(root),
         "firmware": _firmware(root),
         "tpm": _tpm(root),
-        "partition": text_of(root, "resource/partition"),
+        # libvirt fills its default in when a domain starts.
+        "partition": text_of(root, "resource/partition") or "/machine",
         "emulator": text_of(root, "devices/emulator"),
         "custom_arguments": root.find("{http://libvirt.org/schemas/domain/qemu/1.0}commandline") is not None,
     }
@@ -115,7 +142,10 @@ def _cpu(root):
 def _nested(root):
     """True when the guest is given the virtualisation extensions (or the whole host processor), so that it may nest."""
     if attribute(root, "cpu", "mode") in ("host-passthrough", "maximum"):
-        return not any(entry.get("name") in ("vmx", "svm") and entry.get("policy") in ("disable", "forbid") for entry in root.findall("cpu/feature"))
+        return not any(
+            entry.get("name") in ("vmx", "svm") and entry.get("policy") in ("disable", "forbid")
+            for entry in root.findall("cpu/feature")
+        )
     return any(
         entry.get("name") in ("vmx", "svm") and entry.get("policy", "require") in ("require", "force", "optional")
         for entry in root.findall("cpu/feature")
@@ -149,7 +179,10 @@ def _limit(root, path):
 def _channels(root):
     """Channels between guest and host by name, e.g. org.qemu.guest_agent.0."""
     return [
-        {"type": attribute(entry, "", "type"), "name": attribute(entry, "target", "name") or attribute(entry, "target", "type")}
+        {
+            "type": attribute(entry, "", "type"),
+            "name": attribute(entry, "target", "name") or attribute(entry, "target", "type"),
+        }
         for entry in root.findall("devices/channel")[:50]
     ]
 
@@ -166,14 +199,19 @@ def _security(root):
         for entry in root.findall("seclabel")[:10]
     ]
     confined = next((entry for entry in labels if entry["model"] in ("selinux", "apparmor")), None)
-    return {"labels": labels, "label": confined["label"] if confined else "", "launch": attribute(root, "launchSecurity", "type")}
+    return {
+        "labels": labels,
+        "label": confined["label"] if confined else "",
+        "launch": attribute(root, "launchSecurity", "type"),
+    }
 
 
 def _firmware(root):
     features = {entry.get("name"): entry.get("enabled") for entry in root.findall("os/firmware/feature")}
     secure = yes(root, "os/loader", "secure") or features.get("secure-boot") == "yes"
     return {
-        "type": attribute(root, "os", "firmware") or ("efi" if attribute(root, "os/loader", "type") == "pflash" else "bios"),
+        "type": attribute(root, "os", "firmware")
+        or ("efi" if attribute(root, "os/loader", "type") == "pflash" else "bios"),
         "loader": text_of(root, "os/loader"),
         "nvram": text_of(root, "os/nvram") or attribute(root, "os/nvram/source", "file"),
         "secure_boot": secure and features.get("enrolled-keys") != "no",

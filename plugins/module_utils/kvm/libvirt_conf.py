@@ -1,14 +1,16 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""libvirt's configuration files (qemu.conf, libvirtd.conf …): `key = value`, where a value is a number, a string or a list."""
+"""libvirt's configuration files (qemu.conf, libvirtd.conf …): `key = value` with numbers, strings and lists."""
 
 from __future__ import annotations
 
 import re
 
 _STRING = r"\"\"\"(?:.|\n)*?\"\"\"|\"[^\"\n]*\"|'[^'\n]*'"
-_TOKEN = re.compile(r"(?P<skip>[ \t\r\n]+|\#[^\n]*)|(?P<string>%s)|(?P<mark>[\[\],=])|(?P<word>[^\s\[\],=#\"']+)" % _STRING)
+_TOKEN = re.compile(
+    r"(?P<skip>[ \t\r\n]+|\#[^\n]*)|(?P<string>%s)|(?P<mark>[\[\],=])|(?P<word>[^\s\[\],=#\"']+)" % _STRING
+)
 
 
 class BadConfiguration(Exception):

@@ -36,7 +36,8 @@ def _interface(entry, index):
         "virtualport": attribute(entry, "virtualport", "type"),
         "filter": attribute(entry, "filterref", "filter"),
         "filter_parameters": {
-            str(parameter.get("name"))[:60]: str(parameter.get("value"))[:100] for parameter in entry.findall("filterref/parameter")[:50]
+            str(parameter.get("name"))[:60]: str(parameter.get("value"))[:100]
+            for parameter in entry.findall("filterref/parameter")[:50]
         },
         "isolated": yes(entry, "port", "isolated"),
         "trusts_guest_mac": yes(entry, "", "trustGuestRxFilters"),
@@ -49,18 +50,24 @@ def _interface(entry, index):
 
 def bandwidth(found):
     """{average, peak (KiB/s), burst (KiB), floor (KiB/s)} of an inbound or outbound element; zeros without one."""
-    return {name: number(found.get(name, 0)) if found is not None else 0 for name in ("average", "peak", "burst", "floor")}
+    return {
+        name: number(found.get(name, 0)) if found is not None else 0 for name in ("average", "peak", "burst", "floor")
+    }
 
 
 def disks(root):
     """Disks with source, encryption, limits and, where libvirt tells it, the chain of backing images."""
-    groups = {text_of(entry, "group_name"): entry for entry in root.findall("throttlegroups/throttlegroup")[:MAX_DEVICES]}
+    groups = {
+        text_of(entry, "group_name"): entry for entry in root.findall("throttlegroups/throttlegroup")[:MAX_DEVICES]
+    }
     found = root.findall("devices/disk")[:MAX_DEVICES]
     return [_disk(entry, index, groups) for index, entry in enumerate(found)]
 
 
 def _disk(entry, index, groups):
-    tunes = [entry.find("iotune")] + [groups.get(attribute(name, "", "group")) for name in entry.findall("throttlefilters/throttlefilter")]
+    tunes = [entry.find("iotune")] + [
+        groups.get(attribute(name, "", "group")) for name in entry.findall("throttlefilters/throttlefilter")
+    ]
     tunes = [tune for tune in tunes if tune is not None]
     facts = {
         "id": attribute(entry, "target", "dev") or "#%d" % index,
@@ -104,7 +111,9 @@ def _source(entry):
         "format": attribute(entry, "driver", "type") or attribute(entry, "format", "type"),
         "encrypted": "" if encryption is None else (encryption.get("format") or "unnamed")[:40],
         "encryption_engine": "" if encryption is None else (encryption.get("engine") or "")[:40],
-        "secrets": [] if encryption is None else [str(secret.get("uuid") or secret.get("usage"))[:200] for secret in encryption.findall("secret")[:20]],
+        "secrets": []
+        if encryption is None
+        else [str(secret.get("uuid") or secret.get("usage"))[:200] for secret in encryption.findall("secret")[:20]],
         "authenticated": entry.find("source/auth") is not None or entry.find("auth") is not None,
     }
 
@@ -138,7 +147,16 @@ def devices(root):
         address = reader[1](entry) if reader else None
         if address:
             kind = reader[0]
-            found.append({"kind": kind, "type": attribute(entry, "", "type"), "mode": attribute(entry, "", "mode"), "address": address[:300], "managed": yes(entry, "", "managed"), "readonly": entry.find("readonly") is not None})
+            found.append(
+                {
+                    "kind": kind,
+                    "type": attribute(entry, "", "type"),
+                    "mode": attribute(entry, "", "mode"),
+                    "address": address[:300],
+                    "managed": yes(entry, "", "managed"),
+                    "readonly": entry.find("readonly") is not None,
+                }
+            )
     return found
 
 
@@ -162,12 +180,24 @@ def _hostdev(entry):
         return pci_address(address)
     if kind == "usb":
         if source.find("vendor") is not None:
-            return "usb:%s:%s" % tuple(attribute(source, name, "id").lower().replace("0x", "") for name in ("vendor", "product"))
+            return "usb:%s:%s" % tuple(
+                attribute(source, name, "id").lower().replace("0x", "") for name in ("vendor", "product")
+            )
         return "usb:%s-%s" % (attribute(source, "address", "bus"), attribute(source, "address", "device"))
     if kind == "mdev":
         return "mdev:%s" % attribute(source, "address", "uuid")
-    named = source.get("name") or source.get("wwpn") or text_of(source, "block") or text_of(source, "char") or text_of(source, "interface")
-    numbers = ":".join(attribute(source, "address", name) for name in ("bus", "target", "unit")) if address is not None else ""
+    named = (
+        source.get("name")
+        or source.get("wwpn")
+        or text_of(source, "block")
+        or text_of(source, "char")
+        or text_of(source, "interface")
+    )
+    numbers = (
+        ":".join(attribute(source, "address", name) for name in ("bus", "target", "unit"))
+        if address is not None
+        else ""
+    )
     return ":".join(part for part in (kind, named or attribute(source, "adapter", "name"), numbers) if part)
 
 
@@ -179,15 +209,34 @@ def _character(entry):
 # What kind of thing each element hands to the guest and where its address stands; None or "" means nothing is handed.
 _READERS = {
     "hostdev": ("hostdev", _hostdev),
-    "interface": ("interface", lambda entry: pci_address(entry.find("source/address")) if attribute(entry, "", "type") == "hostdev" else ""),
-    "disk": ("nvme", lambda entry: pci_address(entry.find("source/address")) if attribute(entry, "", "type") == "nvme" else ""),
+    "interface": (
+        "interface",
+        lambda entry: pci_address(entry.find("source/address")) if attribute(entry, "", "type") == "hostdev" else "",
+    ),
+    "disk": (
+        "nvme",
+        lambda entry: pci_address(entry.find("source/address")) if attribute(entry, "", "type") == "nvme" else "",
+    ),
     "input": ("input", lambda entry: attribute(entry, "source", "dev") or attribute(entry, "source", "evdev")),
-    "tpm": ("tpm", lambda entry: attribute(entry, "backend/device", "path") if attribute(entry, "backend", "type") == "passthrough" else ""),
+    "tpm": (
+        "tpm",
+        lambda entry: (
+            attribute(entry, "backend/device", "path") if attribute(entry, "backend", "type") == "passthrough" else ""
+        ),
+    ),
     "serial": ("character", _character),
     "parallel": ("character", _character),
     "console": ("character", _character),
     "smartcard": ("smartcard", lambda entry: "host smartcard" if attribute(entry, "", "mode") == "host" else ""),
-    "filesystem": ("filesystem", lambda entry: attribute(entry, "source", "dir") or attribute(entry, "source", "file") or attribute(entry, "source", "socket") or "unnamed share"),
+    "filesystem": (
+        "filesystem",
+        lambda entry: (
+            attribute(entry, "source", "dir")
+            or attribute(entry, "source", "file")
+            or attribute(entry, "source", "socket")
+            or "unnamed share"
+        ),
+    ),
     "shmem": ("shmem", lambda entry: attribute(entry, "", "name") or "unnamed shared memory"),
     "graphics": ("render", lambda entry: attribute(entry, "gl", "rendernode")),
     "memory": ("nvdimm", lambda entry: text_of(entry, "source/path")),
@@ -206,7 +255,7 @@ def consoles(root):
     for entry in [] if parent is None else list(parent):
         source = entry.find("source")
         if entry.tag in ("serial", "console", "parallel", "channel") and source is not None:
-            listener = _listener(entry, source)
+            listener = _listener(entry)
             # The first serial port is printed a second time as a console.
             if listener and not any(_same_place(listener, other) for other in found):
                 found.append(listener)
@@ -227,7 +276,11 @@ def _graphics(entry):
         "type": attribute(entry, "", "type"),
         "listen": [address[:100] for address in addresses],
         "listen_given": any(addresses),
-        "sockets": [path[:300] for path in [socket] + [listen.get("socket") or "" for listen in listens if listen.get("type") == "socket"] if path],
+        "sockets": [
+            path[:300]
+            for path in [socket] + [listen.get("socket") or "" for listen in listens if listen.get("type") == "socket"]
+            if path
+        ],
         "networks": [(listen.get("network") or "")[:200] for listen in listens if listen.get("type") == "network"],
         "port": number(attribute(entry, "", "port"), -1),
         "tls_port": number(attribute(entry, "", "tlsPort"), -1),
@@ -238,7 +291,7 @@ def _graphics(entry):
     }
 
 
-def _listener(entry, source):
+def _listener(entry):
     kind = attribute(entry, "", "type")
     bind = next((found for found in entry.findall("source") if found.get("mode") == "bind"), None)
     if kind not in ("tcp", "udp") or bind is None:

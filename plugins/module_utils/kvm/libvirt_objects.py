@@ -1,12 +1,18 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""libvirt's other objects as facts: networks, pools, volumes, filters, secrets, capabilities. Pure: text in, data out."""
+"""libvirt's other objects as facts: networks, pools, volumes, filters, secrets, capabilities. Pure."""
 
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_devices import bandwidth
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_xml import attribute, number, parse, text_of, yes
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_xml import (
+    attribute,
+    number,
+    parse,
+    text_of,
+    yes,
+)
 
 MAX_RULES = 2000
 
@@ -56,7 +62,7 @@ def _portgroup(entry):
 
 
 def pool(record):
-    """A storage pool (https://libvirt.org/formatstorage.html). volumes: how many it holds, None when they were not read."""
+    """A storage pool (https://libvirt.org/formatstorage.html). volumes: their number, None when not read."""
     root = parse(record["xml"], "pool")
     permissions = root.find("target/permissions")
     return {
@@ -67,12 +73,19 @@ def pool(record):
         "persistent": record["persistent"],
         "type": attribute(root, "", "type"),
         "path": text_of(root, "target/path"),
-        "source": text_of(root, "source/name") or attribute(root, "source/dir", "path") or attribute(root, "source/device", "path"),
+        "source": text_of(root, "source/name")
+        or attribute(root, "source/dir", "path")
+        or attribute(root, "source/device", "path"),
         "source_format": attribute(root, "source/format", "type"),
-        "hosts": [{"name": attribute(entry, "", "name"), "port": attribute(entry, "", "port")} for entry in root.findall("source/host")[:50]],
+        "hosts": [
+            {"name": attribute(entry, "", "name"), "port": attribute(entry, "", "port")}
+            for entry in root.findall("source/host")[:50]
+        ],
         "protocol_version": attribute(root, "source/protocol", "ver"),
         "auth": attribute(root, "source/auth", "type"),
-        "mount_options": [attribute(entry, "", "name") for entry in root.iter("{http://libvirt.org/schemas/storagepool/fs/1.0}option")][:50],
+        "mount_options": [
+            attribute(entry, "", "name") for entry in root.iter("{http://libvirt.org/schemas/storagepool/fs/1.0}option")
+        ][:50],
         "mode": text_of(root, "target/permissions/mode") if permissions is not None else "",
         "owner": text_of(root, "target/permissions/owner") if permissions is not None else "",
         "group": text_of(root, "target/permissions/group") if permissions is not None else "",
@@ -128,7 +141,7 @@ def secret(record):
 
 
 def capabilities(text):
-    """What the host offers: {has_kvm, architectures, security_models: [{model, doi}], iommu, sockets, cores, threads}."""
+    """What the host offers: {has_kvm, architectures, security_models, iommu, migration}."""
     root = parse(text, "capabilities")
     guests = root.findall("guest/arch")
     return {
@@ -136,5 +149,7 @@ def capabilities(text):
         "architectures": sorted({attribute(arch, "", "name") for arch in guests})[:50],
         "security_models": [text_of(entry, "model") for entry in root.findall("host/secmodel")[:10]],
         "iommu": yes(root, "host/iommu", "support"),
-        "migration": [text_of(entry, ".") for entry in root.findall("host/migration_features/uri_transports/uri_transport")[:20]],
+        "migration": [
+            text_of(entry, ".") for entry in root.findall("host/migration_features/uri_transports/uri_transport")[:20]
+        ],
     }

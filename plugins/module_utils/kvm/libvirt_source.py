@@ -4,8 +4,8 @@
 """Everything libvirt says, read-only and in bulk, as one plain dict of texts.
 
 No fact is made here, so that a recorded snapshot can stand for a host in tests. Bulk calls where libvirt has them: one
-call lists the domains, one gives their states, two more tell which start by themselves and which are defined; after that
-one description per domain, and a second one for those that both run and are defined.
+call lists the domains, one gives their states, two more tell which start by themselves and which are defined; after
+that one description per domain, and a second one for those that both run and are defined.
 """
 
 from __future__ import annotations
@@ -155,7 +155,9 @@ class _Reader(object):
     def _volumes(self, pool, left):
         volumes = pool.listAllVolumes()
         if len(volumes) > left:
-            self._errors.append({"path": "volumes", "reason": "more than %d volumes; the rest was not read" % MAX_VOLUMES})
+            self._errors.append(
+                {"path": "volumes", "reason": "more than %d volumes; the rest was not read" % MAX_VOLUMES}
+            )
         return [
             {"name": volume.name(), "xml": self._try("volumes", lambda volume=volume: volume.XMLDesc(0))}
             for volume in volumes[:left]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a QEMU process was started with, as far as an audit needs it. Never the whole command line: it may hold secrets."""
+"""What a QEMU process was started with, as far as an audit needs it. Never all of it: it may hold secrets."""
 
 from __future__ import annotations
 

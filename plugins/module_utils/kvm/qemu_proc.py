@@ -112,7 +112,7 @@ def _name(host, base):
 
 
 def _holds_kvm(host, base, gaps):
-    """"guest" when the process holds a virtual machine, "device" when only /dev/kvm is open, "" when neither."""
+    """ "guest" when the process holds a virtual machine, "device" when only /dev/kvm is open, "" when neither."""
     try:
         names = host.list(base + "/fd", MAX_DESCRIPTORS)
     except Absent:
@@ -186,7 +186,9 @@ def _device_cgroup(host, base):
     except Unreadable:
         return None
     groups = {entry[1]: entry[2] for entry in lines if len(entry) == 3}
-    return next((path[:300] for names, path in groups.items() if "devices" in names.split(",")), groups.get("", "")[:300])
+    return next(
+        (path[:300] for names, path in groups.items() if "devices" in names.split(",")), groups.get("", "")[:300]
+    )
 
 
 def _boot_time(host):
@@ -204,7 +206,7 @@ def _started(host, base, boot):
 
 
 def _pid_files(host, gaps):
-    """libvirt's own record of what it started: {"guests": {pid: domain name}, "probes": {path of a probe's pid file}}."""
+    """libvirt's own record of what it started: {"guests": {pid: name}, "probes": {path of a pid file}}."""
     found = {"guests": {}, "probes": set()}
     for directory, key in ((PID_DIRECTORY, "guests"), ("/var/lib/libvirt/qemu", "probes")):
         try:

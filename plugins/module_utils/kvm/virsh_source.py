@@ -40,7 +40,15 @@ def snapshot(uri, run):
     :raises NoLibvirt: no virsh, or it cannot connect.
     """
     virsh = _Virsh(uri, run)
-    first = virsh.ask(["version", "list --all --uuid", "list --all --uuid --autostart", "list --all --uuid --persistent", "capabilities"])
+    first = virsh.ask(
+        [
+            "version",
+            "list --all --uuid",
+            "list --all --uuid --autostart",
+            "list --all --uuid --persistent",
+            "capabilities",
+        ]
+    )
     if not first[0]:
         raise NoLibvirt("virsh at %s: %s" % (uri, virsh.complaint or "no answer"))
     found = {"uri": uri, "via": "virsh", "errors": virsh.errors, "capabilities_xml": first[4] or None}
@@ -82,7 +90,9 @@ class _Virsh(object):
 
 
 def _domains(virsh, uuids, autostart, persistent):
-    commands = [command % domain for domain in uuids for command in ("domstate %s", "dumpxml %s", "dumpxml %s --inactive")]
+    commands = [
+        command % domain for domain in uuids for command in ("domstate %s", "dumpxml %s", "dumpxml %s --inactive")
+    ]
     answers = virsh.ask(commands)
     domains = []
     for index, domain in enumerate(uuids):

@@ -13,7 +13,9 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Par
 # Debian and Ubuntu name the scanner clamav-daemon, the RHEL family (EPEL) clamd@scan; the updater is the same.
 CLAMAV_SCANNERS = ("clamav-daemon.service", "clamd@scan.service", "clamav-clamonacc.service")
 CLAMAV_UPDATERS = ("clamav-freshclam.service", "clamav-freshclam-once.timer", "clamav-freshclam.timer")
-CLAMAV_FILES = tuple("/var/lib/clamav/%s.%s" % (name, ending) for name in ("daily", "main") for ending in ("cvd", "cld"))
+CLAMAV_FILES = tuple(
+    "/var/lib/clamav/%s.%s" % (name, ending) for name in ("daily", "main") for ending in ("cvd", "cld")
+)
 # Agents that bring their own updates from a console. Their signature age is not readable in one way for all.
 AGENTS = {
     "mdatp.service": "Microsoft Defender for Endpoint",

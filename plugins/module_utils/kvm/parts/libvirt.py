@@ -29,7 +29,9 @@ def collect(host, note):
         note(error["path"], error["reason"])
     facts = from_snapshot(snapshot, note)
     facts["libvirt"]["daemon"] = _daemon(host)
-    facts["libvirt"]["iommu_groups"] = attempt(note, "libvirt.iommu_groups", lambda: _iommu_groups(host, facts["vms"] or []))
+    facts["libvirt"]["iommu_groups"] = attempt(
+        note, "libvirt.iommu_groups", lambda: _iommu_groups(host, facts["vms"] or [])
+    )
     facts["libvirt"]["visibility"] = _visibility(host, note, snapshot)
     return facts
 
@@ -66,7 +68,7 @@ def _parsed(note, path, given, parser):
 
 
 def _list(note, branch, records, parser):
-    """The parsed records, or None for the whole list when one cannot be read: a list with a hole must not look whole."""
+    """The parsed records, or None when one of them cannot be read: a list with a hole must not look whole."""
     if records is None:
         return None
     found = [None if record["xml"] is None else _parsed(note, branch, record, parser) for record in records]
@@ -124,7 +126,7 @@ def _vm(record, note):
 
 
 def _daemon(host):
-    """monolithic, modular, or "" where neither has a socket (another hypervisor, or the daemon is reached otherwise)."""
+    """monolithic, modular, or "" where neither has a socket (another hypervisor, or a remote daemon)."""
     for path, kind in SOCKETS:
         try:
             host.stat(path)
@@ -141,7 +143,9 @@ def _iommu_groups(host, vms):
         for vm in vms
         for version in (vm, vm.get("configured", {}))
         for device in version.get("devices", [])
-        if device["kind"] in ("hostdev", "interface", "nvme") and device["address"].count(":") == 2 and "." in device["address"]
+        if device["kind"] in ("hostdev", "interface", "nvme")
+        and device["address"].count(":") == 2
+        and "." in device["address"]
     }
     groups = {}
     for address in sorted(addresses):
@@ -155,8 +159,9 @@ def _iommu_groups(host, vms):
 def _visibility(host, note, snapshot):
     """Reconcile what runs with what libvirt lists (amendments.md, per-VM checks).
 
-    complete: True when every guest of the host is in libvirt's list, or among `unmatched`. False when something is known
-    to be hidden, with the reasons in `gaps`. unmatched: processes that run a guest outside libvirt, [{id, name, uid, why}].
+    complete: True when every guest of the host is in libvirt's list, or among `unmatched`. False when something is or
+    may be hidden, with the reasons in `gaps`. unmatched: processes that run a guest outside libvirt, [{id, name, uid,
+    why}].
     """
     try:
         seen = qemu_proc.scan_once(host)
@@ -178,7 +183,12 @@ def _visibility(host, note, snapshot):
 
 def _unmatched(process):
     why = "runs a guest that libvirt did not start" if process["holds_kvm"] else "is a QEMU that libvirt did not start"
-    return {"id": "process %d" % process["pid"], "name": process["executable"] or process["name"], "uid": process["uid"], "why": why}
+    return {
+        "id": "process %d" % process["pid"],
+        "name": process["executable"] or process["name"],
+        "uid": process["uid"],
+        "why": why,
+    }
 
 
 PART = Part("libvirt", PROVIDES, collect)

@@ -45,7 +45,7 @@ def _note_gaps(processes, note):
 
 
 def _conf(host, note):
-    """{readable, present, mtime, settings}: settings holds only what is set, so that "not set" and "not read" differ."""
+    """{readable, present, mtime, settings}: settings holds what is set, so that "not set" and "not read" differ."""
     try:
         settings = libvirt_conf.parse(host.read(QEMU_CONF))
         mtime = int(host.stat(QEMU_CONF)["mtime"])
@@ -69,7 +69,8 @@ def _daemon(daemons, conf):
     if not daemons:
         return {"name": "", "pid": 0, "started": 0, "in_force": conf is not None}
     newest = max(daemons, key=lambda daemon: daemon["started"] or 0)
-    stale = conf is None or newest["started"] is None or newest["started"] < conf["mtime"]
+    # The start time is reckoned from the boot time, both in whole seconds: a difference of one says nothing.
+    stale = conf is None or newest["started"] is None or newest["started"] + 1 < conf["mtime"]
     return {"name": newest["name"], "pid": newest["pid"], "started": newest["started"] or 0, "in_force": not stale}
 
 
@@ -91,7 +92,10 @@ def _cgroup(host):
     On v2 the devices controller is a BPF program that needs no entry in cgroup.controllers.
     """
     try:
-        return {"version": 2, "controllers": sorted(host.read("/sys/fs/cgroup/cgroup.controllers").split()) + ["devices"]}
+        return {
+            "version": 2,
+            "controllers": sorted(host.read("/sys/fs/cgroup/cgroup.controllers").split()) + ["devices"],
+        }
     except Absent:
         pass
     found = []
@@ -149,7 +153,12 @@ def _mounts(host):
         if len(words) > 5 and len(kind) > 1 and (kind[1].startswith("/dev/") or kind[0].startswith("fuse")):
             source = host.real(kind[1]) if kind[1].startswith("/dev/") else kind[1]
             found.append(
-                {"source": source[:300], "target": words[4][:300], "type": kind[0], "read_only": "ro" in words[5].split(",")}
+                {
+                    "source": source[:300],
+                    "target": words[4][:300],
+                    "type": kind[0],
+                    "read_only": "ro" in words[5].split(","),
+                }
             )
     if len(found) > MAX_MOUNTS:
         raise Unreadable("more than %d mounts" % MAX_MOUNTS)
