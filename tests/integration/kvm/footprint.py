@@ -25,6 +25,7 @@ OWN_LIFE = {
     r"/var/lib/libvirt/dnsmasq/.*": "leases of libvirt's network",
     r"/var/cache/libvirt(/.*)?": "what libvirtd found out of its emulators, when a client is the first to ask",
     r"/var/lib/libvirt/qemu": "holds a socket while libvirtd does so",
+    r"/var/tmp(/systemd-private-.*)?": "private directories of services started when asked, such as timedated",
     r"/var/lib/private/.*": "state of dynamic users",
     r"/var/lib/sudo/.*": "sudo's lectured marks",
 }
@@ -46,7 +47,7 @@ def footprint(host: BootedHost) -> dict[str, str]:
                 found[inside] = _describe(path)
     for directory in VOLATILE:
         # systemd makes a private directory for each service that asks; it comes and goes with the service.
-        for line in host.run(f"find {directory} -xdev -not -name 'systemd-private-*'").splitlines():
+        for line in host.run(f"find {directory} -xdev -name 'systemd-private-*' -prune -o -print").splitlines():
             found[f"volatile:{line}"] = "present"
     return found
 

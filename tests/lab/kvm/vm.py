@@ -20,6 +20,17 @@ from . import inventory, paths, rootfs, vmimage
 
 FIRMWARE = pathlib.Path("/usr/share/OVMF")
 SNAPSHOT = "ready"
+# A snapshot can only be loaded into the machine it was taken of: the words are part of its name.
+QEMU = """
+    qemu-system-x86_64 -name {name} -machine q35,smm=on -accel tcg,thread=multi -cpu max -smp 2 -m 2048
+    -display none -nodefaults -no-user-config -global driver=cfi.pflash01,property=secure,value=on
+    -drive if=pflash,unit=0,format=raw,readonly=on,file={firmware}/OVMF_CODE_4M.secboot.fd
+    -drive if=pflash,unit=1,format=qcow2,file={directory}/vars.qcow2
+    -drive if=none,id=disk,format=qcow2,cache=unsafe,file={directory}/disk.qcow2 -device virtio-blk-pci,drive=disk
+    -chardev socket,id=tpm,path={state}/tpm -tpmdev emulator,id=tpm0,chardev=tpm -device tpm-crb,tpmdev=tpm0
+    -netdev user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22 -device virtio-net-pci,netdev=net
+    -serial file:{state}/console.log -qmp unix:{state}/qmp,server=on,wait=off -device virtio-rng-pci
+""".split()
 # Emulated, the first boot takes about two minutes and the first domain one more.
 BOOT_WAIT = 900.0
 SSH_OPTIONS = (
@@ -100,7 +111,11 @@ class Machine:
 def build() -> pathlib.Path:
     """Return the directory of the snapshotted machine: booted once, domains defined, saved while running."""
     disk = vmimage.build()
-    ready = disk.with_suffix(".ready")
+    seed = (paths.FILES / "seed.sh").read_text(encoding="utf-8")
+    version = subprocess.run(
+        ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True, timeout=20
+    )
+    ready = disk.with_name(f"{disk.stem}-{rootfs.digest(seed, version.stdout, *QEMU)}.ready")
     if ready.is_dir():
         return ready
     fresh = disk.with_suffix(".new")
@@ -112,7 +127,6 @@ def build() -> pathlib.Path:
     machine = _start("vm-build", fresh, None)
     try:
         _wait_for_ssh(machine, BOOT_WAIT)
-        seed = (paths.FILES / "seed.sh").read_text(encoding="utf-8")
         done = machine.run(["/bin/sh", "-eu"], timeout=600, stdin=seed)
         if done.returncode:
             raise paths.LabError(f"could not define the domains:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -161,51 +175,8 @@ def _start(name: str, directory: pathlib.Path, snapshot: str | None) -> Machine:
         ],
         20,
     )
-    command = [
-        "qemu-system-x86_64",
-        "-name",
-        name,
-        "-machine",
-        "q35,smm=on",
-        "-accel",
-        "tcg,thread=multi",
-        "-cpu",
-        "max",
-        "-smp",
-        "2",
-        "-m",
-        "2048",
-        "-display",
-        "none",
-        "-nodefaults",
-        "-no-user-config",
-        "-global",
-        "driver=cfi.pflash01,property=secure,value=on",
-        "-drive",
-        f"if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}/OVMF_CODE_4M.secboot.fd",
-        "-drive",
-        f"if=pflash,unit=1,format=qcow2,file={directory}/vars.qcow2",
-        "-drive",
-        f"if=none,id=disk,format=qcow2,cache=unsafe,file={directory}/disk.qcow2",
-        "-device",
-        "virtio-blk-pci,drive=disk",
-        "-chardev",
-        f"socket,id=tpm,path={state}/tpm",
-        "-tpmdev",
-        "emulator,id=tpm0,chardev=tpm",
-        "-device",
-        "tpm-crb,tpmdev=tpm0",
-        "-netdev",
-        f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:22",
-        "-device",
-        "virtio-net-pci,netdev=net",
-        "-serial",
-        f"file:{state}/console.log",
-        "-qmp",
-        f"unix:{state}/qmp,server=on,wait=off",
-        "-device",
-        "virtio-rng-pci",
-    ]
+    names = {"name": name, "state": state, "directory": directory, "port": port, "firmware": FIRMWARE}
+    command = [word.format(**names) for word in QEMU]
     if snapshot:
         command += ["-loadvm", snapshot]
     with (state / "qemu.log").open("wb") as log:
