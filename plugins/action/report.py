@@ -99,8 +99,8 @@ def report(given, check_mode, now):
     standard = load_standard()
     document = merged(given, earlier, standard, directory, check_mode, now)
     failed, reasons = run_report.gate(document, fail_on)
-    files = {name: render(document, standard) for name, render in (FORMATS[found] for found in given["formats"])}
-    run_directory.write(directory, files)
+    for name, render in (FORMATS[found] for found in given["formats"]):
+        run_directory.write(directory, {name: render(document, standard)})
     run_directory.write_manifest(directory)
     if not earlier:
         run_directory.point_latest(report_dir, run_id)

@@ -26,9 +26,9 @@ EXPIRY_WARNING = dt.timedelta(days=30)
 
 def names_of(run: Mapping[str, Any]) -> dict[str, str]:
     """Subject id -> the name people know it by, made distinct by its id where two subjects share a name."""
-    names = [subject["name"] for subject in run["subjects"]]
+    names = Counter(subject["name"] for subject in run["subjects"])
     return {
-        subject["id"]: plain(subject["name"] if names.count(subject["name"]) == 1 else subject["id"], 80)
+        subject["id"]: plain(subject["name"] if names[subject["name"]] == 1 else subject["id"], 80)
         for subject in run["subjects"]
     }
 

@@ -1,13 +1,17 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""results.junit.xml: one test suite per subject, one test case per check, for CI systems."""
+"""results.junit.xml: one test suite per subject, one test case per check, for CI systems.
+
+Written as text: a tree of a fleet's results takes ten times the memory of the file. Everything passes `plain`, which
+leaves no character that XML cannot hold, and `quoteattr` or `escape`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
-from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
@@ -29,61 +33,57 @@ def render(run: Mapping[str, Any], standard: Standard) -> bytes:
     by_subject: dict[str, list[Mapping[str, Any]]] = {subject["id"]: [] for subject in run["subjects"]}
     for result in run["results"]:
         by_subject[result["subject"]].append(result)
-    root = ET.Element("testsuites", {"name": f"{run['standard']['id']} v{run['standard']['version']}"})
-    totals = dict.fromkeys(("tests", "failures", "errors", "skipped"), 0)
+    title = f"{run['standard']['id']} v{run['standard']['version']}"
+    parts = [
+        '<?xml version="1.0" encoding="utf-8"?>\n',
+        _open("testsuites", {"name": title, **_counts(run["results"])}),
+    ]
     for subject in run["subjects"]:
-        suite = _suite(subject, by_subject[subject["id"]], run, standard)
-        for key in totals:
-            totals[key] += int(suite.attrib[key])
-        root.append(suite)
-    root.attrib.update({key: str(value) for key, value in totals.items()})
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+        parts.append("".join(_suite(subject, by_subject[subject["id"]], run, standard)))
+    parts.append("</testsuites>\n")
+    return "".join(parts).encode("utf-8")
+
+
+def _counts(results: list[Mapping[str, Any]]) -> dict[str, int]:
+    kinds = [OUTCOMES.get(result["status"]) for result in results]
+    return {
+        "tests": len(results),
+        "failures": kinds.count("failure"),
+        "errors": kinds.count("error"),
+        "skipped": kinds.count("skipped"),
+    }
 
 
 def _suite(
     subject: Mapping[str, Any], results: list[Mapping[str, Any]], run: Mapping[str, Any], standard: Standard
-) -> ET.Element:
-    kinds = [OUTCOMES.get(result["status"]) for result in results]
-    suite = ET.Element(
-        "testsuite",
-        {
-            "name": plain(subject["name"]),
-            "hostname": plain(subject["endpoint"]),
-            "timestamp": plain(subject["collected_at"] or run["run"]["finished"]),
-            "time": "0",
-            "tests": str(len(results)),
-            "failures": str(kinds.count("failure")),
-            "errors": str(kinds.count("error")),
-            "skipped": str(kinds.count("skipped")),
-        },
-    )
-    _properties(
-        suite,
+) -> Iterator[str]:
+    about = {
+        "name": subject["name"],
+        "hostname": subject["endpoint"],
+        "timestamp": subject["collected_at"] or run["run"]["finished"],
+        "time": "0",
+    }
+    yield _open("testsuite", {**about, **_counts(results)})
+    yield _properties(
         {
             "subject": subject["id"],
             "platform": subject["platform"],
             "verdict": subject["verdict"],
             "run": run["run"]["id"],
             "marking": run["marking"],
-        },
+        }
     )
-    suite.extend(_case(result, standard) for result in results)
-    return suite
+    for result in results:
+        yield from _case(result, standard)
+    yield "</testsuite>\n"
 
 
-def _case(result: Mapping[str, Any], standard: Standard) -> ET.Element:
+def _case(result: Mapping[str, Any], standard: Standard) -> Iterator[str]:
     measure = standard.measures[result["measure"]]
-    case = ET.Element(
-        "testcase",
-        {
-            "classname": f"{result['measure']} {measure.title}",
-            "name": f"{result['check']}: {plain(result['title'])}",
-            "time": "0",
-        },
-    )
     exception, attestation = result["exception"] or {}, result["attestation"] or {}
-    _properties(
-        case,
+    name = f"{result['check']}: {result['title']}"
+    yield _open("testcase", {"classname": f"{result['measure']} {measure.title}", "name": name, "time": "0"})
+    yield _properties(
         {
             "status": result["status"],
             "measured": result["measured"],
@@ -97,22 +97,27 @@ def _case(result: Mapping[str, Any], standard: Standard) -> ET.Element:
             "exception_expires_on": exception.get("expires_on"),
             "attestation": attestation.get("id"),
             "attestation_expires_on": attestation.get("expires_on"),
-        },
+        }
     )
     kind = OUTCOMES.get(result["status"])
     if kind:
-        outcome = ET.SubElement(case, kind, {"message": plain(f"{result['status']}: {result['message']}", TEXT_LIMIT)})
-        if kind != "skipped":
-            outcome.set("type", result["status"])
-            outcome.text = (
-                f"expected: {plain(result['expected'], TEXT_LIMIT)}\nactual: {plain(result['actual'], TEXT_LIMIT)}\n"
-                f"fix: {plain(result['fix'], TEXT_LIMIT)}"
-            )
-    return case
+        message = {"message": f"{result['status']}: {result['message']}"}
+        if kind == "skipped":
+            yield _open("skipped", message) + "</skipped>"
+        else:
+            told = "\n".join(f"{key}: {plain(result[key], TEXT_LIMIT)}" for key in ("expected", "actual", "fix"))
+            yield _open(kind, {**message, "type": result["status"]}) + f"{escape(told)}</{kind}>"
+    yield "</testcase>\n"
 
 
-def _properties(parent: ET.Element, values: Mapping[str, Any]) -> None:
-    holder = ET.SubElement(parent, "properties")
-    for name, value in values.items():
-        if value is not None:
-            ET.SubElement(holder, "property", {"name": name, "value": plain(value, TEXT_LIMIT)})
+def _open(tag: str, attributes: Mapping[str, Any]) -> str:
+    return f"<{tag}{''.join(f' {key}={quoteattr(plain(value, TEXT_LIMIT))}' for key, value in attributes.items())}>"
+
+
+def _properties(values: Mapping[str, Any]) -> str:
+    found = [
+        f'<property name="{name}" value={quoteattr(plain(value, TEXT_LIMIT))}/>'
+        for name, value in values.items()
+        if value is not None
+    ]
+    return f"<properties>{''.join(found)}</properties>"

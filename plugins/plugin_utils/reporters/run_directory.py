@@ -30,6 +30,7 @@ _RESULT = frozenset(
     "subject measure check name title tier obligation severity measured status expected actual persistent message "
     "items items_total exception attestation role threshold_source probe fix disruption".split()
 )
+_REPEATED = ("subject", "measure", "check", "name", "title", "severity", "expected", "message", "role", "probe", "fix")
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
@@ -62,12 +63,14 @@ def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dic
     second time is still there: what was collected before the run began is not a result of it.
     """
     documents, unreadable = [], []
+    known: dict[Any, Any] = {}
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
             document = _read(path)
             collected = document["subject"]["collected_at"]
             if started and moment(collected) < moment(started):
                 raise ValueError(f"collected at {collected}, before this run began: the run id was used before")
+            _share(document, known)
             documents.append(document)
         except (OSError, ValueError, RecursionError) as error:
             unreadable.append({"file": f"subjects/{path.name}", "reason": str(error)[:300]})
@@ -90,6 +93,17 @@ def _read(path: Path) -> dict[str, Any]:
         if missing:
             raise ValueError(f"{where} lacks {', '.join(sorted(missing))}")
     return document
+
+
+def _share(document: dict[str, Any], known: dict[Any, Any]) -> None:
+    """Keep one copy of what every subject repeats: a third of the memory of a thousand subjects."""
+    for result in document["results"]:
+        for key in _REPEATED:
+            if isinstance(result[key], str):
+                result[key] = known.setdefault(result[key], result[key])
+        disruption = known.setdefault(("disruption", result["check"]), result["disruption"])
+        if disruption == result["disruption"]:
+            result["disruption"] = disruption
 
 
 def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]]:

@@ -46,12 +46,15 @@ def plain(value: Any, limit: int = 300) -> str:
 
     What was cut off is said: `… (65,536 characters)`.
     """
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, str):
+        # Nearly every text; a fleet has a million of them.
+        if len(value) <= limit and value.isprintable():
+            return value
         text = value
+    elif value is None:
+        return ""
+    elif isinstance(value, bool):
+        return "yes" if value else "no"
     elif isinstance(value, (list, tuple)) and all(isinstance(entry, (str, int, float)) for entry in value):
         text = ", ".join(plain(entry, limit) for entry in value) if value else "(none)"
     else:
