@@ -33,7 +33,7 @@ def _uri() -> str:
 def module() -> list[Figure]:
     """Seconds the collector takes, every part of it, with 200 domains."""
     uri, walls = _uri(), []
-    for _ in range(5):
+    for _round in range(5):
         started = time.monotonic()
         facts = collector.collect(Host(uri))
         walls.append(time.monotonic() - started)
