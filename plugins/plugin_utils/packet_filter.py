@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small packet evaluator: which peers a ruleset lets through for one kind of packet and one port.
 
-It runs sets of addresses, not single packets, through all base chains of a hook: a drop in any of them is final, an accept
-only ends its own base chain (nft(8), "Verdict statements"; a drop in our table beats an accept in libvirt's). A peer in
-`sure` gets through, a peer in `maybe` gets through or not depending on something nobody here understands, every other
+It runs sets of addresses, not single packets, through all base chains of a hook: a drop in any of them is final, an
+accept only ends its own base chain (nft(8), "Verdict statements"; a drop in our table beats an accept in libvirt's).
+A peer in `sure` gets through, a peer in `maybe` gets through or not depending on something nobody here understands, every other
 peer is stopped. Conditions that the peer chooses himself (source port, pace) never keep him out.
 """
 
@@ -17,12 +17,20 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import FREE, MAX_PORT, Packet, Test, alternatives, match
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import (
+    FREE,
+    MAX_PORT,
+    Packet,
+    Test,
+    alternatives,
+    match,
+)
 
 # The kernel refuses deeper jumps (NFT_JUMP_STACK_SIZE), so a ruleset that needs more did not come from a kernel.
 MAX_JUMPS = 16
-# Rules looked at for one answer; a ruleset beyond that (hostile, or a large Kubernetes node) is answered "maybe".
-MAX_STEPS = 200_000
+# Rules looked at for one kind of packet, over all ports; a ruleset beyond that (hostile, or a large Kubernetes node) is
+# answered "maybe".
+MAX_STEPS = 100_000
 FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 BEFORE = {"input": ("prerouting", "input"), "forward": ("prerouting", "forward"), "output": ("output",)}
 
@@ -78,7 +86,7 @@ def flags_of(tables: Sequence[Mapping[str, Any]], own: Iterable[str] = ()) -> di
     return {
         "marks": "mark" in statements,
         "untracked": "notrack" in statements,
-        "dnat": any(str(target).rsplit(":", 1)[0] in addresses or target in addresses for target in targets),
+        "dnat": any(not isinstance(to, str) or to in addresses or to.rsplit(":", 1)[0] in addresses for to in targets),
     }
 
 
@@ -115,9 +123,8 @@ class Filter:
         return found
 
     def through(self, peers: AddressSet, port: int) -> Flow:
-        """The peers among `peers` whose packet to (or, for output, from here to their) `port` passes every base chain."""
+        """The peers among `peers` whose packet to `port` (for output: our packet to theirs) passes every base chain."""
         flow = Flow(peers, AddressSet(peers.family))
-        self._steps = 0
         try:
             for number, name, chain in self._bases:
                 accepted, fallen = self._chain(number, name, flow, port, 0)
@@ -171,16 +178,16 @@ class Filter:
             return None
         if statement in ("accept", "drop", "reject", "return"):
             return _Step([], verdicts=(([[]], statement),))
-        if isinstance(statement, Mapping) and len(statement) == 1:
+        if isinstance(statement, dict) and len(statement) == 1:
             kind, body = next(iter(statement.items()))
             if kind in ("jump", "goto") and isinstance(body, str):
                 return _Step([], verdicts=(([[]], {kind: body}),))
             if kind == FREE:
                 return _Step([[FREE]])
-            if kind == "match" and isinstance(body, Mapping):
+            if kind == "match" and isinstance(body, dict):
                 tests, negated = match(body, self.packet, sets)
                 return _Step(tests, negated)
-            if kind == "vmap" and isinstance(body, Mapping):
+            if kind == "vmap" and isinstance(body, dict):
                 return _Step([], verdicts=tuple(self._vmap(body, sets)))
         return _Step([], opaque=True)
 
@@ -188,13 +195,16 @@ class Filter:
         data = body["data"]
         if isinstance(data, str):
             found = sets.get(data.lstrip("@"))
-            if not isinstance(found, Mapping) or found.get("unread") != "" or found.get("changes") is not False:
+            if not isinstance(found, dict) or found.get("unread") != "" or found.get("changes") is not False:
+                # Packets that change the map may be let in by it; so may those of a map that was not read.
                 data = [["*", {"opaque": "verdict map"}]]
             else:
                 data = found["elements"]
         # The catch-all element stands anywhere in the list and decides last.
         for entry in sorted(data, key=lambda entry: entry[0] == "*"):
-            tests: list[list[Test]] = [[]] if entry[0] == "*" else alternatives(body["key"], entry[0], self.packet, sets)
+            tests: list[list[Test]] = (
+                [[]] if entry[0] == "*" else alternatives(body["key"], entry[0], self.packet, sets)
+            )
             yield tests, entry[1]
 
     # Running
@@ -242,7 +252,7 @@ class Filter:
                 returned |= matched
             elif verdict == "continue":
                 going_on |= matched
-            elif isinstance(verdict, Mapping) and ("jump" in verdict or "goto" in verdict):
+            elif isinstance(verdict, dict) and ("jump" in verdict or "goto" in verdict):
                 kind, target = next(iter(verdict.items()))
                 passed, back = self._chain(number, str(target), matched, port, depth + 1)
                 accepted |= passed
@@ -280,13 +290,13 @@ class Filter:
 
 
 def _targets(step: _Step) -> list[str]:
-    found = [next(iter(verdict.values())) for _tests, verdict in step.verdicts if isinstance(verdict, Mapping) and verdict]
+    found = [next(iter(verdict.values())) for _tests, verdict in step.verdicts if isinstance(verdict, dict) and verdict]
     return [target for target in found if isinstance(target, str)]
 
 
 def _mapping(holder: Any, key: str) -> Mapping[str, Any]:
     found = _need(holder, key)
-    if not isinstance(found, Mapping):
+    if not isinstance(found, dict):
         raise MissingFact(f"firewall.ruleset: {key} is not a mapping")
     return found
 
@@ -299,7 +309,7 @@ def _list(holder: Any, key: str) -> list[Any]:
 
 
 def _need(holder: Any, key: str) -> Any:
-    found = holder.get(key) if isinstance(holder, Mapping) else None
+    found = holder.get(key) if isinstance(holder, dict) else None
     if found is None:
         raise MissingFact(f"firewall.ruleset: {key} was not read")
     return found

@@ -3,15 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What one match of a firewall rule means for one kind of packet.
 
-Everything but the peer's address and the destination port of a packet is fixed (Packet), so a match is true, false, a set of
-peers, a set of ports, FREE (the peer can meet or avoid it as he likes: source port, pace) or UNKNOWN (not understood).
-Statements: libnftables-json(5), in the model of module_utils/kvm/nft.py.
+Everything but the peer's address and the destination port of a packet is fixed (Packet), so a match is true, false, a
+set of peers, a set of ports, FREE (the peer can meet or avoid it as he likes: source port, pace) or UNKNOWN (not
+understood). Statements: libnftables-json(5), in the model of module_utils/kvm/nft.py.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -21,19 +21,19 @@ FREE = "free"
 UNKNOWN = "unknown"
 MAX_PORT = 65535
 PROTOCOLS = {
-    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "icmpv6": 58,
-    "ipv6-icmp": 58, "eigrp": 88, "ospf": 89, "ospfigp": 89, "pim": 103, "comp": 108, "ipcomp": 108, "vrrp": 112, "sctp": 132,
-    "udplite": 136, "mobility-header": 135, "mh": 135,
+    "icmp": 1, "igmp": 2, "ipip": 4, "ipencap": 4, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51,
+    "icmpv6": 58, "ipv6-icmp": 58, "eigrp": 88, "ospf": 89, "ospfigp": 89, "pim": 103, "comp": 108, "ipcomp": 108,
+    "vrrp": 112, "sctp": 132, "udplite": 136, "mobility-header": 135, "mh": 135,
 }  # fmt: skip
 WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
 FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}
 # Header fields and meta data the sender of a packet chooses.
 _SENDER_FIELDS = frozenset(
-    "sport ttl hoplimit length dscp ecn id frag-off hdrlength flowlabel priority sequence ackseq window checksum urgptr code "
-    "type reserved doff".split()
+    "sport ttl hoplimit length dscp ecn id frag-off hdrlength flowlabel priority sequence ackseq window checksum "
+    "urgptr code type reserved doff".split()
 )
 _SENDER_META = frozenset("length priority random hour time day skuid skgid cgroup cpu".split())
-# What a match can come to; AddressSet: the peer has to be in it; tuple: the destination port has to be in one of the spans.
+# What a match can come to; AddressSet: the peer has to be in it; tuple: the port has to be in one of the spans.
 Test = Union[bool, str, AddressSet, tuple]
 
 
@@ -42,9 +42,10 @@ class Packet:
     """One kind of packet: the first of a new connection.
 
     hook: input, output or forward. family: 4 or 6. protocol: a name of PROTOCOLS, a number, or "other".
-    iif, oif: interface names, None where the hook has none. local: the host's own address, None when anybody's (forward).
-    cast: unicast, multicast or broadcast, by the destination. Flags of the whole ruleset: marks and untracked say that some
-    rule sets a mark or bypasses connection tracking, dnat that some rule rewrites destinations to this host.
+    iif, oif: interface names, None where the hook has none. local: the host's own address, None when anybody's
+    (forward). cast: unicast, multicast or broadcast, by the destination. Flags of the whole ruleset: marks and
+    untracked say that some rule sets a mark or bypasses connection tracking, dnat that some rule rewrites destinations
+    to this host.
     """
 
     hook: str
@@ -60,11 +61,13 @@ class Packet:
 
 
 def match(statement: Mapping[str, Any], packet: Packet, sets: Mapping[str, Any]) -> tuple[list[list[Test]], bool]:
-    """Return (alternatives, negated): the packet matches when all tests of one alternative hold; negated turns it round."""
+    """Return (alternatives, negated): the packet matches when all tests of one alternative hold, negated turns it."""
     operator, left, right = statement["op"], statement["left"], statement["right"]
     if not isinstance(operator, str):
         return [[UNKNOWN]], False
-    if isinstance(left, Mapping) and "concat" in left:
+    if isinstance(left, dict) and "concat" in left:
+        if any(field(part, packet)[0] == "absent" for part in left["concat"]):
+            return [[False]], False
         return alternatives(left, right, packet, sets), operator == "!="
     test = compare(left, operator, right, packet, sets)
     if test is None:
@@ -75,10 +78,10 @@ def match(statement: Mapping[str, Any], packet: Packet, sets: Mapping[str, Any])
 
 def alternatives(key: Any, right: Any, packet: Packet, sets: Mapping[str, Any]) -> list[list[Test]]:
     """The conjunctions under which a key (also a concatenation) equals one of the elements on the right."""
-    parts = key["concat"] if isinstance(key, Mapping) and "concat" in key else [key]
+    parts = key["concat"] if isinstance(key, dict) and "concat" in key else [key]
     found: list[list[Test]] = []
     for atom in atoms(right, sets):
-        values = atom["concat"] if isinstance(atom, Mapping) and "concat" in atom else [atom]
+        values = atom["concat"] if isinstance(atom, dict) and "concat" in atom else [atom]
         if len(parts) != len(values) or atom in (FREE, UNKNOWN):
             found.append([atom if atom in (FREE, UNKNOWN) else UNKNOWN])
             continue
@@ -88,21 +91,25 @@ def alternatives(key: Any, right: Any, packet: Packet, sets: Mapping[str, Any]) 
 
 
 def atoms(right: Any, sets: Mapping[str, Any]) -> list[Any]:
-    """The single values on the right of a match; FREE for a set that packets change, UNKNOWN for one that was not read."""
+    """The single values on the right of a match; FREE for a set that packets change, UNKNOWN for one not read."""
     if isinstance(right, str) and right.startswith("@"):
         found = sets.get(right[1:])
-        if not isinstance(found, Mapping) or found.get("unread", UNKNOWN) != "" or not isinstance(found.get("elements"), list):
+        if (
+            not isinstance(found, dict)
+            or found.get("unread", UNKNOWN) != ""
+            or not isinstance(found.get("elements"), list)
+        ):
             return [UNKNOWN]
         if found.get("changes") is not False:
-            return [FREE]
+            return [FREE if found.get("changes") is True else UNKNOWN]
         return [atom for entry in found["elements"] for atom in atoms(entry, sets)]
-    if isinstance(right, Mapping) and "set" in right:
+    if isinstance(right, dict) and "set" in right:
         return [atom for entry in right["set"] for atom in atoms(entry, sets)]
     return list(right) if isinstance(right, list) else [right]
 
 
 def compare(left: Any, operator: str, right: Any, packet: Packet, sets: Mapping[str, Any]) -> Test | None:
-    """One field against its values. For "!=" the answer is that of "==" (the caller turns it round); None: no such field."""
+    """One field against its values. For "!=" the answer is that of "==" (the caller turns it); None: no such field."""
     kind, value = field(left, packet)
     if kind == "absent":
         return None
@@ -138,25 +145,29 @@ def _equal(kind: str, value: Any, atom: Any) -> bool:
     if kind == "interface":
         return value == atom or (isinstance(atom, str) and atom.endswith("*") and value.startswith(atom[:-1]))
     if kind == "protocol":
-        return PROTOCOLS.get(value, value) == PROTOCOLS.get(atom, atom)
+        return _protocol(value) == _protocol(atom)
     return value == atom
+
+
+def _protocol(name: str | int) -> str | int:
+    return PROTOCOLS.get(name, name) if isinstance(name, str) else name
 
 
 def field(left: Any, packet: Packet) -> tuple[str, Any]:
     """Say what a field of this packet is: (peer | port | address | interface | protocol | number | word | bits, value),
     or ("free", None), ("unknown", None), ("absent", None)."""
-    if not isinstance(left, Mapping) or len(left) != 1:
+    if not isinstance(left, dict) or len(left) != 1:
         return UNKNOWN, None
     kind, body = next(iter(left.items()))
-    if kind == "payload" and isinstance(body, Mapping):
+    if kind == "payload" and isinstance(body, dict):
         return _payload(str(body.get("protocol")), str(body.get("field")), packet)
-    if kind == "meta" and isinstance(body, Mapping):
+    if kind == "meta" and isinstance(body, dict):
         return _meta(str(body.get("key")), packet)
-    if kind == "ct" and isinstance(body, Mapping):
+    if kind == "ct" and isinstance(body, dict):
         return _conntrack(str(body.get("key")), packet)
-    if kind == "fib" and isinstance(body, Mapping):
+    if kind == "fib" and isinstance(body, dict):
         return _fib(body, packet)
-    if kind == "&" and isinstance(body, Sequence) and len(body) == 2:
+    if kind == "&" and isinstance(body, list) and len(body) == 2:
         return _masked(body[0], body[1], packet)
     if kind in ("exthdr", "ip option", "tcp option", "numgen", "jhash", "symhash"):
         return FREE, None
@@ -185,7 +196,7 @@ def _payload(header: str, name: str, packet: Packet) -> tuple[str, Any]:
         if name == "flags" and header == "tcp":
             return "bits", FLAGS["syn"]
     elif header in PROTOCOLS:
-        if PROTOCOLS[header] != PROTOCOLS.get(packet.protocol, packet.protocol):  # type: ignore[call-overload]
+        if PROTOCOLS[header] != _protocol(packet.protocol):
             return "absent", None
     else:
         return UNKNOWN, None
@@ -254,7 +265,7 @@ def _number(value: Any) -> int | None:
         return value
     if isinstance(value, str):
         return FLAGS.get(value)
-    parts = value.get("|") if isinstance(value, Mapping) else value
+    parts = value.get("|") if isinstance(value, dict) else value
     if not isinstance(parts, list):
         return None
     total = 0
@@ -269,9 +280,9 @@ def _number(value: Any) -> int | None:
 def _span(atom: Any, operator: str, family: int) -> tuple[int, int] | None:
     """An element as (low, high); family 0: ports and other numbers. None: not understood."""
     try:
-        if isinstance(atom, Mapping) and "range" in atom:
+        if isinstance(atom, dict) and "range" in atom:
             low, high = (_point(value, family) for value in atom["range"])
-        elif isinstance(atom, Mapping) and "prefix" in atom and family:
+        elif isinstance(atom, dict) and "prefix" in atom and family:
             network = ipaddress.ip_network(f"{atom['prefix']['addr']}/{atom['prefix']['len']}", strict=False)
             if (network.version == 4) != (family == 4):
                 return None

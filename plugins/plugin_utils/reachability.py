@@ -4,21 +4,22 @@
 """What a ruleset leaves open: every protocol and port, with the peers that get through.
 
 The packet evaluator (packet_filter.py) answers for one kind of packet; here it is asked for every kind that can make a
-difference on this host: both families, the protocols and interfaces the rules tell apart, the host's own addresses, multicast.
+difference on this host: both families, the protocols and interfaces the rules tell apart, the host's own addresses,
+multicast.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet, everything
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, need
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_filter import Filter, flags_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_filter import BEFORE, Filter, flags_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import MAX_PORT, PROTOCOLS, WITH_PORTS, Packet
 
 OTHER = "other"
@@ -33,9 +34,9 @@ MAX_KINDS = 600
 class Opening:
     """Ports `low` to `high` of a protocol (0 to 0 for one without ports) that some peers reach.
 
-    sure: the peers that certainly get through; unclear: those nobody can tell. Input: they come in on one of `interfaces`
-    for one of the host's own `addresses` (or a multicast group). Output: packets leave there, peers are destinations.
-    Forward: `interfaces` is where they come in, `leaving` where they go out.
+    sure: the peers that certainly get through; unclear: those nobody can tell. Input: they come in on one of
+    `interfaces` for one of the host's own `addresses` (or a multicast group). Output: packets leave there, peers are
+    destinations. Forward: `interfaces` is where they come in, `leaving` where they go out.
     """
 
     family: int
@@ -50,7 +51,7 @@ class Opening:
 
     @property
     def ports(self) -> str:
-        """"tcp/22", "udp/5000-5010", "icmp"."""
+        """ "tcp/22", "udp/5000-5010", "icmp"."""
         if self.protocol not in WITH_PORTS:
             return self.protocol if self.protocol != OTHER else "any other protocol"
         return f"{self.protocol}/{self.low}" if self.low == self.high else f"{self.protocol}/{self.low}-{self.high}"
@@ -58,7 +59,11 @@ class Opening:
     @property
     def way(self) -> str:
         """Where the packets come in (and go out), for people."""
-        ways = ["/".join(names[:3]) + ("..." if len(names) > 3 else "") for names in (self.interfaces, self.leaving) if names]
+        ways = [
+            "/".join(names[:3]) + ("..." if len(names) > 3 else "")
+            for names in (self.interfaces, self.leaving)
+            if names
+        ]
         return " to ".join(ways)
 
     @property
@@ -69,8 +74,8 @@ class Opening:
 def openings(hook: str, tables: Any, interfaces: Any) -> list[Opening]:
     """Everything the ruleset lets through on a hook (input, output, forward).
 
-    tables: firewall.ruleset. interfaces: network.interfaces. IPv6 is left out where no interface but the loopback has an
-    IPv6 address.
+    tables: firewall.ruleset. interfaces: network.interfaces. IPv6 is left out where no interface but the loopback has
+    an IPv6 address.
 
     :raises MissingFact: the ruleset or the interfaces hold something that was not read.
     """
@@ -93,10 +98,12 @@ def _interface(entry: Any) -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def _openings(hook: str, tables_json: str, interfaces_json: str) -> tuple[Opening, ...]:
     """Several checks ask the same of one host; the texts are the key because facts are not hashable."""
-    host = _Host(json.loads(tables_json), json.loads(interfaces_json))
+    host = _Host(relevant(json.loads(tables_json), hook), json.loads(interfaces_json))
     kinds = [kind for family in host.families for kind in host.packets(hook, family)]
     if len(kinds) > MAX_KINDS:
-        raise MissingFact(f"the rules tell {len(kinds)} kinds of packets apart, more than this test follows ({MAX_KINDS})")
+        raise MissingFact(
+            f"the rules tell {len(kinds)} kinds of packets apart, more than this test follows ({MAX_KINDS})"
+        )
     return tuple(opening for packet, groups in kinds for opening in _of(Filter(host.tables, packet), packet, groups))
 
 
@@ -119,6 +126,38 @@ def _of(ruleset: Filter, packet: Packet, groups: Groups) -> Iterable[Opening]:
         yield current
 
 
+def relevant(tables: list[Any], hook: str) -> list[Any]:
+    """The tables cut down to the base chains a packet of this hook meets, and what these reach.
+
+    :raises MissingFact: a table or chain holds something that was not read.
+    """
+    kept = []
+    for table in tables:
+        chains = need(table, "chains", what="firewall.ruleset")
+        bases = [
+            name
+            for name, chain in chains.items()
+            if "hook" in chain and need(chain, "hook", what="firewall.ruleset") in BEFORE[hook]
+        ]
+        seen: dict[str, Any] = {}
+        while bases:
+            name = bases.pop()
+            if name in chains and name not in seen:
+                seen[name] = chains[name]
+                bases += [
+                    word for word in _strings(need(chains[name], "rules", what="firewall.ruleset")) if word in chains
+                ]
+                bases += [word for each in _maps(chains[name], table) for word in _strings(each) if word in chains]
+        kept.append({**table, "chains": {name: chain for name, chain in chains.items() if name in seen}})
+    return kept
+
+
+def _maps(chain: Any, table: Any) -> list[Any]:
+    """The named sets and maps of a table that a chain looks into."""
+    sets = need(table, "sets", what="firewall.ruleset")
+    return [sets[word[1:]] for word in _strings(chain) if word.startswith("@") and word[1:] in sets]
+
+
 class _Host:
     """The interfaces and addresses of a host, reduced to those its rules tell apart."""
 
@@ -132,7 +171,8 @@ class _Host:
         # A packet for a bridge port arrives at its bridge; the loopback is not reached from outside.
         self._interfaces = [entry for entry in interfaces if entry["kind"] != "loopback" and not entry["master"]]
         self._doors = self._grouped()
-        self._spans = {4: _constants(tables, 4), 6: _constants(tables, 6)} if self._by_address else {4: [], 6: []}
+        spans = sorted(_destinations(tables)) if self._by_address else []
+        self._spans = {family: [(low, high) for version, low, high in spans if version == family] for family in (4, 6)}
         self._own = {4: self._addresses(4), 6: self._addresses(6)}
         self._flags = flags_of(tables, [str(_address(family, each)) for family in (4, 6) for each in self._own[family]])
         self.families = (4, 6) if self._own[6] else (4,)
@@ -146,7 +186,10 @@ class _Host:
             if hook == "forward":
                 for one, other in ((one, other) for one in self._doors for other in self._doors):
                     if one != other or len(one) > 1:
-                        yield Packet(hook, family, protocol, one[0], other[0], None, "unicast", **self._flags), (one, other, ())
+                        yield (
+                            Packet(hook, family, protocol, one[0], other[0], None, "unicast", **self._flags),
+                            (one, other, ()),
+                        )
                 continue
             for door in self._doors:
                 for group, cast in self._locals(hook, family, protocol):
@@ -185,29 +228,40 @@ class _Host:
         return found or [((), "unicast")]
 
 
-def _constants(value: Any, family: int) -> list[tuple[int, int]]:
-    """Every address, prefix and range of a family that a ruleset mentions."""
-    found: list[tuple[int, int]] = []
-    if isinstance(value, Mapping):
-        try:
-            if "prefix" in value:
-                network = ipaddress.ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}", strict=False)
-                found = [(int(network[0]), int(network[-1]))] if network.version == family else []
-            elif "range" in value:
-                low, high = (ipaddress.ip_address(each) for each in value["range"])
-                found = [(int(low), int(high))] if low.version == family and isinstance(value["range"][0], str) else []
-        except (ValueError, TypeError, KeyError):
-            found = []
-        return found + [span for entry in value.values() for span in _constants(entry, family)]
-    if isinstance(value, list):
-        return sorted({span for entry in value for span in _constants(entry, family)})
-    if isinstance(value, str) and ("." in value or ":" in value):
-        try:
+def _destinations(tables: list[Any]) -> set[tuple[int, int, int]]:
+    """(family, low, high) of every address, prefix and range a rule compares a destination with."""
+    found: set[tuple[int, int, int]] = set()
+    for table in tables:
+        for chain in table["chains"].values():
+            for statement in (statement for rule in chain["rules"] if isinstance(rule, list) for statement in rule):
+                body = statement.get("match", statement.get("vmap")) if isinstance(statement, dict) else None
+                if isinstance(body, dict) and "daddr" in _strings(body.get("left", body.get("key"))):
+                    values = body.get("right", body.get("data"))
+                    named = [table["sets"].get(word[1:]) for word in _strings(values) if word.startswith("@")]
+                    found.update(_constants([values, named]))
+    return found
+
+
+def _constants(value: Any) -> Iterable[tuple[int, int, int]]:
+    if isinstance(value, (list, tuple)):
+        for entry in value:
+            yield from _constants(entry)
+        return
+    try:
+        if isinstance(value, dict) and "prefix" in value:
+            network = ipaddress.ip_network(f"{value['prefix']['addr']}/{value['prefix']['len']}", strict=False)
+            yield network.version, int(network[0]), int(network[-1])
+        elif isinstance(value, dict) and "range" in value:
+            low, high = (ipaddress.ip_address(str(each)) for each in value["range"])
+            yield low.version, int(low), int(high)
+        elif isinstance(value, dict):
+            yield from _constants(list(value.values()))
+        elif isinstance(value, str):
             address = ipaddress.ip_address(value)
-            return [(int(address), int(address))] if address.version == family else []
-        except ValueError:
-            return []
-    return []
+            yield address.version, int(address), int(address)
+    except (ValueError, TypeError, KeyError):
+        # A port range, an interface, a verdict: not an address.
+        return
 
 
 def _is_multicast(text: str, family: int) -> bool:
@@ -225,10 +279,10 @@ def _address(family: int, number: int) -> ipaddress.IPv4Address | ipaddress.IPv6
 def _strings(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for key, entry in value.items():
             yield str(key)
             yield from _strings(entry)
-    elif isinstance(value, Sequence):
+    elif isinstance(value, list):
         for entry in value:
             yield from _strings(entry)

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What iptables-save prints, in the model of nft.py: nft's JSON cannot say what an xtables match tests.
 
-Used for the tables that iptables-nft keeps inside nftables, and for the legacy tables of x_tables, which sit on the same
-hooks. Options: iptables(8) and iptables-extensions(8).
+Used for the tables that iptables-nft keeps inside nftables, and for the legacy tables of x_tables, which sit on the
+same hooks. Options: iptables(8) and iptables-extensions(8).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ STATES = {"ctstate": "state", "state": "state", "ctdir": "direction", "ctstatus"
 VERDICTS = {"ACCEPT": "accept", "DROP": "drop", "REJECT": "reject", "RETURN": "return", "NOTRACK": "notrack"}
 # Matches on what the sender writes into the packet, or on his pace: some of his packets get either way.
 SENDER = frozenset(
-    "ah connlimit dscp ecn esp frag hashlimit hbh dst hl icmp6 ipv6header length limit owner quota recent rpfilter rt sctp-chunk "
-    "statistic tcpmss time tos ttl cgroup string u32".split()
+    "ah connlimit dscp ecn esp frag hashlimit hbh dst hl icmp6 ipv6header length limit owner quota recent rpfilter rt "
+    "sctp-chunk statistic tcpmss time tos ttl cgroup string u32".split()
 )
 # `recent` with nothing but these records the sender and always matches.
 _RECORDING = {"set", "name", "rsource", "mask"}
@@ -132,7 +132,7 @@ class _Rule(object):
             self._made.append({"dnat": "redirect"})
         elif name in ("QUEUE", "NFQUEUE", "TPROXY", "SYNPROXY"):
             self._made.append({"opaque": "target " + name})
-        elif name not in nft.XT_HARMLESS:
+        elif name != "CT" and name not in nft.XT_HARMLESS:
             self._made.append({"jump": name})
 
     def _module(self, name):
@@ -143,8 +143,16 @@ class _Rule(object):
         if name in SENDER:
             self._made.append({"free": name})
             return
-        readers = {"conntrack": self._conntrack, "state": self._conntrack, "multiport": self._ports, "addrtype": self._addrtype,
-                   "iprange": self._iprange, "pkttype": self._pkttype, "mark": self._mark, "icmp": self._icmp}  # fmt: skip
+        readers = {
+            "conntrack": self._conntrack,
+            "state": self._conntrack,
+            "multiport": self._ports,
+            "addrtype": self._addrtype,
+            "iprange": self._iprange,
+            "pkttype": self._pkttype,
+            "mark": self._mark,
+            "icmp": self._icmp,
+        }
         reader = self._ports if name in PORT_PROTOCOLS else readers.get(name, self._unknown)
         for operator, option, values in options:
             reader(operator, option, values)
@@ -232,7 +240,7 @@ def _destination(arguments):
 
 
 def prefix(text):
-    """"10.0.0.0/8" or "10.0.0.0/255.0.0.0" as an element of nft."""
+    """ "10.0.0.0/8" or "10.0.0.0/255.0.0.0" as an element of nft."""
     address, _slash, length = text.partition("/")
     if not length:
         return address
@@ -245,7 +253,7 @@ def prefix(text):
 
 
 def port_range(text):
-    """"22" or "5900:5999" as an element of nft."""
+    """ "22" or "5900:5999" as an element of nft."""
     low, colon, high = text.partition(":")
     if not colon:
         return int(low) if low.isdigit() else low
@@ -253,5 +261,5 @@ def port_range(text):
 
 
 def flags(text):
-    """"FIN,SYN" as nft writes it; NONE is 0."""
+    """ "FIN,SYN" as nft writes it; NONE is 0."""
     return 0 if text == "NONE" else [word.lower() for word in text.split(",")]

@@ -21,10 +21,12 @@ _PCI = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
 def interfaces(host):
-    """[{name, kind, up, master, parent, vlan, mode, vlan_filtering, role, addresses, physical, pci, pf, speed}].
+    """[{name, kind, up, master, parent, vlan, mode, vlan_filtering, role, addresses, physical, pci, pf, vfs,
+    speed}].
 
     kind: what ip(8) calls it, loopback, or adapter for what has no kind. mode: of a bond. role: active or backup, of a
-    member of a bond. pf: PCI address of the physical function behind a virtual one. speed: Mbit/s, 0 when not told.
+    member of a bond. pf: PCI address of the physical function behind a virtual one, vfs: the other way round.
+    speed: Mbit/s, 0 when not told.
     """
     try:
         entries = [entry for entry in json.loads(host.succeed(["ip", "-j", "-d", "addr"])) if entry]
@@ -65,12 +67,17 @@ def _device(host, name):
     """What sysfs says of the adapter: a device behind it makes it physical (a virtual function, too, has one)."""
     base = "/sys/class/net/%s/" % name
     if "/" in name or not host.exists(base + "device"):
-        return {"physical": False, "pci": "", "pf": "", "speed": 0}
+        return {"physical": False, "pci": "", "pf": "", "vfs": [], "speed": 0}
     function = base + "device/physfn"
     return {
         "physical": True,
         "pci": _address(host.real(base + "device")),
         "pf": _address(host.real(function)) if host.exists(function) else "",
+        "vfs": [
+            _address(host.real(base + "device/" + entry))
+            for entry in host.list(base + "device")
+            if entry.startswith("virtfn")
+        ],
         "speed": _speed(host, base + "speed"),
     }
 
@@ -101,14 +108,21 @@ def switches(found, virtual):
         if entry["name"] in virtual or entry["kind"] in GUEST_KINDS or entry["kind"] == "loopback":
             continue
         if entry["kind"] == "bridge" or not entry["master"]:
-            made.append(_switch(entry["name"], "bridge" if entry["kind"] == "bridge" else "interface", by_name, virtual))
+            made.append(
+                _switch(entry["name"], "bridge" if entry["kind"] == "bridge" else "interface", by_name, virtual)
+            )
     return made + [_switch(name, "ovs", by_name, virtual) for name in sorted(virtual)]
 
 
 def _switch(name, kind, by_name, virtual):
     leaves, modes = [], set()
     _follow(name, by_name, virtual, leaves, modes, set())
-    return {"name": name, "type": kind, "uplinks": sorted(leaves, key=lambda leaf: leaf["nic"]), "team_modes": sorted(modes)}
+    return {
+        "name": name,
+        "type": kind,
+        "uplinks": sorted(leaves, key=lambda leaf: leaf["nic"]),
+        "team_modes": sorted(modes),
+    }
 
 
 def _follow(name, by_name, virtual, leaves, modes, seen):

@@ -29,8 +29,8 @@ HARMLESS = (
 FREE = ("limit", "quota", "ct count", "meter")
 # Targets of xtables that change or record a packet; a rule goes on after them (iptables-extensions(8)).
 XT_HARMLESS = frozenset(
-    "AUDIT CHECKSUM CLASSIFY CONNMARK CONNSECMARK CT DSCP ECN HL IDLETIMER LED LOG MARK MASQUERADE NETMAP NFLOG RATEEST SECMARK "
-    "SET SNAT TCPMSS TCPOPTSTRIP TEE TOS TRACE TTL ULOG".split()
+    "AUDIT CHECKSUM CLASSIFY CONNSECMARK DSCP ECN HL IDLETIMER LED LOG MASQUERADE NETMAP NFLOG "
+    "RATEEST SECMARK SET SNAT TCPMSS TCPOPTSTRIP TEE TOS TRACE TTL ULOG".split()
 )
 
 
@@ -100,7 +100,14 @@ def statement_of(statement):
     if kind == "vmap":
         data = body["data"]
         return {"vmap": {"key": body["key"], "data": elements(data["set"]) if isinstance(data, dict) else data}}
-    special = {"set": _set_update, "mangle": _mangle, "xt": _xt, "notrack": _notrack, "dnat": _dnat, "redirect": _redirect}
+    special = {
+        "set": _set_update,
+        "mangle": _mangle,
+        "xt": _xt,
+        "notrack": _notrack,
+        "dnat": _dnat,
+        "redirect": _redirect,
+    }
     return special[kind](body) if kind in special else {"opaque": kind}
 
 
@@ -149,7 +156,7 @@ def _xt(body):
     if isinstance(body, dict) and body.get("type") == "target":
         if name in XT_HARMLESS:
             return None
-        return "reject" if name == "REJECT" else {"opaque": "xtables target " + name}
+        return {"REJECT": "reject", "MARK": "mark", "CONNMARK": "mark"}.get(name, {"opaque": "xtables target " + name})
     return {"match": {"op": "==", "left": {"xt": name}, "right": True}}
 
 
@@ -167,8 +174,14 @@ def reduce_table(table):
     chains = table["chains"]
     nat = [name for name, chain in chains.items() if chain.get("type") == "nat" and chain.get("hook") == "prerouting"]
     for rule in (rule for name in _reachable(chains, nat) for rule in chains[name]["rules"]):
-        table["dnat"] += [statement["dnat"] for statement in rule if isinstance(statement, dict) and "dnat" in statement]
-    wanted = [name for name, chain in chains.items() if chain.get("type") in ("filter", "route") and chain.get("hook") in HOOKS]
+        table["dnat"] += [
+            statement["dnat"] for statement in rule if isinstance(statement, dict) and "dnat" in statement
+        ]
+    wanted = [
+        name
+        for name, chain in chains.items()
+        if chain.get("type") in ("filter", "route") and chain.get("hook") in HOOKS
+    ]
     table["chains"] = {name: chains[name] for name in _reachable(chains, wanted)}
     named = set()
     for chain in table["chains"].values():

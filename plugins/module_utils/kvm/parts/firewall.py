@@ -19,6 +19,8 @@ SAVED_IPTABLES = {
     "iptables": (("ip", "/etc/sysconfig/iptables"), ("ip6", "/etc/sysconfig/ip6tables")),
 }
 FAMILIES = (("ip", "iptables", "/proc/net/ip_tables_names"), ("ip6", "ip6tables", "/proc/net/ip6_tables_names"))
+# Settings of ufw without which the next start is not default deny for both families.
+UFW = {"ENABLED": ("yes",), "IPV6": ("yes",), "DEFAULT_INPUT_POLICY": ("drop", "reject")}
 # The saved nftables file is loaded in a network namespace of its own, which ends with the command: the host's rules are
 # neither touched nor seen, and what comes back is what a start would load.
 SCRATCH = ["unshare", "--net", "sh", "-c", 'nft -f "$1" && nft -j list ruleset', "sh"]
@@ -55,7 +57,9 @@ def ruleset(host):
         if any(entry[0] == family for entry in foreign):
             translated = iptables_save.parse(_first(host, [tool + "-nft-save", tool + "-save"]), family, "iptables-nft")
             replaced = {table["name"] for table in translated}
-            tables = [table for table in tables if table["family"] != family or table["name"] not in replaced] + translated
+            tables = [
+                table for table in tables if table["family"] != family or table["name"] not in replaced
+            ] + translated
         if _legacy(host, names):
             text = host.succeed([tool + "-legacy-save"])
             tables += iptables_save.parse(text, family, "iptables-legacy")
@@ -121,7 +125,9 @@ def saved_state(host, units, zones):
     manager = enabled[0]
     if manager == "firewalld":
         kind = "differs" if zones["unsaved"] or not zones["running"] else "same"
-        return _saved(manager, kind, detail=zones["unsaved"] or ("" if zones["running"] else "firewalld is not running"))
+        return _saved(
+            manager, kind, detail=zones["unsaved"] or ("" if zones["running"] else "firewalld is not running")
+        )
     if manager == "ufw":
         return _ufw(host)
     if manager == "nftables":
@@ -152,8 +158,7 @@ def _ufw(host):
             name, equals, value = line.partition("=")
             if equals and not name.startswith("#"):
                 settings[name.strip()] = value.strip().strip('"').lower()
-    wrong = [name for name, good in (("ENABLED", ("yes",)), ("IPV6", ("yes",)), ("DEFAULT_INPUT_POLICY", ("drop", "reject")))
-             if settings.get(name) not in good]  # fmt: skip
+    wrong = [name for name, good in UFW.items() if settings.get(name) not in good]
     detail = ", ".join("%s=%s" % (name, settings.get(name, "")) for name in wrong)
     return _saved("ufw", "differs" if wrong else "same", detail=detail)
 
@@ -166,5 +171,7 @@ def _text(host, path):
 
 
 PART = Part(
-    "firewall", ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"], collect
+    "firewall",
+    ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"],
+    collect,
 )

@@ -106,7 +106,14 @@ def migration_address(host):
 
 PART = Part(
     "network",
-    ["network.interfaces", "network.nics", "network.switches", "network.routes", "network.forwarding", "network.bridge_vlans",
-     "network.migration_address"],
+    [
+        "network.interfaces",
+        "network.nics",
+        "network.switches",
+        "network.routes",
+        "network.forwarding",
+        "network.bridge_vlans",
+        "network.migration_address",
+    ],
     collect,
-)  # fmt: skip
+)
