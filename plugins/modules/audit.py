@@ -60,7 +60,7 @@ attributes:
   bypass_host_loop:
     support: none
   check_mode:
-    description: The same in check mode, verdicts included: they come from read-only facts.
+    description: The same in check mode, verdicts included, because they come from read-only facts.
     support: full
   diff_mode:
     description: Nothing on the host changes, so there is no difference to show.

@@ -11,7 +11,7 @@ short_description: Read everything an SS-009 audit needs to know of a KVM host
 version_added: 1.0.0
 description:
   - Reads the effective state of a KVM and libvirt host in one call, read-only, as root or with fewer rights.
-  - What cannot be read is listed in RV(facts.collector.errors) with the reason and is C(unknown) to every check; one
+  - What cannot be read is listed in C(facts.collector.errors) with the reason and is C(unknown) to every check; one
     part that fails never hides the others.
 options:
   parts:

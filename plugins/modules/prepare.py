@@ -48,7 +48,7 @@ attributes:
   bypass_host_loop:
     support: none
   check_mode:
-    description: The same in check mode: only the run directory on the controller is created.
+    description: The same in check mode. Only the run directory on the controller is created.
     support: full
   diff_mode:
     description: Nothing on the host changes, so there is no difference to show.
