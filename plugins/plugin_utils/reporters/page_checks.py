@@ -114,18 +114,11 @@ def _row(result: Mapping[str, Any], subjects: list[str]) -> dict[str, Any]:
 
 
 def _notes(result: Mapping[str, Any]) -> list[str]:
+    """What the message does not say; it names the exception or attestation itself."""
     notes = []
     if result["persistent"] is False:
-        notes.append("Running and configured values differ: it does not survive a restart.")
-    if result["exception"]:
-        entry = result["exception"]
-        until = plain(entry["expires_on"], 40)
-        notes.append(f"Exception {plain(entry['id'], 80)}, risk {plain(entry['risk_ref'], 80)}, until {until}.")
-    if result["attestation"]:
-        entry = result["attestation"]
-        signed, until = plain(entry["signed_on"], 40), plain(entry["expires_on"], 40)
-        notes.append(f"Attested by {plain(entry['signed_by'], 80)} on {signed}, until {until}.")
-    if result["status"] != result["measured"] and result["status"] in (o.EXCEPTED, o.ATTESTED):
+        notes.append("Running and configured values differ: a restart changes it.")
+    if result["status"] != result["measured"]:
         notes.append(f"Measured: {result['measured'].replace('_', ' ')}.")
     return notes
 

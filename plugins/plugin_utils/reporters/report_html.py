@@ -30,6 +30,7 @@ ICONS = {
     "not_applicable": "–",
     "not_evaluated": "–",
 }
+MONTHS = "January February March April May June July August September October November December".split()
 VERDICTS = {
     "compliant": ("Compliant", "pass"),
     "compliant with exceptions": ("Compliant with exceptions", "excepted"),
@@ -62,8 +63,9 @@ def render(run: Mapping[str, Any], standard: Standard) -> bytes:
 
 
 def _in_words(time: str) -> str:
-    """`23 November 2026, 17:44:00 UTC`."""
-    return f"{moment(time).astimezone(timezone.utc):%-d %B %Y, %H:%M:%S} UTC"
+    """`23 November 2026, 17:44:00 UTC`. Not by strftime: Ansible sets the operator's locale, the page is English."""
+    found = moment(time).astimezone(timezone.utc)
+    return f"{found.day} {MONTHS[found.month - 1]} {found.year}, {found:%H:%M:%S} UTC"
 
 
 @lru_cache(maxsize=1)

@@ -11,9 +11,12 @@ import json
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
@@ -182,6 +185,16 @@ def test_text_of_a_target_is_one_visible_line(text):
     shown = plain(text)
     assert not [char for char in shown if char in UNFIT]
     assert len(shown) < 700
+    shown.encode("utf-8")
+
+
+@settings(deadline=None)
+@given(st.text(alphabet=st.characters(codec=None)) | st.recursive(st.none() | st.text() | st.floats(), st.lists))
+def test_no_text_at_all_gets_through_unseen(value):
+    shown, cell = plain(value), results_csv.cell(value)
+    assert not [char for char in shown if char in UNFIT]
+    assert not cell.lstrip().startswith(results_csv.FORMULA)
+    assert ET.fromstring(f"<x>{escape(shown)}</x>").text == (shown or None)
     shown.encode("utf-8")
 
 

@@ -113,6 +113,7 @@ def test_the_page_says_what_it_is(page):
     [title] = root.find("title")
     assert "SS-009 v2.0" in title.text
     assert "20261123T174400Z" in title.text
+    assert "finished 23 November 2026, 17:44:00 UTC" in root.find("header")[0].text
 
 
 def test_headings_are_in_order(page):
@@ -287,7 +288,7 @@ def test_failures_come_by_severity_with_expected_actual_fix_and_role(one):
         assert expected in found.text
     assert "vm-4: has no label" in found.text
     assert "and 3 more in results.json" in found.text
-    assert "does not survive a restart" in found.text
+    assert "a restart changes it" in found.text
 
 
 def test_every_measure_and_every_check_is_there(one):
@@ -295,7 +296,7 @@ def test_every_measure_and_every_check_is_there(one):
     assert len(found.find("details")) == 36
     for check in STANDARD.checks:
         assert f"({check})" in found.text
-    assert "Attested by A. Owner on 2026-10-01, until 2027-09-30." in found.text
+    assert "Attested by A. Owner (AT-3) until 2027-09-30." in found.text
     assert "no image library on this host" in found.text
 
 
