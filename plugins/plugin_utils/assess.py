@@ -51,6 +51,8 @@ def assess(
     """
     document = plain(facts)
     values = plain(gold)
+    # What is known of this assessment and not of the host: measure 11.4.7 asks whether the host was compared with what.
+    document["assessment"] = {"gold_sha256": gold_config.digest(values)}
     selected = select(standard, measures)
     measured = []
     for measure in standard.measures.values():

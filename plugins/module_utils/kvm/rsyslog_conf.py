@@ -238,7 +238,8 @@ def _without_comments(text):
         elif not quoted and char == "#":
             index = _end(text, "\n", index) - 1
             char = ""
-        elif not quoted and text.startswith("/*", index):
+        # A path like /etc/rsyslog.d/*.conf holds the same two characters: a comment begins behind white space only.
+        elif not quoted and text.startswith("/*", index) and (index == 0 or text[index - 1].isspace()):
             index = _end(text, "*/", index) + 1
             char = ""
         out.append(char)

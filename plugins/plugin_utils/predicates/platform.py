@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.moments import hours_between
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 
@@ -78,18 +78,10 @@ def attestation_passing(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     actual = {**agent, "status": evidence.get("status"), "time": evidence.get("time"), "verifier": evidence.get("verifier")}
     if evidence.get("status") != "pass":
         return o.failed(actual, expected, f"the verifier says {evidence.get('status')!r}")
-    age = _hours_between(evidence.get("time"), facts["now"])
+    age = hours_between(evidence.get("time"), facts["now"], "gold_attestation_evidence.time")
     if not 0 <= age <= hours:
         return o.failed(actual, expected, f"the verifier's answer is {age:.0f} h old")
     return o.passed(actual, expected)
-
-
-def _hours_between(then: Any, now: Any) -> float:
-    try:
-        moments = [dt.datetime.fromisoformat(str(text).replace("Z", "+00:00")) for text in (then, now)]
-        return (moments[1] - moments[0]).total_seconds() / 3600
-    except (ValueError, TypeError):
-        raise MissingFact(f"the verifier's answer has no usable time: {then!r}") from None
 
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {

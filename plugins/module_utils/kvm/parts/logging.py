@@ -156,14 +156,16 @@ def sealing_key(host):
 
 
 def files(host):
-    """[{path, what, type, mode, uid, gid}] of the named log files that exist."""
+    """[{path, what, type, mode, uid, group}] of the named log files that exist; a group without a name is its number."""
+    names = {int(gid): name for name, gid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", host.read("/etc/group"), re.MULTILINE)}
     found = []
     for path, what in sorted(LOG_FILES.items()):
         try:
             about = host.stat(path)
         except Absent:
             continue
-        found.append({"id": path, "path": path, "what": what, **{key: about[key] for key in ("type", "mode", "uid", "gid")}})
+        group = names.get(about["gid"], str(about["gid"]))
+        found.append({"path": path, "what": what, "type": about["type"], "mode": about["mode"], "uid": about["uid"], "group": group})
     if not found:
         raise Unreadable("none of the named log files exists")
     return found
