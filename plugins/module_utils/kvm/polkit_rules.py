@@ -32,22 +32,8 @@ BEFORE_A_VALUE = ("(", ",", "=", ":", "[", "!", "&&", "||", "?", "{", "}", ";", 
 # What `indexOf` has to be compared with to mean "is in the list".
 FOUND = r"(?:>=0|!==?-1|>-1)"
 IN_LIST = LIST + r"\.(?:indexOf\(" + SUBJECT + r"\)" + FOUND + r"|includes\(" + SUBJECT + r"\))"
-RESULTS = {
-    "YES": "yes",
-    "yes": "yes",
-    "NO": "no",
-    "no": "no",
-    "AUTH_SELF": "self",
-    "AUTH_SELF_KEEP": "self",
-    "auth_self": "self",
-    "auth_self_keep": "self",
-    "AUTH_ADMIN": "admin",
-    "AUTH_ADMIN_KEEP": "admin",
-    "auth_admin": "admin",
-    "auth_admin_keep": "admin",
-    "NOT_HANDLED": None,
-    "not_handled": None,
-}
+# polkit.Result's values in lower case, without the _KEEP that only says for how long.
+RESULTS = {"yes": "yes", "no": "no", "auth_self": "self", "auth_admin": "admin", "not_handled": None}
 
 
 class Unparsable(Exception):
@@ -81,10 +67,10 @@ def authority_file(text):
         section = parser[name]
         identities = [word.strip() for word in section.get("Identity", "").split(";") if word.strip()]
         actions = [word.strip() for word in section.get("Action", "").split(";") if word.strip()]
-        words = {section.get(key, "").strip() for key in ("ResultAny", "ResultInactive", "ResultActive")} - {""}
-        result = next(
-            (RESULTS[word] for word in ("yes", "auth_self", "auth_self_keep", "no") if word in words), "admin"
-        )
+        words = {
+            re.sub("_keep$", "", section.get("Result" + kind, "").strip()) for kind in ("Any", "Inactive", "Active")
+        }
+        result = next((RESULTS[word] for word in ("yes", "auth_self", "no") if word in words), "admin")
         users = [word[10:] for word in identities if word.startswith("unix-user:")]
         groups = [word[11:] for word in identities if word.startswith("unix-group:")]
         plain = len(users) + len(groups) == len(identities) and not any("*" in word for word in users + groups)
@@ -263,7 +249,7 @@ class _Body(object):
             if word != expression
             else ""
         )
-        result = RESULTS.get(word, "unknown")
+        result = RESULTS.get(re.sub("_keep$", "", word.lower()), "unknown")
         if result is not None:
             self.returns.append(_answer(result, limits.found, limits.exact and result != "unknown"))
 

@@ -43,11 +43,11 @@ DEFAULTS = {
     "log_outputs": "",
     "log_filters": "",
 }
-PATH = "libvirt.daemons"
+PATH = "libvirt_daemons.daemons"
 
 
 def collect(host, note):
-    """Return {"libvirt": {"mode", "daemons", "dev_kvm"}, "rbac": {"driver"}}.
+    """Return {"libvirt_daemons": {"mode", "daemons", "dev_kvm"}, "rbac": {"driver"}}.
 
     mode: monolithic, modular or none. A daemon: name, running, reachable (it or a socket that starts it is active),
     conf (path), in_force (False: it began before the file changed), every setting of DEFAULTS and auth_unix_rw/ro
@@ -72,10 +72,10 @@ def collect(host, note):
     else:
         mode = "monolithic" if any(daemon["name"] == MONOLITHIC for daemon in reachable) else "none"
     return {
-        "libvirt": {
+        "libvirt_daemons": {
             "mode": mode,
             "daemons": daemons,
-            "dev_kvm": attempt(note, "libvirt.dev_kvm", lambda: _dev_kvm(host, by_gid)),
+            "dev_kvm": attempt(note, "libvirt_daemons.dev_kvm", lambda: _dev_kvm(host, by_gid)),
         },
         "rbac": {"driver": _driver(reachable)},
     }
@@ -181,4 +181,4 @@ def _dev_kvm(host, by_gid):
     return _owner(host.stat("/dev/kvm"), by_gid)
 
 
-PART = Part("libvirt_daemons", [PATH, "libvirt.mode", "libvirt.dev_kvm", "rbac.driver"], collect)
+PART = Part("libvirt_daemons", [PATH, "libvirt_daemons.mode", "libvirt_daemons.dev_kvm", "rbac.driver"], collect)
