@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import descr
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SECTIONS, Check, Measure, Standard
 
 FOLDER = Path("docs/measures")
+ROLES = Path(__file__).resolve().parents[1] / "roles"
 PLATFORMS = {"all": "Every platform", "kvm": "KVM", "vsphere": "VMware vSphere", "hyperv": "Microsoft Hyper-V"}
 LOCKOUT = ("none", "low", "medium", "high")
 LICENCE = (
@@ -73,7 +74,7 @@ def _measure(measure: Measure, standard: Standard, seen: Seen) -> Iterator[str]:
         ["NIST CSF 1.1, as printed", ", ".join(measure.nist_csf)],
         ["NIST CSF 2.0, related", ", ".join(measure.nist_csf_2)],
         ["CIS Controls v8, related", ", ".join(measure.cis_v8)],
-        ["Role", f"`{measure.role}`"],
+        ["Area", f"`{measure.role}`"],
     ]
     yield from table(["", ""], rows)
     yield ""
@@ -124,7 +125,7 @@ def _rows(check: Check, standard: Standard, seen: Seen) -> Iterator[tuple[str, s
         yield "Threshold from", plain(threshold)
     yield "How to set it", plain(check.fix)
     if data.get("enforced"):
-        yield "Set by", f"role `{check.role}`; {_disruption(check.disruption)}"
+        yield "Set by", f"{_role(check.role)}; {_disruption(check.disruption)}"
     elif check.platform != "all":
         yield "Set by", "hand"
     if check.platform == "kvm":
@@ -138,6 +139,11 @@ def _rows(check: Check, standard: Standard, seen: Seen) -> Iterator[tuple[str, s
         yield "Note", "a name used here has not been confirmed on a real host"
     if data.get("source"):
         yield "Sources", plain(", ".join(map(str, data["source"])))
+
+
+def _role(role: str) -> str:
+    exists = (ROLES / role).is_dir()
+    return f"role `{role}`" if exists else f"hand; role `{role}` is in preparation"
 
 
 def _setting(setting: Any) -> str:
