@@ -3,7 +3,7 @@
 #   make            .venv with the pinned ansible-core, and the link by which the clone is found as dwp.hypervisor
 #   make demo       audit this machine, read-only, as a KVM host, and write a report
 #   make test       everything that can be tested on this machine (make test STAGES="unit ruff" for some of it)
-#   make test-all   ansible-test sanity on every supported ansible-core
+#   make test-all   ansible-test sanity and an audit on every supported ansible-core
 #   make test-vm    the slow lane: a full virtual machine with secure boot, TPM 2.0, AppArmor and auditd
 #   make docs       write the generated pages again
 PYTHON ?= python3
@@ -35,7 +35,7 @@ test: dev
 	@$(BIN)/python tests/run $(STAGES)
 
 test-all: dev
-	@$(BIN)/python tests/run/sanity.py --matrix
+	@$(BIN)/python tests/run/matrix.py
 
 test-vm: dev
 	@$(BIN)/python -m tests.lab.kvm.vm audit

@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ansible-test sanity on a copy of the checkout, with the pythons this machine has.
 
-    python tests/run/sanity.py              the ansible-core of .venv
-    python tests/run/sanity.py --matrix     2.16, 2.18, 2.19 and the newest; the result goes into docs/development.md
+    python tests/run/sanity.py [TEST...]     with the ansible-core of .venv; all tests, or some by name
 
 ansible-test wants the path .../ansible_collections/dwp/hypervisor, no symlinks in it and its caches in HOME: it gets a
 copy of what git lists, and a HOME of its own inside .cache.
@@ -12,14 +11,11 @@ copy of what git lists, and a HOME of its own inside .cache.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
-import time
-from datetime import datetime, timezone
 from pathlib import Path
 
 from stage import BIN, CACHE, CHECKOUT, LEFT_OUT
@@ -29,21 +25,17 @@ HOME = CACHE / "home"
 PYTHONS = CACHE / "pythons"
 LIMIT = 1500  # seconds for one ansible-core
 
-# ansible-core release line -> the Python that carries it, a series each of them supports as controller.
-MATRIX = {"2.16": "3.11", "2.18": "3.12", "2.19": "3.12", "2.21": "3.13"}
+
+def main(tests: list[str]) -> int:
+    """Run sanity with the ansible-core of .venv."""
+    prepare()
+    return sanity(BIN, tests)
 
 
-def main(arguments: list[str]) -> int:
-    """Run sanity once, or over the matrix."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--matrix", action="store_true")
-    parser.add_argument("--test", action="append", default=[], help="only this sanity test (may be repeated)")
-    options = parser.parse_args(arguments)
+def prepare() -> None:
+    """Make what every run of ansible-test needs: the pythons and the copy."""
     link_pythons()
     copy_checkout()
-    if options.matrix:
-        return run_matrix(options.test)
-    return sanity(BIN, options.test)
 
 
 def copy_checkout() -> None:
@@ -135,47 +127,6 @@ def _provide_pip(bin_folder: Path) -> None:
         if theirs.exists() and not ours.exists():
             ours.parent.mkdir(parents=True, exist_ok=True)
             ours.symlink_to(theirs)
-
-
-def run_matrix(tests: list[str]) -> int:
-    """Run sanity for each release line of MATRIX and write the table into docs/development.md."""
-    pythons = find_pythons()
-    rows, worst = [], 0
-    for line, python in MATRIX.items():
-        if python not in pythons:
-            rows.append(f"| {line} | {python} | left out: no python{python} on this machine | |")
-            continue
-        started = time.monotonic()
-        version, code = _sanity_of_line(line, pythons[python], tests)
-        worst = max(worst, code)
-        rows.append(f"| {version} | {python} | {'failed' if code else 'passed'} | {time.monotonic() - started:.0f} s |")
-        print(rows[-1], flush=True)
-    if not tests:
-        _write_rows(rows)
-    return worst
-
-
-def _sanity_of_line(line: str, python: Path, tests: list[str]) -> tuple[str, int]:
-    """(the exact ansible-core version, exit code) of sanity under the newest release of one line."""
-    folder = CHECKOUT / f".venv-{line}"
-    pip = folder / "bin" / "pip"
-    if not pip.exists():
-        subprocess.run([python, "-m", "venv", folder], check=True, timeout=120)
-    install = [pip, "install", "--quiet", "--upgrade", f"ansible-core~={line}.0", "-r", CHECKOUT / "requirements.txt"]
-    subprocess.run(install, check=True, timeout=600)
-    shown = subprocess.run([pip, "show", "ansible-core"], check=True, capture_output=True, text=True, timeout=60)
-    version = next(row.split()[1] for row in shown.stdout.splitlines() if row.startswith("Version:"))
-    return version, sanity(folder / "bin", tests)
-
-
-def _write_rows(rows: list[str]) -> None:
-    page = CHECKOUT / "docs" / "development.md"
-    begin, end = "<!-- sanity matrix -->", "<!-- end of sanity matrix -->"
-    today = datetime.now(timezone.utc).date().isoformat()
-    head = [f"Last run on {today}:", "", "| ansible-core | Python | sanity | time |", "|---|---|---|---|"]
-    table = "\n".join([begin, *head, *rows, end])
-    text = page.read_text(encoding="utf-8")
-    page.write_text(re.sub(f"{begin}.*{end}", lambda _: table, text, flags=re.DOTALL), encoding="utf-8")
 
 
 if __name__ == "__main__":
