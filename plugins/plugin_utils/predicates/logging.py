@@ -117,13 +117,12 @@ def _format(target: Mapping[str, Any]) -> Outcome:
 def _source(name: str, files: list[str], facts: Mapping[str, Any]) -> Outcome:
     """audit arrives by its syslog plugin, guests' logs by imfile; every other source is logged through syslog anyway."""
     if name == "audit":
-        audit = facts["audit"]
-        service, plugins = need(audit, "service", what="audit"), need_list(audit, "plugins", what="audit")
-        if need(service, "active") is True and "syslog" in plugins:
+        active, plugins = need(facts["auditd"], "active", what="auditd"), need_list(facts, "plugins", what="audit")
+        if active is True and "syslog" in plugins:
             return o.passed(plugins)
         if any(path.startswith("/var/log/audit") for path in files):
             return o.passed(files)
-        return o.failed({"auditd": service["active"], "plugins": plugins}, None, "audit records do not reach syslog")
+        return o.failed({"auditd": active, "plugins": plugins}, None, "audit records do not reach syslog")
     if name == "libvirt":
         if any(path.startswith("/var/log/libvirt") for path in files):
             return o.passed(files)
