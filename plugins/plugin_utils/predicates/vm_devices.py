@@ -98,21 +98,16 @@ def _own_device_group(process: Mapping[str, Any]) -> Outcome:
 
 def mount_namespace(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """Each guest's process sees a /dev of its own. facts: conf, daemon, processes, visibility."""
-    used = setting(facts["conf"], "namespaces")
-    off = used is not None and "mount" not in used
-    setting = (
-        o.failed(used, "not set, or with mount", "libvirt is told to start guests in the host's own /dev")
-        if off
-        else o.passed("default" if used is None else used)
-    )
-    items = [o.item("namespaces", setting), o.item("qemu.conf", _in_force(facts["daemon"]))]
+    used, expected = setting(facts["conf"], "namespaces"), "not set, or with mount"
+    if used is None or "mount" in used:
+        configured = o.passed("not set" if used is None else used, expected)
+    else:
+        configured = o.failed(used, expected, "libvirt is told to start guests in the host's own /dev")
+    items = [o.item("namespaces", configured), o.item("qemu.conf", _in_force(facts["daemon"]))]
     for process in _libvirt_guests(facts):
         own = flag(process, "own_mount_namespace")
-        items.append(
-            _process_item(
-                process, o.passed(own) if own else o.failed(own, True, "its process shares the host's mount namespace")
-            )
-        )
+        verdict = o.passed(own) if own else o.failed(own, True, "its process shares the host's mount namespace")
+        items.append(_process_item(process, verdict))
     return o.combine(hidden(facts) + items, empty=o.unknown("nothing was read"))
 
 
@@ -139,7 +134,7 @@ def unique_labels(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 def _definition_fault(vm: Mapping[str, Any], kind: str, static: set[str]) -> str:
     if kind == "none":
         return "its definition switches labelling off"
-    if kind == "static" and vm["id"] not in static and vm.get("name") not in static:
+    if kind == "static" and vm["id"] not in static and not (static and text(vm, "name") in static):
         return "its definition gives it a fixed label, which gold_static_label_vms does not name"
     return ""
 

@@ -125,7 +125,10 @@ def setting(conf: Mapping[str, Any], key: str, default: Any = None) -> Any:
         raise MissingFact("the settings of qemu.conf were not read")
     if key not in settings:
         return default
-    return need(settings, key, what="qemu.conf")
+    found = need(settings, key, what="qemu.conf")
+    if isinstance(found, list) and None in found:
+        raise MissingFact(f"qemu.conf: {key} holds an entry that was not read")
+    return found
 
 
 def flag(mapping: Mapping[str, Any], key: str) -> bool:
@@ -153,4 +156,4 @@ def text(mapping: Mapping[str, Any], key: str) -> str:
 def declared(gold: Mapping[str, Any], vm: Mapping[str, Any]) -> Any:
     """What a gold mapping says about a machine, by UUID or by name; None when it does not name it."""
     found = gold.get(vm["id"])
-    return gold.get(str(vm.get("name"))) if found is None else found
+    return gold.get(text(vm, "name")) if found is None and gold else found
