@@ -38,7 +38,7 @@ test-all: dev
 	@$(BIN)/python tests/run/matrix.py
 
 test-vm: dev
-	@$(BIN)/python -m tests.lab.kvm.vm audit
+	@$(BIN)/python tests/run vm
 
 docs: dev
 	@$(BIN)/python tools/seen.py

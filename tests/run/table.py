@@ -18,9 +18,9 @@ def python(script: str, *arguments: str) -> tuple[str, ...]:
     return (PYTHON, str(CHECKOUT / script), *arguments)
 
 
-def tests(name: str, folder: str, limit: int, **settings: object) -> Stage:
-    """A stage that is a pytest run of one folder."""
-    command = (PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder)
+def tests(name: str, folder: str, limit: int, *variables: str, **settings: object) -> Stage:
+    """A stage that is a pytest run of one folder, with environment variables of its own (NAME=value)."""
+    command = ("env", *variables, PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder)
     return Stage(name, "targets", limit, command, pytest=True, **settings)
 
 
@@ -41,7 +41,8 @@ STAGES = (
     tests("unit", "tests/unit", 900),
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
-    tests("integration", "tests/integration", 1800, missing=lacks_lab),
+    tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
+    tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),
@@ -57,3 +58,6 @@ STAGES = (
 
 # These read what the others wrote and run when both lanes are done.
 LAST = frozenset({"evidence"})
+
+# These run only when named: `make test-vm`.
+SLOW = frozenset({"vm"})
