@@ -108,7 +108,10 @@ def _failing(run: Mapping[str, Any], standard: Standard) -> list[str]:
     if not groups:
         return []
     severities = run["summary"]["failing_checks"]
-    found = ["Failing checks: " + ", ".join(f"{severities[name]} {name}" for name in SEVERITIES if severities[name])]
+    found = [
+        "Failing checks (what is asked: what was found): "
+        + ", ".join(f"{severities[name]} {name}" for name in SEVERITIES if severities[name])
+    ]
     for _rank, results in sorted(groups.items())[:MAX_FAILING]:
         first = results[0]
         where = names[first["subject"]] if len(results) == 1 else count(len(results), "subject")

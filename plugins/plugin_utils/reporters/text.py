@@ -18,6 +18,7 @@ from typing import Any
 _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
 )
+_SCALAR = (str, int, float)
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 STATUS_WORDS = {
@@ -42,21 +43,20 @@ def _escape(code: int) -> str:
 
 
 def plain(value: Any, limit: int = 300) -> str:
-    """Any JSON value as one visible line of at most `limit` characters; None is an empty string.
+    """Any JSON value as one visible line of about `limit` characters at most; None is an empty string.
 
-    What was cut off is said: `… (65,536 characters)`.
+    Flat mappings and lists read as text (`UEFI: yes; banks: sha256, sha384`), nested ones as JSON. What was cut off is
+    said: `… (65,536 characters)`.
     """
     if isinstance(value, str):
         # Nearly every text; a fleet has a million of them.
         if len(value) <= limit and value.isprintable():
             return value
         text = value
-    elif value is None:
-        return ""
-    elif isinstance(value, bool):
-        return "yes" if value else "no"
-    elif isinstance(value, (list, tuple)) and all(isinstance(entry, (str, int, float)) for entry in value):
-        text = ", ".join(plain(entry, limit) for entry in value) if value else "(none)"
+    elif isinstance(value, dict) and value and all(map(_flat, value.values())):
+        text = "; ".join(f"{key}: {_in_words(entry)}" for key, entry in value.items())
+    elif _flat(value):
+        text = _in_words(value) if value is not None else ""
     else:
         text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     length = len(text)
@@ -64,6 +64,22 @@ def plain(value: Any, limit: int = 300) -> str:
     if length <= limit and len(shown) <= limit * 2:
         return shown
     return f"{shown[:limit]}… ({length:,} characters)"
+
+
+def _flat(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(isinstance(entry, _SCALAR) for entry in value)
+    return value is None or isinstance(value, _SCALAR)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_in_words, value)) or "(none)"
+    if value is None:
+        return "not read"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def width(text: str) -> int:

@@ -198,6 +198,25 @@ def test_no_text_at_all_gets_through_unseen(value):
     shown.encode("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        (True, "yes"),
+        (0, "0"),
+        ([], "(none)"),
+        (["a", 1, False], "a, 1, no"),
+        ({"UEFI": True, "banks": ["sha256"], "pcr": None}, "UEFI: yes; banks: sha256; pcr: not read"),
+        ({"a": {"b": 1}}, '{"a": {"b": 1}}'),
+        ([{"b": None}], '[{"b": null}]'),
+        ({}, "{}"),
+        ("x" * 400, "x" * 300 + "… (400 characters)"),
+    ],
+)
+def test_values_read_as_text(value, shown):
+    assert plain(value) == shown
+
+
 def test_visible_keeps_what_is_readable():
     assert visible("Gäste-VM № 1 中文 \U0001f480") == "Gäste-VM № 1 中文 \U0001f480"
     assert visible("a\nb\x1b[2J\u202e") == "a\\nb\\x1b[2J\\u202e"
