@@ -21,8 +21,10 @@ CHECKOUT = HERE.parents[1]
 MODULES = CHECKOUT / ".cache" / "accessibility"
 MISSING = [tool for tool in ("node", "npm") if not shutil.which(tool)]
 
+# The first test installs the packages; on a busy machine axe takes half a minute for a page.
+pytestmark = [pytest.mark.timeout(400)]
 if os.environ.get("CI") != "true":
-    pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"axe-core needs {' and '.join(MISSING)}")
+    pytestmark.append(pytest.mark.skipif(bool(MISSING), reason=f"axe-core needs {' and '.join(MISSING)}"))
 
 
 @pytest.fixture(scope="session")
