@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.command == "exec":
             words = options.words[1:] if options.words[:1] == ["--"] else options.words
             return subprocess.run(host.running(options.name).command(words or ["bash", "-l"]), check=False).returncode
-    except (paths.LabError, subprocess.CalledProcessError, ValueError) as error:
+    except (paths.LabError, subprocess.SubprocessError, ValueError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     return 0
