@@ -19,7 +19,11 @@ def listening(host):
     A socket whose holder is not shown (too few rights) has name and pid None. Raises Unreadable.
     """
     found = []
-    for line in host.succeed(COMMAND).splitlines():
+    out = host.succeed(COMMAND)
+    # Even an idle host that is reached over ssh listens, and a whole answer ends its last line.
+    if not out.endswith("\n"):
+        raise Unreadable("ss answered nothing, or not to the end")
+    for line in out.splitlines():
         fields = line.split(None, 6)
         if len(fields) < 6:
             raise Unreadable("ss answered with a line that cannot be read: %s" % line[:80])

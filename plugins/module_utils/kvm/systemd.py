@@ -16,7 +16,7 @@ def show(host, units, properties):
     """
     wanted = list(dict.fromkeys(["Id", "LoadState", *properties]))
     out = host.succeed(["systemctl", "show", "--no-pager", "-p", ",".join(wanted), "--", *units])
-    found = {}
+    found, answered = {}, 0
     for block in out.split("\n\n"):
         values = {}
         for line in block.splitlines():
@@ -25,10 +25,13 @@ def show(host, units, properties):
                 values[name] = values[name] + "\n" + value if name in values else value
         if not values.get("Id"):
             continue
+        answered += 1
         if "LoadState" not in values:
             raise Unreadable("systemctl show answered without the state of %s" % values["Id"])
         if values["LoadState"] != "not-found":
             found[values["Id"]] = {name: values.get(name, "") for name in wanted}
-    if not out.strip():
-        raise Unreadable("systemctl show answered nothing")
+    # A unit that does not exist is answered too: one that is missing from a cut answer must not look uninstalled.
+    named = [unit for unit in units if "*" not in unit]
+    if answered < len(named) or not out.endswith("\n"):
+        raise Unreadable("systemctl show answered for %d of %d units" % (answered, len(named)))
     return found

@@ -102,7 +102,8 @@ def _stop_idle(host):
         answer = host.run(LOGIN_MANAGER + ["StopIdleSessionUSec"], timeout=5)
     except Absent:
         return 0
-    match = re.match(r"t (\d+)\s*$", answer.out)
+    # A number is only whole at the end of its line.
+    match = re.match(r"t (\d+)\n$", answer.out)
     if answer.rc == 0 and match:
         value = int(match.group(1))
         return 0 if value == NEVER else value // 1000000

@@ -17,7 +17,7 @@ import threading
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Answer, Host, Unreadable
 
-METHODS = ("read_bytes", "head", "list", "stat", "link", "real", "exists", "run", "euid", "now", "libvirt")
+METHODS = ("read_bytes", "head", "list", "stat", "link", "real", "exists", "run", "euid", "now", "libvirt", "xattr")
 
 
 def key_of(method, args, kwargs):
