@@ -32,6 +32,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     qemu_processes,
     session_policy,
     ssh,
+    storage,
     sudo,
 )
 
@@ -60,6 +61,7 @@ PARTS = (
     qemu_processes.PART,
     session_policy.PART,
     ssh.PART,
+    storage.PART,
     sudo.PART,
 )
 

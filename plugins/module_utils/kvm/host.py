@@ -13,6 +13,7 @@ import errno
 import os
 import stat as stat_bits
 import subprocess
+import threading
 import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_source, virsh_source
@@ -52,6 +53,8 @@ class Host(object):
 
     def __init__(self, libvirt_uri="qemu:///system"):
         self.libvirt_uri = libvirt_uri
+        self._libvirt = None
+        self._libvirt_lock = threading.Lock()
 
     def read(self, path, limit=MAX_FILE):
         """Return the text of a file (undecodable bytes replaced).
@@ -174,16 +177,35 @@ class Host(object):
         return answer.out
 
     def libvirt(self):
-        """Return everything libvirt says at libvirt_uri: see libvirt_source.snapshot.
+        """Return everything libvirt says at libvirt_uri: see libvirt_source.snapshot. Do not change the answer.
+
+        Asked once: two parts need it, and the first answer of an idle daemon takes a second.
 
         :raises Unreadable: it cannot be asked.
         """
+        with self._libvirt_lock:
+            if self._libvirt is None:
+                self._libvirt = self._ask_libvirt()
+        if isinstance(self._libvirt, str):
+            raise Unreadable(self._libvirt)
+        return self._libvirt
+
+    def _ask_libvirt(self):
         try:
             if libvirt_source.available():
                 return libvirt_source.snapshot(self.libvirt_uri)
             return virsh_source.snapshot(self.libvirt_uri, self.run)
-        except libvirt_source.NoLibvirt as reason:
-            raise Unreadable(str(reason))
+        except (libvirt_source.NoLibvirt, Unreadable) as reason:
+            return str(reason)
+
+    def xattr(self, path, name):
+        """Return an extended attribute of a file, b"" where it has none or the file system knows none."""
+        try:
+            return os.getxattr(path, name)
+        except OSError as error:
+            if error.errno in (errno.ENODATA, errno.ENOTSUP):
+                return b""
+            raise _reason(path, error)
 
     def euid(self):
         """The effective user id the collector runs with."""

@@ -23,8 +23,12 @@ MOK_PRIVATE_KEYS = (
     "/etc/pki/akmods/private/private_key.priv",
     "/root/MOK.priv",
 )
-# Where each boot loader keeps the arguments of the next boot; the first three are sources, the last is what grub reads.
-BOOT_ARGUMENT_FILES = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
+# What the boot loader reads at the next boot. The sources these are made from prove nothing until update-grub has run.
+LOADER_FILES = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg", "/boot/grub2/grubenv")
+LOADER_ENTRIES = ("/boot/loader/entries", "/boot/efi/loader/entries", "/efi/loader/entries")
+# Sources, for hosts whose boot loader keeps its files where they cannot be found (a unified kernel image, for example).
+ARGUMENT_SOURCES = ("/etc/default/grub", "/etc/kernel/cmdline")
+MODULE_DIRECTORIES = ("/lib/modules/", "/usr/lib/modules/")
 # Arguments that matter to a check. Others may carry secrets (a LUKS key file, iSCSI credentials) and stay on the host.
 ARGUMENTS = re.compile(
     r"\b(module\.sig_enforce(?:=\S+)?|lockdown=\S+|ima_policy=\S+|ima_appraise=\S+|(?:intel|amd)_iommu=\S+|iommu=\S+"
@@ -53,6 +57,8 @@ def collect(host, note):
         "arguments_configured": attempt(note, "boot.arguments_configured", lambda: arguments_configured(host)),
         "kernels": attempt(note, "boot.kernels", lambda: kernels(host)),
         "tainted": attempt(note, "boot.tainted", lambda: tainted(host)),
+        "module_sig_forced": attempt(note, "boot.module_sig_forced", lambda: module_sig_forced(host)),
+        "selinux_enforcing": attempt(note, "boot.selinux_enforcing", lambda: selinux_enforcing(host)),
     }
     boot["module_sig_enforce"] = attempt(
         note, "boot.module_sig_enforce", lambda: module_sig_enforce(host, boot["modules_loadable"])
@@ -173,27 +179,63 @@ def module_sig_enforce(host, loadable):
 
 
 def arguments_configured(host):
-    """The same arguments as the next boot will see them: loader entries, else the boot loader's files."""
-    found = []
-    for path in list(BOOT_ARGUMENT_FILES) + loader_entries(host):
-        try:
-            found.extend(ARGUMENTS.findall(host.read(path, 4 * 1024 * 1024)))
-        except Absent:
-            continue
+    """The same arguments as the next boot will see them: from what the boot loader reads, else from the sources of that."""
+    found = _arguments_in(host, list(LOADER_FILES) + loader_entries(host))
+    if found is None:
+        found = _arguments_in(host, ARGUMENT_SOURCES) or []
     return sorted({argument.rstrip("\"'") for argument in found})
 
 
+def _arguments_in(host, paths):
+    """The arguments in any of the files; None where none of them exists."""
+    found, present = [], False
+    for path in paths:
+        try:
+            text = host.read(path, 4 * 1024 * 1024)
+        except Absent:
+            continue
+        present = True
+        found.extend(ARGUMENTS.findall("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))))
+    return found if present else None
+
+
 def loader_entries(host):
-    directory = "/boot/loader/entries"
-    try:
-        return ["%s/%s" % (directory, name) for name in host.list(directory) if name.endswith(".conf")]
-    except Absent:
-        return []
+    found = []
+    for directory in LOADER_ENTRIES:
+        try:
+            found.extend("%s/%s" % (directory, name) for name in host.list(directory) if name.endswith(".conf"))
+        except Absent:
+            continue
+    return found
 
 
 def kernels(host):
-    """Kernel images that can be booted, other than rescue images, by file name."""
-    return [name for name in host.list("/boot") if name.startswith("vmlinuz-") and "rescue" not in name]
+    """Kernels that can be booted: an image in /boot with its modules on the host. Rescue images do not count."""
+    names = [name for name in host.list("/boot") if name.startswith("vmlinuz-") and "rescue" not in name]
+    releases = [name[len("vmlinuz-") :] for name in names]
+    return [name for name in releases if any(host.exists(directory + name) for directory in MODULE_DIRECTORIES)]
+
+
+def module_sig_forced(host):
+    """Whether the running kernel was built to refuse unsigned modules, with no argument needed (MODULE_SIG_FORCE)."""
+    release = host.read("/proc/sys/kernel/osrelease").strip()
+    for path in ("/boot/config-" + release, "/lib/modules/%s/config" % release):
+        try:
+            return re.search(r"^CONFIG_MODULE_SIG_FORCE=y$", host.read(path), re.MULTILINE) is not None
+        except Absent:
+            continue
+    return False
+
+
+def selinux_enforcing(host):
+    """Whether SELinux enforces; False where it is off or absent. AppArmor says it with each process's label instead."""
+    try:
+        value = host.read("/sys/fs/selinux/enforce").strip()
+    except Absent:
+        return False
+    if value not in ("0", "1"):
+        raise Unreadable("/sys/fs/selinux/enforce is %r" % value[:20])
+    return value == "1"
 
 
 def tainted(host):

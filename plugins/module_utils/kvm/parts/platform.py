@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""platform: what machine and operating system this is, its processor and its memory."""
+"""platform: what machine and operating system this is, its processor, its memory and the drivers of its controllers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,31 @@ FAMILIES = {
     "almalinux": "rhel",
     "ol": "rhel",
 }
+PCI_DIR = "/sys/bus/pci/devices"
+# Base classes of the PCI code and ID assignment specification.
+PCI_KINDS = {"01": "storage", "02": "network"}
+MAX_PCI = 4096
 # Kernel modules of hypervisors that run beside KVM on the same host (type 2).
 OTHER_HYPERVISORS = ("vboxdrv", "vmmon", "vmnet")
 
 
 def collect(host, note):
-    """Return the branches host, cpu and memory."""
-    return {"host": about(host, note), "cpu": processor(host, note), "memory": memory(host, note)}
+    """Return the branches host, cpu, memory and devices."""
+    return {
+        "host": about(host, note),
+        "cpu": processor(host, note),
+        "memory": memory(host, note),
+        "devices": {
+            "pci": attempt(note, "devices.pci", lambda: pci_devices(host)),
+            "vfio": {
+                name: attempt(note, "devices.vfio." + name, lambda path=path: module_flag(host, path))
+                for name, path in (
+                    ("unsafe_noiommu", "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"),
+                    ("unsafe_interrupts", "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"),
+                )
+            },
+        },
+    }
 
 
 def about(host, note):
@@ -231,4 +249,42 @@ def pressure(host):
     return float(found.group(1))
 
 
-PART = Part("platform", ["host.product", "host.virtualised_by", "host.default_target", "cpu", "memory"], collect)
+def pci_devices(host):
+    """PCI devices that are storage or network controllers, or that a vfio driver holds: [{id, kind, driver}].
+
+    driver: "" for none. Controllers that are not on PCI are not listed.
+    """
+    found = []
+    for address in pci_addresses(host):
+        code = host.read("%s/%s/class" % (PCI_DIR, address)).strip()
+        if not re.match(r"^0x[0-9a-f]{6}$", code):
+            raise Unreadable("PCI device %s has the class %r" % (address, code[:20]))
+        try:
+            driver = host.link("%s/%s/driver" % (PCI_DIR, address)).rsplit("/", 1)[-1]
+        except Absent:
+            driver = ""
+        kind = PCI_KINDS.get(code[2:4], "other")
+        if kind != "other" or "vfio" in driver:
+            found.append({"id": address, "kind": kind, "driver": driver})
+    return found
+
+
+def pci_addresses(host):
+    try:
+        return host.list(PCI_DIR, MAX_PCI)
+    except Absent:
+        return []
+
+
+def module_flag(host, path):
+    """A yes/no parameter of a module; False where the module is not loaded or was built without it."""
+    try:
+        value = host.read(path).strip()
+    except Absent:
+        return False
+    if value not in ("Y", "N"):
+        raise Unreadable("%s is %r" % (path, value[:20]))
+    return value == "Y"
+
+
+PART = Part("platform", ["host.product", "host.virtualised_by", "host.default_target", "cpu", "memory", "devices"], collect)

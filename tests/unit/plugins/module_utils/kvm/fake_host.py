@@ -18,11 +18,20 @@ class FakeHost:
     files: {path: text | bytes | Unreadable}. commands: {"argv joined by spaces": (rc, out, err) | Unreadable}.
     stats: {path: {only what differs from DEFAULT_STAT}}. links: {path: target}. Directories follow from files,
     stats and links; `dirs` adds empty ones, or {path: Unreadable}. What is not listed is Absent.
-    snapshot: what libvirt says (libvirt_source.snapshot), or Unreadable.
+    snapshot: what libvirt says (libvirt_source.snapshot), or Unreadable. xattrs: {(path, name): bytes}.
     """
 
     def __init__(
-        self, files=None, commands=None, stats=None, links=None, dirs=None, uid=0, now=1_800_000_000.0, snapshot=None
+        self,
+        files=None,
+        commands=None,
+        stats=None,
+        links=None,
+        dirs=None,
+        uid=0,
+        now=1_800_000_000.0,
+        snapshot=None,
+        xattrs=None,
     ):
         self.files = dict(files or {})
         self.commands = dict(commands or {})
@@ -31,6 +40,7 @@ class FakeHost:
         self.dirs = dict(dirs) if isinstance(dirs, dict) else dict.fromkeys(dirs or (), None)
         self.uid = uid
         self.clock = now
+        self.xattrs = dict(xattrs or {})
         self.libvirt_uri = "qemu:///system"
         self.snapshot = snapshot or Unreadable("libvirt does not answer")
 
@@ -87,6 +97,10 @@ class FakeHost:
             if path in self.links:
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
         return path
+
+    def xattr(self, path, name):
+        self.stat(path)
+        return self.xattrs.get((path, name), b"")
 
     def exists(self, path):
         try:
