@@ -48,17 +48,25 @@ def ssh_second_factor(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 def _connection(context: Mapping[str, Any], user_ca: Any, gold: Mapping[str, Any]) -> Outcome:
     settings = need(context, "settings")
     user, address = need(context, "user"), need(context, "address")
-    if user == "root" and need(settings, "permitrootlogin") == "no":
+    if _refused_root(context, settings):
         return o.not_applicable("root is refused")
-    exempt = Exemptions(gold["gold_mfa_exempt"])
-    if exempt.covers(user, address) and key_only(settings):
+    if _exempt(context, settings, gold):
         return o.passed("exempt, by key only", EXPECTED)
     way = way_in(settings, user_ca, gold)
     if way:
         return o.passed(way, EXPECTED)
-    if exempt.names(user) and not _admitted(user, address, texts(need(settings, "allowusers"), "allowusers")):
+    if Exemptions(gold["gold_mfa_exempt"]).names(user) and not _admitted(user, address, texts(need(settings, "allowusers"), "allowusers")):
         return o.not_applicable(f"AllowUsers refuses {user} from {address}")
     return _two_factors(settings, gold["gold_mfa_allow_password_second"])
+
+
+def _refused_root(context: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    return context.get("user") == "root" and need(settings, "permitrootlogin") == "no"
+
+
+def _exempt(context: Mapping[str, Any], settings: Mapping[str, Any], gold: Mapping[str, Any]) -> bool:
+    covered = Exemptions(gold["gold_mfa_exempt"]).covers(need(context, "user"), need(context, "address"))
+    return covered and key_only(settings)
 
 
 def way_in(settings: Mapping[str, Any], user_ca: Any, gold: Mapping[str, Any]) -> str:
@@ -185,8 +193,9 @@ def _common_way(facts: Mapping[str, Any], gold: Mapping[str, Any]) -> str:
     found = set()
     for context in mappings(facts["contexts"], "contexts"):
         settings = need(context, "settings")
-        if context.get("user") != "root" or need(settings, "permitrootlogin") != "no":
-            found.add(way_in(settings, facts["user_ca"], gold))
+        if _refused_root(context, settings) or _exempt(context, settings, gold):
+            continue
+        found.add(way_in(settings, facts["user_ca"], gold))
     return found.pop() if len(found) == 1 else ""
 
 
