@@ -22,6 +22,8 @@ from pathlib import Path
 from stage import BIN, CACHE, CHECKOUT, environment
 
 BUILD = CHECKOUT / "build"
+# The importer lints the unpacked artefact, which is not installed; the Molecule scenarios call its playbook by name.
+NOT_INSTALLED = "WARNING: ERROR    Failed to find dwp.hypervisor.audit playbook."
 GENERATED = {"MANIFEST.json", "FILES.json"}  # what `ansible-galaxy collection build` adds
 
 
@@ -58,7 +60,8 @@ def importer() -> None:
         env={**environment(), "GALAXY_IMPORTER_CONFIG": str(settings), "HOME": str(home)},
     )  # fmt: skip
     print(done.stdout)
-    faults = [line for line in done.stdout.splitlines() if line.startswith(("WARNING:", "ERROR:"))]
+    noted = [line for line in done.stdout.splitlines() if line.startswith(("WARNING:", "ERROR:"))]
+    faults = [line for line in noted if line != NOT_INSTALLED]
     if done.returncode or faults:
         sys.exit(f"galaxy-importer: exit code {done.returncode}, {len(faults)} warnings and errors")
     result = json.loads((folder / "importer_result.json").read_text(encoding="utf-8"))
