@@ -107,8 +107,11 @@ def directory_joined(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     principals = texts(facts["principals"], "the host keytab")
     if need(domain, "id_provider") in KERBEROS and not any(name.startswith("host/") for name in principals):
         return o.failed(principals[:5], expected, "the keytab holds no host principal")
-    if need(domain, "online", what=wanted) is not True:
+    online = need(domain, "online", what=wanted)
+    if online == "offline":
         return o.failed("offline", expected, "sssd cannot reach the directory")
+    if online != "online":
+        raise MissingFact(f"whether {wanted} can be reached is {online}")
     return o.passed({"domain": wanted, "provider": domain["id_provider"]}, expected)
 
 

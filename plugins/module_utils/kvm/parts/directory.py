@@ -24,14 +24,15 @@ def collect(host, note):
     """Return {"identity": {joined, domain, protocol, nss, sssd, krb5, access}}.
 
     joined: sssd serves a directory domain and is running. protocol: kerberos, ldap or none. sssd: {configured, active,
-    in_force, services, domains [{name, online, **sssd_conf.DOMAIN}]}. krb5: {default_realm, principals (of the host
-    keytab)}. access: {users, groups {name: members}}: who the directory may let in, [] where a group expands to nobody.
+    in_force, services, domains [{name, online, **sssd_conf.DOMAIN}]}; online is "online", "offline", or the reason why
+    sssd does not say. krb5: {default_realm, principals (of the host keytab)}. access: {users, groups {name: members}}:
+    who the directory may let in, [] where a group expands to nobody.
     """
     nss = attempt(note, "identity.nss", lambda: passwd.name_services(host, "passwd"))
     others = sorted(set(nss or []) & set(OTHER_CLIENTS))
     if others:
         note("identity.joined", "accounts also come from %s, which is not read" % ", ".join(others))
-    sssd = attempt(note, "identity.sssd", lambda: _sssd(host, note))
+    sssd = attempt(note, "identity.sssd", lambda: _sssd(host))
     krb5 = {
         "default_realm": attempt(note, "identity.krb5.default_realm", lambda: _default_realm(host)),
         "principals": attempt(note, "identity.krb5.principals", lambda: _principals(host)),
@@ -49,7 +50,7 @@ def collect(host, note):
     return {"identity": identity}
 
 
-def _sssd(host, note):
+def _sssd(host):
     found = sssd_conf.read(host)
     if found is None:
         return {"configured": False, "active": False, "in_force": True, "services": [], "domains": []}
@@ -57,8 +58,7 @@ def _sssd(host, note):
     pid = int(unit.get("MainPID") or 0)
     active = unit.get("ActiveState") == "active"
     for domain in found["domains"]:
-        path = "identity.sssd.domains[%s].online" % domain["name"]
-        domain["online"] = attempt(note, path, lambda name=domain["name"]: _online(host, name)) if active else False
+        domain["online"] = _online(host, domain["name"]) if active else "offline"
     return {
         "configured": True,
         "active": active,
@@ -70,11 +70,13 @@ def _sssd(host, note):
 
 
 def _online(host, name):
-    out = host.succeed(["sssctl", "domain-status", name, "--online"], timeout=5)
+    """online, offline, or the reason why sssd does not say: its InfoPipe responder is often not there to ask."""
+    try:
+        out = host.succeed(["sssctl", "domain-status", name, "--online"], timeout=5)
+    except Unreadable as reason:
+        return "not known: %s" % reason
     match = re.search(r"Online status:\s*(\w+)", out)
-    if not match:
-        raise Unreadable("sssctl domain-status %s does not say whether the domain is online" % name)
-    return match.group(1) == "Online"
+    return match.group(1).lower() if match else "not known: sssctl domain-status %s does not say" % name
 
 
 def _default_realm(host):

@@ -21,10 +21,21 @@ MODULAR = (
     "virtproxyd",
 )
 REMOTE = (MONOLITHIC, "virtproxyd")
+# It hands every call on to the daemon concerned, which asks its own access driver (libvirt docs/daemons.rst).
+FORWARDING = ("virtproxyd",)
 KINDS = {"": "rw", "-ro": "ro", "-admin": "admin"}
 REMOTE_KINDS = {"-tls": "tls", "-tcp": "tcp"}
 POLKIT_ACTION = "/usr/share/polkit-1/actions/org.libvirt.unix.policy"
-PROPERTIES = ["ActiveState", "UnitFileState", "MainPID", "SocketMode", "SocketUser", "SocketGroup", "Listen"]
+PROPERTIES = [
+    "ActiveState",
+    "UnitFileState",
+    "MainPID",
+    "SocketMode",
+    "SocketUser",
+    "SocketGroup",
+    "Listen",
+    "Triggers",
+]
 # libvirtd.conf's own defaults; the two auth_unix ones depend on whether libvirt was built with polkit.
 DEFAULTS = {
     "access_drivers": [],
@@ -58,26 +69,29 @@ def collect(host, note):
     units = systemd.show(host, _units(), PROPERTIES)
     groups = attempt(note, PATH, lambda: passwd.groups(host.read("/etc/group")), {})
     by_gid = {group["gid"]: name for name, group in groups.items()}
-    default_auth = "polkit" if host.exists(POLKIT_ACTION) else "none"
+    owned = _owned(units)
     daemons = []
     for name in (MONOLITHIC, *MODULAR):
-        if any(unit in units for unit in _units_of(name)):
+        if "%s.service" % name in units or name in owned:
             daemon = attempt(
-                note, "%s[%s]" % (PATH, name), lambda name=name: _daemon(host, name, units, by_gid, default_auth)
+                note, "%s[%s]" % (PATH, name), lambda name=name: _daemon(host, name, units, owned.get(name, []), by_gid)
             )
             daemons.append(daemon or {"name": name})
     reachable = [daemon for daemon in daemons if daemon.get("reachable", True)]
-    if any(daemon["name"] in MODULAR for daemon in reachable if daemon["name"] != "virtproxyd"):
+    if any(daemon["name"] in MODULAR for daemon in reachable if daemon["name"] not in FORWARDING):
         mode = "modular"
     else:
         mode = "monolithic" if any(daemon["name"] == MONOLITHIC for daemon in reachable) else "none"
+    driver = _driver(reachable)
+    if driver is None:
+        note("rbac.driver", "the configuration of a daemon could not be read")
     return {
         "libvirt_daemons": {
             "mode": mode,
             "daemons": daemons,
             "dev_kvm": attempt(note, "libvirt_daemons.dev_kvm", lambda: _dev_kvm(host, by_gid)),
         },
-        "rbac": {"driver": _driver(reachable)},
+        "rbac": {"driver": driver},
     }
 
 
@@ -91,19 +105,31 @@ def _units_of(name):
 
 
 def _driver(reachable):
-    drivers = [daemon.get("access_drivers") for daemon in reachable]
+    drivers = [daemon.get("access_drivers") for daemon in reachable if daemon["name"] not in FORWARDING]
     if None in drivers:
         return None
     return "polkit" if drivers and all("polkit" in entry for entry in drivers) else "none"
 
 
-def _daemon(host, name, units, by_gid, default_auth):
+def _owned(units):
+    """{daemon: its socket units}: the one a socket starts, which need not be the one it is named after."""
+    found = {}
+    for name in (MONOLITHIC, *MODULAR):
+        for unit in _units_of(name)[1:]:
+            if unit in units:
+                triggered = units[unit]["Triggers"].split()
+                owner = triggered[0][: -len(".service")] if triggered else name
+                found.setdefault(owner, []).append((unit, unit[len(name) : -len(".socket")]))
+    return found
+
+
+def _daemon(host, name, units, owned, by_gid):
     service = units.get("%s.service" % name, {})
     pid = int(service.get("MainPID") or 0)
     arguments = _arguments(host, pid) if pid else []
-    sockets = [_socket(host, unit, name, units[unit], by_gid) for unit in _units_of(name)[1:] if unit in units]
+    sockets = [_socket(host, unit, suffix, units[unit], by_gid) for unit, suffix in owned]
     conf = _option(arguments, ("-f", "--config")) or "/etc/libvirt/%s.conf" % name
-    settings, changed = _settings(host, conf, default_auth)
+    settings, changed = _settings(host, conf)
     running = service.get("ActiveState") in ("active", "activating", "reloading")
     return dict(
         settings,
@@ -118,7 +144,8 @@ def _daemon(host, name, units, by_gid, default_auth):
     )
 
 
-def _settings(host, path, default_auth):
+def _settings(host, path):
+    default_auth = "polkit" if host.exists(POLKIT_ACTION) else "none"
     settings = dict(DEFAULTS, auth_unix_rw=default_auth, auth_unix_ro=default_auth)
     try:
         found = libvirt_conf.parse(host.read(path))
@@ -151,12 +178,11 @@ def _option(arguments, names):
     return None
 
 
-def _socket(host, unit, name, values, by_gid):
-    kind = {**KINDS, **REMOTE_KINDS}[unit[len(name) : -len(".socket")]]
+def _socket(host, unit, suffix, values, by_gid):
     listen = [line.rpartition(" (")[0] for line in values["Listen"].splitlines() if line]
     found = {
         "unit": unit,
-        "kind": kind,
+        "kind": {**KINDS, **REMOTE_KINDS}[suffix],
         "active": values["ActiveState"] in ("active", "activating"),
         "enabled": values["UnitFileState"] in ("enabled", "enabled-runtime"),
         "listen": listen,
