@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.action import report as action
@@ -23,6 +24,10 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import ru
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
 CHECKOUT = Path(__file__).resolve().parents[4]
+SCHEMA = jsonschema.Draft202012Validator(
+    json.loads((CHECKOUT / "plugins/plugin_utils/results_schema.json").read_text(encoding="utf-8")),
+    format_checker=jsonschema.FormatChecker(),
+)
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)
 STARTED = "2026-11-23T17:43:50+00:00"
 FILES = ["MANIFEST.sha256", "report.html", "results.csv", "results.json", "results.junit.xml", "subjects"]
@@ -67,6 +72,7 @@ def results(directory):
 def test_everything_is_written_and_the_result_is_small(reports):
     found = action.report(given(reports), False, NOW)
     assert names(reports / "run-1") == FILES
+    SCHEMA.validate(results(reports / "run-1"))
     assert (reports / "latest").readlink().name == "run-1"
     assert found["report_path"] == str(reports / "run-1" / "report.html")
     assert found["changed"] is False
@@ -123,6 +129,7 @@ def test_the_results_of_an_earlier_run_with_the_same_id_are_not_this_runs(report
     found = action.report(given(reports, started="2026-11-24T17:00:00Z", expected_subjects=expected), False, later)
     document = results(reports / "run-1")
     assert [subject["reachable"] for subject in document["subjects"]] == [False]
+    SCHEMA.validate(document)
     assert "run id was used before" in found["reasons"][0]
 
 
