@@ -5,8 +5,8 @@
 
 It runs sets of addresses, not single packets, through all base chains of a hook: a drop in any of them is final, an
 accept only ends its own base chain (nft(8), "Verdict statements"; a drop in our table beats an accept in libvirt's).
-A peer in `sure` gets through, a peer in `maybe` gets through or not depending on something nobody here understands, every other
-peer is stopped. Conditions that the peer chooses himself (source port, pace) never keep him out.
+A peer in `sure` gets through, a peer in `maybe` gets through or not depending on something nobody here understands,
+every other peer is stopped. Conditions that the peer chooses himself (source port, pace) never keep him out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Miss
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import (
     FREE,
     MAX_PORT,
+    UNKNOWN,
     Packet,
     Test,
     alternatives,
@@ -32,6 +33,7 @@ MAX_JUMPS = 16
 # answered "maybe".
 MAX_STEPS = 100_000
 FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
+VERDICTS = ("accept", "drop", "reject", "return")
 BEFORE = {"input": ("prerouting", "input"), "forward": ("prerouting", "forward"), "output": ("output",)}
 
 
@@ -70,6 +72,25 @@ class _Step:
     negated: bool = False
     verdicts: tuple[tuple[list[list[Test]], Any], ...] = ()
     opaque: bool = False
+
+    @property
+    def decides(self) -> bool:
+        return self.opaque or bool(self.verdicts)
+
+    @property
+    def vague(self) -> bool:
+        return any(
+            test in (FREE, UNKNOWN) for conjunction in self.tests for test in conjunction if isinstance(test, str)
+        )
+
+    @property
+    def never(self) -> bool:
+        """A condition that no packet of this kind meets."""
+        if self.decides:
+            return False
+        if self.negated:
+            return any(all(test is True for test in conjunction) for conjunction in self.tests)
+        return all(False in conjunction for conjunction in self.tests)
 
 
 def flags_of(tables: Sequence[Mapping[str, Any]], own: Iterable[str] = ()) -> dict[str, bool]:
@@ -159,35 +180,44 @@ class Filter:
             self._chains[number, chain] = ready
 
     def _rule(self, rule: list[Any], sets: Mapping[str, Any]) -> list[_Step] | None:
-        """The steps of a rule, or None where it can never match this kind of packet."""
+        """The steps of a rule, or None where it can never match this kind of packet or decides nothing."""
         steps: list[_Step] = []
         for statement in rule:
             step = self._statement(statement, sets)
             if step is None:
                 continue
-            if not step.verdicts and not step.opaque:
-                if all(False in conjunction for conjunction in step.tests) and not step.negated:
-                    return steps or None
-                if step.negated and any(all(test is True for test in conjunction) for conjunction in step.tests):
-                    return steps or None
+            if step.never:
+                break
             steps.append(step)
-        return steps
+        while steps and not steps[-1].decides:
+            steps.pop()
+        # The conditions of a rule have no effects, so their order is free: what is certain comes first, lest a
+        # condition nobody understands cast doubt on packets the rule cannot concern.
+        first = next((number for number, step in enumerate(steps) if step.decides), 0)
+        return sorted(steps[:first], key=lambda step: step.vague) + steps[first:] or None
 
     def _statement(self, statement: Any, sets: Mapping[str, Any]) -> _Step | None:
-        if statement in ("mark", "notrack", "continue"):
-            return None
-        if statement in ("accept", "drop", "reject", "return"):
-            return _Step([], verdicts=(([[]], statement),))
-        if isinstance(statement, dict) and len(statement) == 1:
+        try:
+            return self._understood(statement, sets)
+        except (TypeError, KeyError, ValueError, AttributeError, IndexError, RecursionError):
+            # Not the shape nft writes: it could say anything about the packets that come this far.
+            return _Step([], opaque=True)
+
+    def _understood(self, statement: Any, sets: Mapping[str, Any]) -> _Step | None:
+        if not isinstance(statement, dict):
+            if statement in ("mark", "notrack", "continue"):
+                return None
+            return _Step([], verdicts=(([[]], statement),)) if statement in VERDICTS else _Step([], opaque=True)
+        if len(statement) == 1:
             kind, body = next(iter(statement.items()))
             if kind in ("jump", "goto") and isinstance(body, str):
                 return _Step([], verdicts=(([[]], {kind: body}),))
             if kind == FREE:
                 return _Step([[FREE]])
-            if kind == "match" and isinstance(body, dict):
+            if kind == "match":
                 tests, negated = match(body, self.packet, sets)
                 return _Step(tests, negated)
-            if kind == "vmap" and isinstance(body, dict):
+            if kind == "vmap":
                 return _Step([], verdicts=tuple(self._vmap(body, sets)))
         return _Step([], opaque=True)
 
@@ -220,6 +250,9 @@ class Filter:
                 raise _TooLong
             matched = flow
             rest = self._none
+            # Where a rule can only accept, packets that miss it lose nothing: met or not, what lets them through later
+            # lets them through for certain.
+            harmless = rule[-1].verdicts == _ACCEPT and all(not step.decides for step in rule[:-1])
             for step in rule:
                 if step.verdicts:
                     passed, back, matched = self._decide(number, step, matched, port, depth)
@@ -230,8 +263,8 @@ class Filter:
                     matched = matched.doubtful
                 else:
                     yes, no = self._split(step.tests, matched, port)
-                    matched, missed = (no, yes) if step.negated else (yes, no)
-                    rest |= missed
+                    before, (matched, missed) = matched, ((no, yes) if step.negated else (yes, no))
+                    rest |= before if harmless and step.vague and matched.maybe and not matched.sure else missed
                 if not matched:
                     break
             flow = rest | matched
@@ -287,6 +320,9 @@ class Filter:
         if isinstance(test, bool):
             return (flow, self._none) if test else (self._none, flow)
         return (flow, flow) if test == FREE else (flow.doubtful, flow.doubtful)
+
+
+_ACCEPT = (([[]], "accept"),)
 
 
 def _targets(step: _Step) -> list[str]:

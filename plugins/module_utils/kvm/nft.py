@@ -50,7 +50,7 @@ def _tables(entries):
     tables, foreign = {}, set()
     for entry in entries:
         for kind, body in entry.items():
-            if kind == "metainfo" or body.get("family") not in FAMILIES:
+            if kind == "metainfo" or body["family"] not in FAMILIES:
                 continue
             name = body["name"] if kind == "table" else body["table"]
             table = tables.setdefault((body["family"], name), new_table(body["family"], name, "nft"))
@@ -173,7 +173,7 @@ def reduce_table(table):
     """Keep the base chains that see packets of the host, what they reach, and the sets these name."""
     chains = table["chains"]
     nat = [name for name, chain in chains.items() if chain.get("type") == "nat" and chain.get("hook") == "prerouting"]
-    for rule in (rule for name in _reachable(chains, nat) for rule in chains[name]["rules"]):
+    for rule in (rule for name in _reachable(table, nat) for rule in chains[name]["rules"]):
         table["dnat"] += [
             statement["dnat"] for statement in rule if isinstance(statement, dict) and "dnat" in statement
         ]
@@ -182,7 +182,7 @@ def reduce_table(table):
         for name, chain in chains.items()
         if chain.get("type") in ("filter", "route") and chain.get("hook") in HOOKS
     ]
-    table["chains"] = {name: chains[name] for name in _reachable(chains, wanted)}
+    table["chains"] = {name: chains[name] for name in _reachable(table, wanted)}
     named = set()
     for chain in table["chains"].values():
         chain["rules"] = [_settle(rule, table["sets"], named) for rule in chain["rules"]]
@@ -191,26 +191,31 @@ def reduce_table(table):
     return table
 
 
-def _reachable(chains, start):
+def _reachable(table, start):
+    chains = table["chains"]
     seen, queue = [], list(start)
     while queue:
         name = queue.pop(0)
         if name in chains and name not in seen:
             seen.append(name)
-            queue += [target for rule in chains[name]["rules"] for target in _targets(rule)]
+            queue += [target for rule in chains[name]["rules"] for target in _targets(rule, table["sets"])]
     return seen
 
 
-def _targets(rule):
+def _targets(rule, sets):
+    """The chains a rule may send a packet to, also by a named verdict map."""
     for statement in rule:
-        if isinstance(statement, dict):
-            for kind in ("jump", "goto"):
-                if kind in statement:
-                    yield statement[kind]
-            if "vmap" in statement and isinstance(statement["vmap"]["data"], list):
-                for entry in statement["vmap"]["data"]:
-                    if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict):
-                        yield from entry[1].values()
+        if not isinstance(statement, dict):
+            continue
+        for kind in ("jump", "goto"):
+            if kind in statement:
+                yield statement[kind]
+        data = statement["vmap"]["data"] if "vmap" in statement else []
+        if isinstance(data, str):
+            data = sets.get(data.lstrip("@"), {"elements": []})["elements"]
+        for entry in data:
+            if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], dict):
+                yield from entry[1].values()
 
 
 def _settle(rule, sets, named):

@@ -81,7 +81,8 @@ def _beyond(opening: Opening, allowed: AddressSet, what: str) -> Outcome:
     extra = opening.sure - allowed
     actual = {"open to": _peers(opening), "through": opening.way}
     if extra:
-        return o.failed(actual, None, f"{what} open to {', '.join(extra.text(3))} through {opening.way}")
+        who = opening.sure if not opening.sure.complement() else extra
+        return o.failed(actual, None, f"{what} open to {', '.join(who.text(3))} through {opening.way}")
     if opening.unclear - allowed:
         return o.unknown(f"{what}: rules that this test does not understand may open it through {opening.way}", actual)
     return o.passed(actual)

@@ -14,13 +14,15 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import 
 
 # The units that load a ruleset when the host starts, the one that decides first. RHEL family: iptables-services.
 UNITS = ("firewalld", "ufw", "nftables", "netfilter-persistent", "iptables", "ip6tables")
-SAVED_IPTABLES = {
-    "netfilter-persistent": (("ip", "/etc/iptables/rules.v4"), ("ip6", "/etc/iptables/rules.v6")),
-    "iptables": (("ip", "/etc/sysconfig/iptables"), ("ip6", "/etc/sysconfig/ip6tables")),
-}
+SAVED_IPTABLES = (
+    ("netfilter-persistent", "ip", "/etc/iptables/rules.v4"),
+    ("netfilter-persistent", "ip6", "/etc/iptables/rules.v6"),
+    ("iptables", "ip", "/etc/sysconfig/iptables"),
+    ("ip6tables", "ip6", "/etc/sysconfig/ip6tables"),
+)
 FAMILIES = (("ip", "iptables", "/proc/net/ip_tables_names"), ("ip6", "ip6tables", "/proc/net/ip6_tables_names"))
 # Settings of ufw without which the next start is not default deny for both families.
-UFW = {"ENABLED": ("yes",), "IPV6": ("yes",), "DEFAULT_INPUT_POLICY": ("drop", "reject")}
+UFW = {"IPV6": ("yes",), "DEFAULT_INPUT_POLICY": ("drop", "reject")}
 # The saved nftables file is loaded in a network namespace of its own, which ends with the command: the host's rules are
 # neither touched nor seen, and what comes back is what a start would load.
 SCRATCH = ["unshare", "--net", "sh", "-c", 'nft -f "$1" && nft -j list ruleset', "sh"]
@@ -107,10 +109,8 @@ def firewalld_facts(host, units):
     """{running, zones, unsaved}; unsaved says where the running zones differ from the saved ones."""
     if not units.get("firewalld", {}).get("active"):
         return {"running": False, "zones": [], "unsaved": ""}
-    zones = firewalld.zones(host.succeed(["firewall-cmd", "--list-all-zones"]))
-    permanent = firewalld.zones(host.succeed(["firewall-cmd", "--permanent", "--list-all-zones"]))
-    active = [zone for zone in zones if zone["active"] or zone["default"]]
-    return {"running": True, "zones": active, "unsaved": firewalld.difference(zones, permanent)}
+    zones = firewalld.zones(host)
+    return {"running": True, "zones": zones, "unsaved": firewalld.difference(zones)}
 
 
 def saved_state(host, units, zones):
@@ -120,23 +120,23 @@ def saved_state(host, units, zones):
     keeps its own form, compared with what runs).
     """
     enabled = [unit for unit in UNITS if units[unit]["enabled"]]
-    if not enabled:
-        return _saved("", "none", detail="no service that loads firewall rules is enabled at start")
-    manager = enabled[0]
-    if manager == "firewalld":
+    if "firewalld" in enabled:
         kind = "differs" if zones["unsaved"] or not zones["running"] else "same"
-        return _saved(
-            manager, kind, detail=zones["unsaved"] or ("" if zones["running"] else "firewalld is not running")
-        )
-    if manager == "ufw":
-        return _ufw(host)
-    if manager == "nftables":
-        return _saved(manager, "ruleset", _saved_nftables(host, units[manager]["command"]))
-    tables = []
-    for family, path in SAVED_IPTABLES["iptables" if manager == "ip6tables" else manager]:
-        if manager == "netfilter-persistent" or {"ip": "iptables", "ip6": "ip6tables"}[family] in enabled:
+        detail = zones["unsaved"] or ("" if zones["running"] else "firewalld is not running")
+        return _saved("firewalld", kind, detail=detail)
+    # Ubuntu enables ufw's unit everywhere; ENABLED in its own file says whether it does anything.
+    ufw = _ufw(host) if "ufw" in enabled else {}
+    if ufw.get("ENABLED") == "yes":
+        wrong = ["%s=%s" % (name, ufw.get(name, "")) for name, good in sorted(UFW.items()) if ufw.get(name) not in good]
+        return _saved("ufw", "differs" if wrong else "same", detail=", ".join(wrong))
+    loaders = [unit for unit in enabled if unit != "ufw"]
+    if not loaders:
+        return _saved("", "none", detail="no service that loads firewall rules is enabled at start")
+    tables = _saved_nftables(host, units["nftables"]["command"]) if "nftables" in loaders else []
+    for unit, family, path in SAVED_IPTABLES:
+        if unit in loaders:
             tables += iptables_save.parse(_text(host, path), family, "iptables-nft")
-    return _saved(manager, "ruleset", tables)
+    return _saved(", ".join(loaders), "ruleset", tables)
 
 
 def _saved(manager, kind, tables=(), detail=""):
@@ -153,14 +153,12 @@ def _saved_nftables(host, command):
 def _ufw(host):
     """ufw keeps its rules as scripts; what it says about itself is compared instead (ufw(8), /etc/default/ufw)."""
     settings = {}
-    for path in ("/etc/ufw/ufw.conf", "/etc/default/ufw"):
+    for path in ("/etc/default/ufw", "/etc/ufw/ufw.conf"):
         for line in _text(host, path).splitlines():
             name, equals, value = line.partition("=")
             if equals and not name.startswith("#"):
                 settings[name.strip()] = value.strip().strip('"').lower()
-    wrong = [name for name, good in UFW.items() if settings.get(name) not in good]
-    detail = ", ".join("%s=%s" % (name, settings.get(name, "")) for name in wrong)
-    return _saved("ufw", "differs" if wrong else "same", detail=detail)
+    return settings
 
 
 def _text(host, path):
