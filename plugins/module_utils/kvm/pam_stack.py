@@ -62,13 +62,15 @@ def _file(host, path, kind, level, depth, lines):
             lines.append({"control": "substack", "module": module, "args": "", "level": level, "optional": bool(dash)})
             _file(host, _included(host, module, path), kind, level + 1, depth + 1, lines)
         else:
-            lines.append({
-                "control": control.lower(),
-                "module": module.rsplit("/", 1)[-1],
-                "args": _SECRET.sub(r"\1=***", args.strip())[:MAX_ARGUMENTS],
-                "level": level,
-                "optional": bool(dash),
-            })
+            lines.append(
+                {
+                    "control": control.lower(),
+                    "module": module.rsplit("/", 1)[-1],
+                    "args": _SECRET.sub(r"\1=***", args.strip())[:MAX_ARGUMENTS],
+                    "level": level,
+                    "optional": bool(dash),
+                }
+            )
 
 
 def _included(host, name, path):

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read sshd's configuration files for what `sshd -T` does not say: which Match blocks there are, and when they changed.
 
-The settings themselves always come from sshd (`sshd -T -C ...`); a second parser of them would be wrong sooner or later.
+The settings themselves always come from sshd (`sshd -T -C ...`): a second parser of them would be wrong one day.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ def sample_address(pattern, others=()):
     """One address inside a Match Address pattern (literal, CIDR or wildcard), outside the `others` where possible."""
     pattern = pattern.lstrip("!")
     if "*" in pattern or "?" in pattern:
-        candidates = [pattern.replace("*", digit).replace("?", digit) for digit in ("1", "7", "::1" if ":" in pattern else "9")]
+        candidates = [
+            pattern.replace("*", digit).replace("?", digit) for digit in ("1", "7", "::1" if ":" in pattern else "9")
+        ]
         if pattern == "*":
             candidates = ["192.0.2.1"]
         candidates = [_full(candidate) for candidate in candidates]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sshd_config import in_pattern, sample_address
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sshd_config import sample_address
 
 # Documentation addresses (RFC 5737, RFC 3849): nobody's administration network.
 OUTSIDE = "192.0.2.1"
@@ -56,7 +56,13 @@ def contexts(blocks, accounts, listen, client=None):
     for group in (
         [(user, address, hosts[0], locals_[0]) for user in users[:2] for address in base_addresses],
         [(user, address, hosts[0], locals_[0]) for address in addresses for user in users],
-        [(user, address, name, local) for user in users for address in addresses for name in hosts for local in locals_],
+        [
+            (user, address, name, local)
+            for user in users
+            for address in addresses
+            for name in hosts
+            for local in locals_
+        ],
     ):
         for user, address, name, local in group:
             key = (user[0], address[0], name[0] or address[0], local[0])
@@ -71,7 +77,9 @@ def contexts(blocks, accounts, listen, client=None):
 
 def specification(context):
     """The -C argument of a context."""
-    return "user=%s,host=%s,addr=%s,laddr=%s,lport=%d" % tuple(context[key] for key in ("user", "host", "address", "laddr", "lport"))
+    return "user=%s,host=%s,addr=%s,laddr=%s,lport=%d" % tuple(
+        context[key] for key in ("user", "host", "address", "laddr", "lport")
+    )
 
 
 def _once(texts):
@@ -118,6 +126,8 @@ def _locals(block, listen):
         return
     ports = _once(port for _address, port in listen) or [22]
     addresses = [sample_address(pattern) for pattern in block.get("localaddress", [])]
-    for address in _once([*[found for found in addresses if found], *[_local(address) for address, _port in listen]]) or [LOCAL]:
+    for address in _once(
+        [*[found for found in addresses if found], *[_local(address) for address, _port in listen]]
+    ) or [LOCAL]:
         for port in ports:
             yield (address, port)

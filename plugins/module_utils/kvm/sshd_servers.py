@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ssh servers of a host: the ones that listen, the ones a socket unit starts, and the one that would start at boot."""
+"""The ssh servers of a host: those that listen, those a socket unit starts, and the one that would start at boot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def servers(host, note):
     """Return [{id, pid, activation, program, arguments, config, listen, started, config_files, config_newest, ...}].
 
     activation: service (a process listens), socket (systemd listens and starts it), boot (enabled, not running). Keys
-    that begin with an underscore are for the part itself. Raises Unreadable when servers might be missing from the list.
+    that begin with an underscore are for the part itself. Raises Unreadable when servers might be missing.
     """
     sockets = [socket for socket in listening(host) if socket["proto"] == "tcp"]
     if host.euid() != 0 and any(socket["pid"] is None for socket in sockets):
@@ -121,7 +121,9 @@ def _socket_started(host, units, served):
             continue
         addresses = re.findall(r"(\S+:\d+) \(Stream\)", unit["Listen"])
         if unit["Accept"] == "yes" or not set(addresses) & served:
-            listen = [(address.rpartition(":")[0].strip("[]"), int(address.rpartition(":")[2])) for address in addresses]
+            listen = [
+                (address.rpartition(":")[0].strip("[]"), int(address.rpartition(":")[2])) for address in addresses
+            ]
             label = "%s (%s)" % (",".join(addresses), name)
             found.append(_server(label, None, "socket", PROGRAM, _options_of_unit(host), listen))
     return found
@@ -159,7 +161,9 @@ def _read_configuration(host, note, server):
         note("remote_access.ssh.contexts", str(reason))
         note("remote_access.ssh.servers", str(reason))
         return
-    server.update(config_files=found.files, config_newest=found.newest, config_changed=found.changed, _configuration=found)
+    server.update(
+        config_files=found.files, config_newest=found.newest, config_changed=found.changed, _configuration=found
+    )
 
 
 def in_force(host, server, pid_file):

@@ -4,8 +4,8 @@
 """Judgements on multi-factor authentication (11.4.3).
 
 An ssh login counts as multi-factor in one of four ways: two kinds of factor that sshd itself asks for, a security key
-that verifies its user (FIDO), a certificate of the site's authority, or an address that only a bastion has. The last two
-need the declared provider, and their other half (who issues, who passes the bastion) is an attestation.
+that verifies its user (FIDO), a certificate of the site's authority, or an address that only a bastion has. The last
+two need the declared provider, and their other half (who issues, who passes the bastion) is an attestation.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import mfa_pam
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings, texts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.mfa_exempt import Exemptions, exemptions_bounded
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings, texts
 
 # What each method of sshd_config(5) AuthenticationMethods proves. hostbased and GSSAPI prove a machine or an earlier
 # login, not a second factor of the person.
 KINDS = {"publickey": "key", "password": "password", "keyboard-interactive": "pam"}
-OTHER_WAYS = ("passwordauthentication", "kbdinteractiveauthentication", "hostbasedauthentication", "gssapiauthentication")
+OTHER_WAYS = (
+    "passwordauthentication",
+    "kbdinteractiveauthentication",
+    "hostbasedauthentication",
+    "gssapiauthentication",
+)
 CERTIFICATE = "-cert-v01@openssh.com"
 EXPECTED = "two kinds of factor on every connection"
 # A bastion is a handful of machines: wider networks hold more than bastions.
@@ -38,7 +43,7 @@ def ssh_second_factor(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         return o.failed(wide, EXPECTED, f"gold_mfa_bastions: {wide[0]} is not an address or a network of a few")
     items = []
     for context in mappings(facts["contexts"], "contexts"):
-        verdict = guarded(lambda context=context: _connection(context, facts["user_ca"], gold))
+        verdict = guarded(_connection, context, facts["user_ca"], gold)
         items.append(o.item(need(context, "id"), verdict))
     if items and all(item.status == o.NOT_APPLICABLE for item in items):
         return o.unknown("only connections that are refused were examined")
@@ -55,7 +60,9 @@ def _connection(context: Mapping[str, Any], user_ca: Any, gold: Mapping[str, Any
     way = way_in(settings, user_ca, gold)
     if way:
         return o.passed(way, EXPECTED)
-    if Exemptions(gold["gold_mfa_exempt"]).names(user) and not _admitted(user, address, texts(need(settings, "allowusers"), "allowusers")):
+    if Exemptions(gold["gold_mfa_exempt"]).names(user) and not _admitted(
+        user, address, texts(need(settings, "allowusers"), "allowusers")
+    ):
         return o.not_applicable(f"AllowUsers refuses {user} from {address}")
     return _two_factors(settings, gold["gold_mfa_allow_password_second"])
 
@@ -92,16 +99,28 @@ def security_keys_only(settings: Mapping[str, Any]) -> bool:
     """The FIDO variant. Default key algorithms include sk-*, so verify-required alone lets ordinary keys in."""
     accepted = texts(need(settings, "pubkeyacceptedalgorithms"), "pubkeyacceptedalgorithms")
     hardware = bool(accepted) and all(name.startswith(("sk-", "webauthn-sk-")) for name in accepted)
-    return hardware and "verify-required" in texts(need(settings, "pubkeyauthoptions"), "pubkeyauthoptions") and key_only(settings)
+    return (
+        hardware
+        and "verify-required" in texts(need(settings, "pubkeyauthoptions"), "pubkeyauthoptions")
+        and key_only(settings)
+    )
 
 
 def certificates_only(settings: Mapping[str, Any], user_ca: Any) -> bool:
-    """Certificates of an authority in TrustedUserCAKeys; a cert-authority line in a user's own file would be another."""
+    """Certificates of TrustedUserCAKeys and no others: a cert-authority line in a user's own file would be another."""
     accepted = texts(need(settings, "pubkeyacceptedalgorithms"), "pubkeyacceptedalgorithms")
     path = need(settings, "trustedusercakeys")
-    if path == "none" or not accepted or not all(name.endswith(CERTIFICATE) for name in accepted) or not key_only(settings):
+    if (
+        path == "none"
+        or not accepted
+        or not all(name.endswith(CERTIFICATE) for name in accepted)
+        or not key_only(settings)
+    ):
         return False
-    if texts(need(settings, "authorizedkeysfile"), "authorizedkeysfile") != ["none"] or need(settings, "authorizedkeyscommand") != "none":
+    if (
+        texts(need(settings, "authorizedkeysfile"), "authorizedkeysfile") != ["none"]
+        or need(settings, "authorizedkeyscommand") != "none"
+    ):
         return False
     keys = next((need(entry, "keys") for entry in mappings(user_ca, "user_ca") if entry.get("path") == path), None)
     if not isinstance(keys, int):
@@ -127,7 +146,9 @@ def _two_factors(settings: Mapping[str, Any], password_counts: bool) -> Outcome:
         if "pam" in kinds and need(settings, "usepam") != "yes":
             return o.failed(alternatives, EXPECTED, "keyboard-interactive asks nothing of PAM: UsePAM is off")
         if "pam" in kinds and need(settings, "kbdinteractiveauthentication") != "yes":
-            return o.failed(alternatives, EXPECTED, f"{alternative} cannot be used: KbdInteractiveAuthentication is off")
+            return o.failed(
+                alternatives, EXPECTED, f"{alternative} cannot be used: KbdInteractiveAuthentication is off"
+            )
     return o.passed(alternatives, EXPECTED)
 
 

@@ -70,12 +70,14 @@ class Exemptions:
             came = ipaddress.ip_address(str(address))
         except ValueError:
             return False
-        networks = [ipaddress.ip_network(entry, strict=False) for entry in self._sources.get(account, []) if entry != CONSOLE]
+        networks = [
+            ipaddress.ip_network(entry, strict=False) for entry in self._sources.get(account, []) if entry != CONSOLE
+        ]
         return any(came in network for network in networks)
 
 
 def exemptions_bounded(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """`accounts`: [{name, password}] of the subject. Every record is bounded, and no automation account has a password."""
+    """`accounts`: [{name, password}]. Every record is bounded, and no account that comes by network has a password."""
     known = {need(account, "name"): account for account in mappings(facts["accounts"], "accounts")}
     items = []
     for number, record in enumerate(gold["gold_mfa_exempt"]):
@@ -84,7 +86,7 @@ def exemptions_bounded(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             items.append(o.item(f"record {number + 1}", o.failed(record, list(KEYS), fault)))
         else:
             name = record["account"]
-            items.append(o.item(name, guarded(lambda r=record, n=name: _not_interactive(r, known.get(n)))))
+            items.append(o.item(name, guarded(_not_interactive, record, known.get(name))))
     return o.combine(items, empty=o.passed([], list(KEYS), "no account is exempt"), expected=list(KEYS))
 
 

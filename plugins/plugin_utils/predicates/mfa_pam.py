@@ -19,7 +19,7 @@ EXPECTED = "a second factor that nobody passes by"
 
 def services(pam: Mapping[str, Any], names: Iterable[str], gold: Mapping[str, Any]) -> Outcome:
     """Judge the stacks of some services together. A service whose program is not installed cannot be used."""
-    items = [o.item(name, guarded(lambda name=name: service(pam, name, gold))) for name in names]
+    items = [o.item(name, guarded(service, pam, name, gold)) for name in names]
     if items and all(entry.status == o.NOT_APPLICABLE for entry in items):
         return o.not_applicable("none of the programs is installed", {entry.id: "not installed" for entry in items})
     return o.combine(items, empty=o.unknown("no service was examined"), expected=EXPECTED)
@@ -45,7 +45,7 @@ def service(pam: Mapping[str, Any], name: str, gold: Mapping[str, Any]) -> Outco
 def console(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`pam` and `accounts` [{name, usable, password}]: at the console, or over a management processor, a password alone
     is not enough, or nobody but declared break-glass accounts has one."""
-    stack = guarded(lambda: service(facts["pam"], "login", gold))
+    stack = guarded(service, facts["pam"], "login", gold)
     if stack.status != o.FAIL:
         return stack
     exempt = Exemptions(gold["gold_mfa_exempt"])
@@ -54,7 +54,7 @@ def console(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         name = need(account, "name")
         if exempt.at_console(name):
             continue
-        items.append(o.item(name, guarded(lambda account=account, name=name: _without_password(account, name, stack.message))))
+        items.append(o.item(name, guarded(_without_password, account, name, stack.message)))
     return o.combine(items, empty=o.passed([], EXPECTED, "no account has a password"), expected=EXPECTED)
 
 
@@ -85,4 +85,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value
 
 
-PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {"mfa_console": console, "mfa_cockpit": cockpit}
+PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {
+    "mfa_console": console,
+    "mfa_cockpit": cockpit,
+}

@@ -75,7 +75,9 @@ def _step(line: Any) -> _Step:
     if not isinstance(line, Mapping):
         raise MissingFact("a line of the stack was not read")
     control, module, args, level = (line.get(key) for key in ("control", "module", "args", "level"))
-    if not (isinstance(control, str) and isinstance(module, str) and isinstance(args, str)) or not isinstance(level, int):
+    if not (isinstance(control, str) and isinstance(module, str) and isinstance(args, str)) or not isinstance(
+        level, int
+    ):
         raise MissingFact("a line of the stack was not read")
     if len(control) > MAX_CONTROL:
         raise MissingFact("a control of the stack is too long to judge")
@@ -88,7 +90,7 @@ def _step(line: Any) -> _Step:
 
 
 def _way_through(steps: list[_Step], modules: Collection[str], exempt: Collection[str]) -> str:
-    """The module after whose answer the stack ends with success, every second factor having failed; "" if there is none."""
+    """The module whose answer lets people through although every second factor failed; "" if there is none."""
     waiting = [(_State(0), "the end of the stack")]
     seen = set()
     while waiting:

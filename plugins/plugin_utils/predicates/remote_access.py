@@ -8,7 +8,7 @@ Where an ssh server answers differently for different connections (Match), the w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
@@ -22,14 +22,20 @@ WILDCARDS = "*?"
 
 
 def protocols_declared(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """`protocols`: [{name, enabled, active, listening, listen}]. Each is off, or declared enabled in the gold configuration."""
+    """`protocols`: [{name, enabled, active, listening, listen}]. Each is off, or declared in gold_remote_protocols."""
     wanted = gold["gold_remote_protocols"]
     faults = [f"{name} may not be enabled" for name in NEVER_ENABLED if wanted.get(name) == "enabled"]
-    faults += [f"{name} is {value!r}, expected enabled or disabled" for name, value in wanted.items() if value not in ("enabled", "disabled")]
+    faults += [
+        f"{name} is {value!r}, expected enabled or disabled"
+        for name, value in wanted.items()
+        if value not in ("enabled", "disabled")
+    ]
     if faults:
         return o.failed(None, wanted, "gold_remote_protocols: " + "; ".join(faults))
-    items = [o.item(_name(entry), guarded(lambda entry=entry: _protocol(entry, wanted))) for entry in mappings(facts["protocols"])]
-    return o.combine(items, empty=o.unknown("no protocol was examined"), expected={name: wanted.get(name) for name in wanted})
+    items = [o.item(_name(entry), guarded(_protocol, entry, wanted)) for entry in mappings(facts["protocols"])]
+    return o.combine(
+        items, empty=o.unknown("no protocol was examined"), expected={name: wanted.get(name) for name in wanted}
+    )
 
 
 def _protocol(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> Outcome:
@@ -39,9 +45,16 @@ def _protocol(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> Outcome:
         return o.passed(states, "enabled", persistent=_bool(states, "enabled") == _bool(states, "listening"))
     if states["active"] is True or states["listening"] is True:
         where = ", ".join(map(str, entry.get("listen") or [])) or "a socket"
-        return o.failed(states, "disabled", f"{name} answers on {where} and is not declared enabled", persistent=states["enabled"] is True)
+        return o.failed(
+            states,
+            "disabled",
+            f"{name} answers on {where} and is not declared enabled",
+            persistent=states["enabled"] is True,
+        )
     if states["enabled"] is True:
-        return o.failed(states, "disabled", f"{name} is off now but starts at boot, and is not declared enabled", persistent=False)
+        return o.failed(
+            states, "disabled", f"{name} is off now but starts at boot, and is not declared enabled", persistent=False
+        )
     for key in states:
         _bool(states, key)
     return o.passed(states, "disabled", persistent=True)
@@ -74,23 +87,29 @@ def ssh_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`contexts`, `accounts` [{name, usable}], `groups` {name: [members]}: only named administrators are let in."""
     authorised = {str(name) for name in gold["gold_remote_admins"]}
     if not authorised:
-        return o.failed(None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere")
+        return o.failed(
+            None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere"
+        )
     usable = {need(account, "name"): account.get("usable") for account in mappings(facts["accounts"])}
     groups = facts["groups"]
     items = []
     for context in mappings(facts["contexts"]):
         settings = need(context, "settings")
-        verdict = guarded(lambda settings=settings: _admits(settings, usable, groups, authorised))
+        verdict = guarded(_admits, settings, usable, groups, authorised)
         items.append(o.item(need(context, "id"), verdict))
     return o.combine(items, empty=o.unknown("no connection was examined"), expected=sorted(authorised))
 
 
-def _admits(settings: Mapping[str, Any], usable: Mapping[str, Any], groups: Mapping[str, Any], authorised: set[str]) -> Outcome:
+def _admits(
+    settings: Mapping[str, Any], usable: Mapping[str, Any], groups: Mapping[str, Any], authorised: set[str]
+) -> Outcome:
     lists = {key: texts(need(settings, key), key) for key in ("allowusers", "allowgroups", "denyusers", "denygroups")}
     expected = sorted(authorised)
     if not lists["allowusers"] and not lists["allowgroups"]:
         return o.failed([], expected, "neither AllowUsers nor AllowGroups is set: every account may log in")
-    wild = [pattern for key in ("allowusers", "allowgroups") for pattern in lists[key] if _wild(pattern.partition("@")[0])]
+    wild = [
+        pattern for key in ("allowusers", "allowgroups") for pattern in lists[key] if _wild(pattern.partition("@")[0])
+    ]
     if wild:
         return o.failed(wild, expected, f"the pattern {wild[0]} does not name an account or group")
     named = {pattern.partition("@")[0] for pattern in lists["allowusers"]}
@@ -120,12 +139,11 @@ def _members(groups: Mapping[str, Any], group: str) -> list[str]:
     return members
 
 
-
 def _wild(pattern: str) -> bool:
     return any(char in pattern for char in WILDCARDS)
 
 
-def ssh_in_force(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+def ssh_in_force(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """`servers`: each read its configuration after the files' last change."""
     items = []
     for server in mappings(facts["servers"]):
@@ -141,7 +159,7 @@ def ssh_in_force(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     return o.combine(items, empty=o.unknown("no ssh server was examined"))
 
 
-def ssh_keywords_understood(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+def ssh_keywords_understood(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """`servers`: no keyword of the configuration is one that sshd ignores."""
     items = []
     for server in mappings(facts["servers"]):
@@ -151,10 +169,8 @@ def ssh_keywords_understood(facts: dict[str, Any], gold: dict[str, Any]) -> Outc
     return o.combine(items, empty=o.unknown("no ssh server was examined"))
 
 
-
 def _name(entry: Mapping[str, Any]) -> str:
     return str(entry.get("name") or "?")
-
 
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {

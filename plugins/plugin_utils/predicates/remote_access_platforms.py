@@ -27,9 +27,11 @@ WINRM_AT_LEAST = {"rdp_nla": 1, "rdp_security_layer": 2, "rdp_min_encryption": 3
 
 
 def services_declared(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """`services`: [{id, running, policy}] of an ESXi host; what gold calls off is stopped and not started with the host."""
+    """`services`: [{id, running, policy}] of an ESXi host; what gold calls off is stopped, and stays so at start."""
     wanted = {name: _on_off(value) for name, value in gold["gold_vsphere_services"].items()}
-    faults = [f"{name} is {value!r}, expected on or off" for name, value in wanted.items() if value not in ("on", "off")]
+    faults = [
+        f"{name} is {value!r}, expected on or off" for name, value in wanted.items() if value not in ("on", "off")
+    ]
     faults += [f"{name} may not be on" for name in SHELL_SERVICES if wanted.get(name) == "on"]
     if faults:
         return o.failed(None, wanted, "gold_vsphere_services: " + "; ".join(faults))
@@ -60,12 +62,14 @@ def _service(name: str, service: Mapping[str, Any], wanted: str) -> Outcome:
 
 
 def vsphere_root_denied(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """`services`, `permitrootlogin` and `shell_accounts` of an ESXi host: ssh refuses root, and somebody else can work."""
+    """`services`, `permitrootlogin`, `shell_accounts` of an ESXi host: ssh refuses root, and somebody else can work."""
     ssh = next((service for service in mappings(facts["services"]) if service.get("id") == "TSM-SSH"), None)
     if ssh is None:
         raise MissingFact("the host does not list the service TSM-SSH")
     if need(ssh, "running") is False and need(ssh, "policy") == "off":
-        return o.not_applicable("ssh is stopped and not started with the host", {"TSM-SSH": {"running": False, "policy": "off"}})
+        return o.not_applicable(
+            "ssh is stopped and not started with the host", {"TSM-SSH": {"running": False, "policy": "off"}}
+        )
     found = facts["permitrootlogin"]
     if found is None:
         raise MissingFact("permitrootlogin was not read")
@@ -74,7 +78,9 @@ def vsphere_root_denied(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         return o.failed(found, wanted, f"permitrootlogin is {found}")
     named = [name for name in texts(facts["shell_accounts"], "shell_accounts") if name != "root"]
     if not named:
-        return o.failed([], "a named account with a shell", "no account but root has a shell: nobody could log in by name")
+        return o.failed(
+            [], "a named account with a shell", "no account but root has a shell: nobody could log in by name"
+        )
     return o.passed({"permitrootlogin": found, "shell_accounts": named}, wanted)
 
 
@@ -82,13 +88,20 @@ def vsphere_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`lockdown`: {mode, exceptions, console_access}. Lockdown is on and its exceptions are named administrators."""
     admins = [str(name) for name in gold["gold_remote_admins"]]
     if not admins:
-        return o.failed(None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere")
+        return o.failed(
+            None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere"
+        )
     mode = need(facts["lockdown"], "mode")
     if mode not in ("lockdownNormal", "lockdownStrict"):
-        return o.failed(mode, "lockdownNormal or lockdownStrict", f"lockdown mode is {mode}: every account of the host may log in")
+        return o.failed(
+            mode, "lockdownNormal or lockdownStrict", f"lockdown mode is {mode}: every account of the host may log in"
+        )
     items = [
         o.item("lockdown exceptions", _within(texts(need(facts["lockdown"], "exceptions"), "exceptions"), admins)),
-        o.item("DCUI.Access", _within(texts(need(facts["lockdown"], "console_access"), "console_access"), [*admins, "root"])),
+        o.item(
+            "DCUI.Access",
+            _within(texts(need(facts["lockdown"], "console_access"), "console_access"), [*admins, "root"]),
+        ),
     ]
     return o.combine(items, empty=o.unknown("nothing was examined"), expected=admins)
 
@@ -96,8 +109,9 @@ def vsphere_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 def vsphere_timeouts(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`timeouts`: {option: number}. Each is between 1 and the gold value."""
     wanted = gold["gold_vsphere_timeouts"]
-    faults = [f"{name} {value} is not between 1 and {TIMEOUT_LIMITS.get(name, 900)}" for name, value in wanted.items()
-              if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= TIMEOUT_LIMITS.get(name, 900)]  # fmt: skip
+    limits = {name: TIMEOUT_LIMITS.get(name, 900) for name in wanted}
+    faults = [f"{name} {value} is not between 1 and {limits[name]}" for name, value in wanted.items()
+              if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limits[name]]  # fmt: skip
     if faults:
         return o.failed(None, wanted, "gold_vsphere_timeouts: " + "; ".join(faults))
     items = []
@@ -109,11 +123,18 @@ def vsphere_timeouts(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             items.append(o.item(name, o.passed(found, f"between 1 and {limit}")))
         else:
             off = " (switched off)" if found == 0 else ""
-            items.append(o.item(name, o.failed(found, f"between 1 and {limit}", f"{name} is {found}{off}, expected between 1 and {limit}")))
+            items.append(
+                o.item(
+                    name,
+                    o.failed(
+                        found, f"between 1 and {limit}", f"{name} is {found}{off}, expected between 1 and {limit}"
+                    ),
+                )
+            )
     return o.combine(items, empty=o.unknown("no option was examined"), expected=wanted)
 
 
-def hyperv_administrator_denied(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+def hyperv_administrator_denied(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """`builtin`: {enabled, deny_network, deny_remote_desktop} of the account with RID 500."""
     builtin = facts["builtin"]
     if need(builtin, "enabled") is False:
@@ -122,7 +143,11 @@ def hyperv_administrator_denied(facts: dict[str, Any], gold: dict[str, Any]) -> 
     rights = {key: need(builtin, key) for key in ("deny_network", "deny_remote_desktop")}
     open_ways = [key for key, value in rights.items() if value is not True]
     if open_ways:
-        return o.failed({**rights, "enabled": True}, expected, f"the built-in Administrator is enabled without {' and '.join(open_ways)}")
+        return o.failed(
+            {**rights, "enabled": True},
+            expected,
+            f"the built-in Administrator is enabled without {' and '.join(open_ways)}",
+        )
     return o.passed({**rights, "enabled": True}, expected)
 
 
@@ -130,7 +155,9 @@ def principals_named(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`principals`: [names] who may log in from elsewhere; all of them are named administrators."""
     admins = [str(name) for name in gold["gold_remote_admins"]]
     if not admins:
-        return o.failed(None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere")
+        return o.failed(
+            None, "named administrators", "gold_remote_admins is empty: nobody is authorised to log in from elsewhere"
+        )
     found = texts(facts["principals"], "principals")
     if not found:
         raise MissingFact("no principal was read")
@@ -141,7 +168,11 @@ def hyperv_hardening(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`winrm`: {AllowUnencrypted, Basic, CredSSP, TrustedHosts, rdp_nla, rdp_security_layer, rdp_min_encryption}."""
     wanted = gold["gold_winrm_settings"]
     faults = [f"{name} has to be {value!r}" for name, value in WINRM_EQUAL.items() if wanted.get(name) != value]
-    faults += [f"{name} has to be at least {value}" for name, value in WINRM_AT_LEAST.items() if not _at_least(wanted.get(name), value)]
+    faults += [
+        f"{name} has to be at least {value}"
+        for name, value in WINRM_AT_LEAST.items()
+        if not _at_least(wanted.get(name), value)
+    ]
     if faults:
         return o.failed(None, wanted, "gold_winrm_settings: " + "; ".join(faults))
     items = []
@@ -172,8 +203,6 @@ def _within(found: list[str], allowed: list[str]) -> Outcome:
     if extra:
         return o.failed(extra, allowed, f"{', '.join(extra[:10])} is not a named administrator")
     return o.passed(found, allowed)
-
-
 
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {

@@ -32,9 +32,9 @@ def texts(value: Any, what: str) -> list[str]:
     return value
 
 
-def guarded(test: Callable[[], Outcome]) -> Outcome:
-    """The outcome of a test, unknown where it misses a fact: one item that cannot be judged must not hide another that fails."""
+def guarded(test: Callable[..., Outcome], *args: Any) -> Outcome:
+    """test(*args), unknown where it misses a fact: an item that cannot be judged must not hide another that fails."""
     try:
-        return test()
+        return test(*args)
     except MissingFact as error:
         return o.unknown(str(error))

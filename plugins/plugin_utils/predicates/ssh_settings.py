@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 # Words from the strictest to the weakest that the standard allows; a host may be stricter than gold, gold not weaker
 # than the last word.
@@ -47,14 +47,21 @@ LIMITS: dict[str, tuple[int, int]] = {
 MINIMA: dict[str, tuple[int, int]] = {"requiredrsasize": (2048, 16384)}
 # CIS 4.3: an unattended session ends within 15 minutes. sshd gives up after interval x count seconds of silence.
 SILENCE_LIMIT = 900
-ALGORITHMS = {"ciphers": "gold_ssh_ciphers", "macs": "gold_ssh_macs", "kexalgorithms": "gold_ssh_kex", "hostkeyalgorithms": "gold_ssh_key_algorithms"}
+ALGORITHMS = {
+    "ciphers": "gold_ssh_ciphers",
+    "macs": "gold_ssh_macs",
+    "kexalgorithms": "gold_ssh_kex",
+    "hostkeyalgorithms": "gold_ssh_key_algorithms",
+}
 KEY_ALGORITHMS = ("pubkeyacceptedalgorithms", "casignaturealgorithms")
 
 
 def ssh_hardening(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """`contexts` and `servers`: every keyword of gold_ssh_settings on every connection, and the offered algorithms."""
     wanted = {str(key).lower(): _word(value) for key, value in gold["gold_ssh_settings"].items()}
-    faults = [fault for key, value in gold["gold_ssh_settings"].items() if (fault := gold_fault(str(key), _word(value)))]
+    faults = [
+        fault for key, value in gold["gold_ssh_settings"].items() if (fault := gold_fault(str(key), _word(value)))
+    ]
     expected = {**gold["gold_ssh_settings"], **{name: gold[name] for name in dict.fromkeys(ALGORITHMS.values())}}
     if faults:
         return o.failed(None, expected, "gold_ssh_settings: " + "; ".join(faults))
@@ -64,7 +71,7 @@ def ssh_hardening(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     for server in mappings(facts["servers"]):
         for keyword, name in ALGORITHMS.items():
             label = f"{keyword} on {need(server, 'id')}"
-            items.append(o.item(label, guarded(lambda s=server, k=keyword, n=name: _offered(need(s, "algorithms"), k, gold[n]))))
+            items.append(o.item(label, guarded(_offers, server, keyword, gold[name])))
     return o.combine(items, empty=o.unknown("no connection was examined"), expected=expected)
 
 
@@ -72,10 +79,16 @@ def gold_fault(keyword: str, value: str) -> str:
     """Say why a value of gold_ssh_settings may not be asked for, or an empty string."""
     name = keyword.lower()
     if name in WORDS:
-        return "" if value in WORDS[name] else f"{keyword} {value} is weaker than {WORDS[name][-1]} or not a value of it"
+        return (
+            "" if value in WORDS[name] else f"{keyword} {value} is weaker than {WORDS[name][-1]} or not a value of it"
+        )
     if name in LIMITS or name in MINIMA:
         low, high = LIMITS.get(name) or MINIMA[name]
-        return "" if value.isdigit() and low <= int(value) <= high else f"{keyword} {value} is not between {low} and {high}"
+        return (
+            ""
+            if value.isdigit() and low <= int(value) <= high
+            else f"{keyword} {value} is not between {low} and {high}"
+        )
     hint = nearest(name, [*WORDS, *LIMITS, *MINIMA])
     return f"{keyword} is not a keyword this check can compare" + (f"; did you mean {hint}?" if hint else "")
 
@@ -83,11 +96,11 @@ def gold_fault(keyword: str, value: str) -> str:
 def _of_connection(context: Mapping[str, Any], wanted: Mapping[str, str], keys: list[str]) -> list[Outcome]:
     where = need(context, "id")
     settings = need(context, "settings")
-    found = [o.item(f"{keyword}: {where}", guarded(lambda k=keyword: _compare(settings, k, wanted[k]))) for keyword in wanted]
+    found = [o.item(f"{keyword}: {where}", guarded(_compare, settings, keyword, wanted[keyword])) for keyword in wanted]
     if {"clientaliveinterval", "clientalivecountmax"} <= set(wanted):
-        found.append(o.item(f"clientalive: {where}", guarded(lambda: _silence(settings))))
+        found.append(o.item(f"clientalive: {where}", guarded(_silence, settings)))
     for keyword in KEY_ALGORITHMS:
-        found.append(o.item(f"{keyword}: {where}", guarded(lambda k=keyword: _offered(settings, k, keys))))
+        found.append(o.item(f"{keyword}: {where}", guarded(_offered, settings, keyword, keys)))
     return found
 
 
@@ -114,7 +127,13 @@ def _silence(settings: Mapping[str, Any]) -> Outcome:
     words = f"between 1 and {SILENCE_LIMIT} seconds"
     if 0 < seconds <= SILENCE_LIMIT:
         return o.passed(seconds, words)
-    return o.failed(seconds, words, f"a silent connection ends after {seconds or 'no number of'} seconds, expected {words}")
+    return o.failed(
+        seconds, words, f"a silent connection ends after {seconds or 'no number of'} seconds, expected {words}"
+    )
+
+
+def _offers(server: Mapping[str, Any], keyword: str, allowed: list[str]) -> Outcome:
+    return _offered(need(server, "algorithms"), keyword, allowed)
 
 
 def _offered(settings: Mapping[str, Any], keyword: str, allowed: list[str]) -> Outcome:
@@ -132,8 +151,6 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value).lower()
-
-
 
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {"ssh_hardening": ssh_hardening}

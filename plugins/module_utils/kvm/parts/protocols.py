@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""protocols: by which protocols somebody could administer the host from elsewhere, each enabled, active and listening."""
+"""protocols: how somebody could administer the host from elsewhere, each way enabled, active and listening."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ PATH = "remote_access.protocols"
 # use for it. libvirt's TCP and TLS differ by port only and are told apart by its configuration.
 PROTOCOLS = {
     "ssh": (
-        ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket", "dropbear.service", "dropbear.socket", "tinysshd.socket"),
+        (
+            "ssh.service",
+            "sshd.service",
+            "ssh.socket",
+            "sshd.socket",
+            "dropbear.service",
+            "dropbear.socket",
+            "tinysshd.socket",
+        ),
         ("sshd", "dropbear", "tinysshd"),
         (),
     ),
@@ -37,7 +45,7 @@ PROTOCOLS = {
     "webmin": (("webmin.service",), ("miniserv.pl",), ()),
 }
 SUPER_SERVERS = ("systemd", "inetd", "xinetd")
-LIBVIRT_DAEMONS = ("libvirtd", "virtproxyd")
+LIBVIRT_DAEMONS = ("libvirtd", "virtproxyd", "virtqemud")
 LIBVIRT_UNITS = ("libvirtd.service", "virtproxyd.service")
 LIBVIRT_OPTION_FILES = (
     ("/etc/default/libvirtd", "libvirtd_opts"),
@@ -81,7 +89,8 @@ def _protocol(name, units, sockets, libvirt):
         found["enabled"] = any(state["UnitFileState"] in AT_BOOT for state in mine.values())
         found["active"] = any(state["ActiveState"] in ("active", "activating", "reloading") for state in mine.values())
         found["units"] = {
-            unit: "%s, %s" % (state["UnitFileState"] or "no unit file", state["ActiveState"]) for unit, state in sorted(mine.items())
+            unit: "%s, %s" % (state["UnitFileState"] or "no unit file", state["ActiveState"])
+            for unit, state in sorted(mine.items())
         }
     if sockets is not None:
         ends = [socket for socket in sockets if _speaks(name, socket, processes, ports, libvirt)]
@@ -108,7 +117,7 @@ def _speaks(protocol, socket, processes, ports, libvirt):
 
 
 def _configured_listen(found, protocol, units, libvirt):
-    """--listen on the daemon's command line opens the ports at its next start too; sockets of systemd are apart (P7)."""
+    """--listen on the daemon's command line opens its ports at the next start; systemd's sockets are apart (P7)."""
     if libvirt is None or units is None:
         found["enabled"] = found["enabled"] or None
         return
@@ -119,7 +128,7 @@ def _configured_listen(found, protocol, units, libvirt):
 
 
 def _libvirt_options(host):
-    """{listen: bool, listen_tcp: bool, listen_tls: bool, tls_port: int} of the libvirt daemon that takes connections."""
+    """{listen, listen_tcp, listen_tls: bool, tls_port: int} of the libvirt daemon that takes connections."""
     options = {"listen": False}
     for path, variable in LIBVIRT_OPTION_FILES:
         options["listen"] = options["listen"] or _asks_to_listen(host, path, variable)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import passwd, sshd_config, sshd_servers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import passwd, sshd_config, sshd_servers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sshd_contexts import contexts, specification
 
 LISTS = ("allowusers", "allowgroups", "denyusers", "denygroups")
@@ -40,13 +40,20 @@ MAX_IGNORED = 20
 
 
 def collect(host, note):
-    """Return {"remote_access": {"ssh": {servers, contexts, effective_root, effective, allow_users, allow_groups, user_ca}}}.
+    """Return {"remote_access": {"ssh": {...}}} with servers, contexts, user_ca and four shortcuts into contexts.
 
-    servers: one per sshd that listens, is activated by a socket, or would start at boot; [] when there is none. contexts:
+    servers: one per sshd that listens, is started by a socket, or would start at boot; [] when there is none. contexts:
     [{id, server, user, address, why, settings}]. effective_root and effective: the settings for root and for an
     administrator from outside, on the first server. user_ca: [{path, keys}] of each TrustedUserCAKeys file.
     """
-    found = {"servers": None, "contexts": None, "effective_root": None, "effective": None, "allow_users": None, "allow_groups": None}
+    found = {
+        "servers": None,
+        "contexts": None,
+        "effective_root": None,
+        "effective": None,
+        "allow_users": None,
+        "allow_groups": None,
+    }
     found["user_ca"] = None
     servers = attempt(note, PATH, lambda: sshd_servers.servers(host, note))
     if servers is not None:
@@ -64,14 +71,19 @@ def _ask(host, note, servers):
             continue
         chosen, cut = contexts(configuration.blocks, accounts, server.pop("_listen"), _client())
         if cut:
-            note(PATH + ".contexts", "%s: %d connections beyond the first %d were not tried" % (server["id"], cut, len(chosen)))
+            note(
+                PATH + ".contexts",
+                "%s: %d connections beyond the first %d were not tried" % (server["id"], cut, len(chosen)),
+            )
         for criterion in configuration.unfollowed:
             note(PATH + ".contexts", "%s: Match %s cannot be tried" % (server["id"], criterion))
         asked.extend((server, context) for context in chosen)
     answers = _answers(host, note, asked)
     if entries is not None:
         several = len({(context["laddr"], context["lport"]) for _server, context in asked}) > 1
-        entries = [_entry(server, context, answer, several) for (server, context), answer in zip(asked, answers) if answer]
+        entries = [
+            _entry(server, context, answer, several) for (server, context), answer in zip(asked, answers) if answer
+        ]
         entries = entries if len(entries) == len(asked) else None
     for server in servers:
         server.pop("_listen", None)
@@ -177,7 +189,9 @@ def _user_ca(host, note, entries):
     found = []
     for path in sorted({entry["settings"]["trustedusercakeys"] for entry in entries} - {"none", ""}):
         try:
-            lines = [line for line in host.read(path).splitlines() if line.strip() and not line.lstrip().startswith("#")]
+            lines = [
+                line for line in host.read(path).splitlines() if line.strip() and not line.lstrip().startswith("#")
+            ]
             found.append({"path": path, "keys": len(lines)})
         except Absent:
             found.append({"path": path, "keys": 0})
