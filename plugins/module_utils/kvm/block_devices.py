@@ -18,13 +18,18 @@ MAX_DEPTH = 12
 MAX_MOUNTS = 5000
 REMOTE_TYPES = {
     "nfs", "nfs4", "cifs", "smb3", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "afs", "ocfs2", "9p", "virtiofs",
-    "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.s3fs", "fuse.rclone", "fuse.nfs", "davfs", "fuse",
+    "fuse.glusterfs", "fuse.sshfs", "fuse.ceph", "fuse.ceph-fuse", "fuse.s3fs", "fuse.rclone", "fuse.nfs", "davfs",
+    "fuse",
 }  # fmt: skip
 MEMORY_TYPES = {"tmpfs", "ramfs", "devtmpfs"}
 # Mount options that say how a network file system is protected. Others may hold credentials and stay on the host.
 OPTIONS = re.compile(r"^(sec|xprtsec|vers|seal|ms_mode|proto|nfsvers)(=[\w./-]*)?$")
 # A piece of a device's path in /sys that betrays a disk reached through a network.
-TRANSPORTS = (("iscsi", re.compile(r"/session\d+/")), ("fc", re.compile(r"/rport-\d")), ("sas", re.compile(r"/end_device-")))
+TRANSPORTS = (
+    ("iscsi", re.compile(r"/session\d+/")),
+    ("fc", re.compile(r"/rport-\d")),
+    ("sas", re.compile(r"/end_device-")),
+)
 
 
 class Devices(object):
@@ -40,8 +45,8 @@ class Devices(object):
     def places(self):
         """Every place met so far.
 
-        [{id, type (file system, or "block" for a device of its own), target, source, remote, memory, options, encrypted,
-        crypt, leaves}]. encrypted: yes where every way down to a disk passes dm-crypt, no, or unknown where the kernel
+        [{id, type (file system, or "block" for a device of its own), target, source, remote, memory, options,
+        encrypted, crypt, leaves}]. encrypted: yes where every way down to a disk passes dm-crypt, no, or unknown where the kernel
         does not show the devices. crypt: names of those devices. leaves: the disks, {id, transport, wwid}.
         """
         return [self._places[key] for key in sorted(self._places)]
@@ -56,7 +61,9 @@ class Devices(object):
             number = _number(found)
             key = "block " + number
             if key not in self._places:
-                self._places[key] = self._on_devices(key, {"type": "block", "target": "", "source": path[:300]}, [number])
+                self._places[key] = self._on_devices(
+                    key, {"type": "block", "target": "", "source": path[:300]}, [number]
+                )
         else:
             mount = self._mount_of(self._host.real(path))
             key = "mount " + mount["target"]
@@ -98,8 +105,8 @@ class Devices(object):
                 name, _equals, value = option.partition("=")
                 kept[name] = value
         return dict(
-            about, id=key, remote=kind in REMOTE_TYPES, memory=kind in MEMORY_TYPES, options=kept, encrypted="no", crypt=[],
-            leaves=[],
+            about, id=key, remote=kind in REMOTE_TYPES, memory=kind in MEMORY_TYPES, options=kept, encrypted="no",
+            crypt=[], leaves=[],
         )  # fmt: skip
 
     def _btrfs(self, source):
@@ -200,7 +207,9 @@ def _transport(host, path, name):
         return "memory"
     if name.startswith("nvme"):
         controllers = [path + "/device"]
-        controllers += [path + "/device/" + entry for entry in _listed(host, path + "/device") if re.match(r"nvme\d+$", entry)]
+        controllers += [
+            path + "/device/" + entry for entry in _listed(host, path + "/device") if re.match(r"nvme\d+$", entry)
+        ]
         kinds = {_read(host, controller + "/transport") for controller in controllers} - {"", "pcie"}
         return "nvme-" + sorted(kinds)[0] if kinds else "local"
     return "virtio" if "/virtio" in path else "local"

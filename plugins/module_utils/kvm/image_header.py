@@ -17,7 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unr
 LUKS_MAGIC = b"LUKS\xba\xbe"
 QCOW2_MAGIC = b"QFI\xfb"
 HEAD = 4096
-# LUKS2 allows headers of up to 4 MiB (LUKS2 on-disk format specification, section 2.1); 16 KiB is what cryptsetup makes.
+# LUKS2 allows headers of up to 4 MiB (its on-disk format specification, section 2.1); cryptsetup makes 16 KiB.
 MAX_LUKS_HEADER = 4 * 1024 * 1024
 # LUKS1 on-disk format specification: version, cipher name and mode, key bytes, and eight slots of 48 bytes.
 LUKS1_SLOTS, LUKS1_SLOT_SIZE, LUKS1_ACTIVE = 208, 48, 0x00AC71F3
@@ -97,8 +97,12 @@ def _luks2(metadata):
     for number, slot in sorted(metadata["keyslots"].items())[:32]:
         bits = max(bits, int(slot["key_size"]) * 8)
         if slot["type"] == "luks2":
-            slots.append({"id": str(number)[:4], "kdf": str(slot["kdf"]["type"])[:20], "token": tokens.get(str(number), "")})
-    ciphers = {str(segment["encryption"])[:60] for segment in metadata["segments"].values() if segment["type"] == "crypt"}
+            slots.append(
+                {"id": str(number)[:4], "kdf": str(slot["kdf"]["type"])[:20], "token": tokens.get(str(number), "")}
+            )
+    ciphers = {
+        str(segment["encryption"])[:60] for segment in metadata["segments"].values() if segment["type"] == "crypt"
+    }
     if len(ciphers) != 1:
         raise ValueError("%d ciphers" % len(ciphers))
     return {"version": 2, "cipher": ciphers.pop(), "key_bits": bits, "slots": slots}

@@ -19,7 +19,18 @@ MAX_IMAGES = 2000
 MAX_CHAIN = 50
 SIGNATURE_SUFFIXES = (".asc", ".sig", ".gpg")
 # Files that lie beside images and hold no machine's data.
-BESIDE = SIGNATURE_SUFFIXES + (".sha256", ".sha256sum", ".sha512", ".sha512sum", ".md5", ".txt", ".json", ".yml", ".yaml", ".xml")
+BESIDE = SIGNATURE_SUFFIXES + (
+    ".sha256",
+    ".sha256sum",
+    ".sha512",
+    ".sha512sum",
+    ".md5",
+    ".txt",
+    ".json",
+    ".yml",
+    ".yaml",
+    ".xml",
+)
 
 
 def directories(snapshot, host):
@@ -41,12 +52,12 @@ def directories(snapshot, host):
     return found
 
 
-# An image: type is file, block, dir, network, absent, or what libvirt calls another kind of source. uses: what it serves,
-# {kind: disk|backing|pool|vtpm|saved state, of: UUID or name of a pool, writable}. problem: why it could not be read, for
-# one image that cannot be judged must not hide the others. protocol, hosts, local and tls are those of a network source.
+# An image: type is file, block, dir, network, absent, or what libvirt calls another kind of source. uses: what it
+# serves, {kind: disk|backing|pool|vtpm|saved state, of: UUID or name of a pool, writable}. problem: why it could not be
+# read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network source.
 BLANK = {
-    "type": "", "encryption": "", "format": "", "backing": "", "luks": {}, "size_b": 0, "mtime": 0, "mode": "", "uid": 0,
-    "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "", "signature": {},
+    "type": "", "encryption": "", "format": "", "backing": "", "luks": {}, "size_b": 0, "mtime": 0, "mode": "",
+    "uid": 0, "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "", "signature": {},
 }  # fmt: skip
 
 
@@ -93,7 +104,9 @@ class Inventory(object):
             name = "%s:%s" % (source["proto"] or "network", source["path"])
             entry = self._entry(name, use, "network")
             entry.update(protocol=source["proto"], tls=source["tls"], encryption=source["encrypted"] and "luks")
-            entry["hosts"] = [":".join(part for part in (h["name"], h["port"]) if part) or h["socket"] for h in source["hosts"]]
+            entry["hosts"] = [
+                ":".join(part for part in (h["name"], h["port"]) if part) or h["socket"] for h in source["hosts"]
+            ]
             entry["local"] = bool(source["hosts"]) and all(h["transport"] == "unix" for h in source["hosts"])
         elif source["type"] == "volume":
             path = volumes.get((source["pool"], source["volume"]), "")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where keys and certificates lie: key files of encrypted disks, libvirt's secrets, TLS of QEMU. Never their content."""
+"""Where keys and certificates lie: key files of disks, libvirt's secrets, TLS of QEMU. Never what is in them."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ def _names(host, directory):
 
 
 def tls_directories(host):
-    """[{id, certificates: [{id, not_after, problem}], keys: [{id, mode, uid}]}] of the directories QEMU and libvirt take TLS from.
+    """The directories QEMU and libvirt take TLS from: [{id, certificates, keys}].
 
+    certificates: [{id, not_after, problem}]. keys: [{id, mode, uid}].
     not_after: seconds since the epoch, 0 with a problem where openssl does not tell it.
     """
     paths = ["%s/%s" % (PKI, name) for name in _names(host, PKI) if name.startswith(("qemu", "libvirt"))]
@@ -111,6 +112,10 @@ def _certificate(host, path):
     try:
         out = host.succeed(["openssl", "x509", "-noout", "-enddate", "-in", path])
         # The date is in the C locale's English whatever the host speaks, which this function reads by itself.
-        return {"id": path, "not_after": int(ssl.cert_time_to_seconds(out.strip().partition("notAfter=")[2])), "problem": ""}
+        return {
+            "id": path,
+            "not_after": int(ssl.cert_time_to_seconds(out.strip().partition("notAfter=")[2])),
+            "problem": "",
+        }
     except (Unreadable, ValueError) as reason:
         return {"id": path, "not_after": 0, "problem": str(reason)[:300]}

@@ -15,7 +15,17 @@ import re
 
 MAX_SIGNATURE = 64 * 1024
 ALGORITHMS = {1: "rsa", 3: "rsa", 17: "dsa", 19: "ecdsa", 22: "ed25519", 27: "ed25519", 28: "ed448"}
-HASHES = {1: "md5", 2: "sha1", 3: "ripemd160", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224", 12: "sha3-256", 14: "sha3-512"}
+HASHES = {
+    1: "md5",
+    2: "sha1",
+    3: "ripemd160",
+    8: "sha256",
+    9: "sha384",
+    10: "sha512",
+    11: "sha224",
+    12: "sha3-256",
+    14: "sha3-512",
+}
 SIGNATURE_PACKET = 2
 ISSUER_KEY, ISSUER_FINGERPRINT = 16, 33
 

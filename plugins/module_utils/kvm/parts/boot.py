@@ -47,7 +47,9 @@ def collect(host, note):
         "shim_validation_disabled": attempt(
             note, "boot.shim_validation_disabled", lambda: efi_flag(host, uefi, "MokSBState", EFI_SHIM)
         ),
-        "mok_private_keys": attempt(note, "boot.mok_private_keys", lambda: [p for p in MOK_PRIVATE_KEYS if host.exists(p)]),
+        "mok_private_keys": attempt(
+            note, "boot.mok_private_keys", lambda: [p for p in MOK_PRIVATE_KEYS if host.exists(p)]
+        ),
         "tpm": tpm(host, note),
         "ima_measurements": attempt(note, "boot.ima_measurements", lambda: ima_measurements(host)),
         "attestation_agent": attempt(note, "boot.attestation_agent", lambda: attestation_agent(host)),
@@ -90,7 +92,12 @@ def tpm(host, note):
     present = attempt(note, "boot.tpm.present", lambda: host.exists(TPM))
     if not present:
         known = present is not None
-        return {"present": present, "version": "" if known else None, "event_log": False if known else None, "pcr0": "" if known else None}
+        return {
+            "present": present,
+            "version": "" if known else None,
+            "event_log": False if known else None,
+            "pcr0": "" if known else None,
+        }
     return {
         "present": True,
         # The file needs kernel 5.6; where it is absent the version is unknown, not 1.2.
@@ -143,9 +150,7 @@ def ima_measurements(host):
 
 def attestation_agent(host):
     """The keylime agent: {active, enabled}, by systemd. Whether a verifier trusts this host only the verifier knows."""
-    out = host.succeed(
-        ["systemctl", "show", "keylime_agent.service", "--property=LoadState,ActiveState,UnitFileState"]
-    )
+    out = host.succeed(["systemctl", "show", "keylime_agent.service", "--property=LoadState,ActiveState,UnitFileState"])
     found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
     if "LoadState" not in found:
         raise Unreadable("systemctl show keylime_agent.service gave no LoadState")
@@ -179,7 +184,7 @@ def module_sig_enforce(host, loadable):
 
 
 def arguments_configured(host):
-    """The same arguments as the next boot will see them: from what the boot loader reads, else from the sources of that."""
+    """The same arguments at the next boot: from what the boot loader reads, else from the sources of that."""
     found = _arguments_in(host, list(LOADER_FILES) + loader_entries(host))
     if found is None:
         found = _arguments_in(host, ARGUMENT_SOURCES) or []
@@ -195,7 +200,9 @@ def _arguments_in(host, paths):
         except Absent:
             continue
         present = True
-        found.extend(ARGUMENTS.findall("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))))
+        found.extend(
+            ARGUMENTS.findall("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#")))
+        )
     return found if present else None
 
 
@@ -253,7 +260,9 @@ def drivers(host, loadable):
         if len(fields) < 6:
             raise Unreadable("/proc/modules has a line of %d fields" % len(fields))
         letters = fields[6] if len(fields) > 6 else ""
-        modules.append({"name": fields[0], "signed": "E" not in letters, "out_of_tree": "O" in letters, "forced": "F" in letters})
+        modules.append(
+            {"name": fields[0], "signed": "E" not in letters, "out_of_tree": "O" in letters, "forced": "F" in letters}
+        )
     if not modules:
         return []
     signers = module_signers(host, [module["name"] for module in modules])
@@ -261,7 +270,7 @@ def drivers(host, loadable):
 
 
 def module_signers(host, names):
-    """{module: signer} by one modinfo; modinfo reads compressed modules itself. Absent modules (built in) are left out."""
+    """{module: signer} by one modinfo, which reads compressed modules itself. Built-in modules are left out."""
     answer = host.run(["modinfo"] + names, timeout=20)
     signers, name = {}, None
     for line in answer.out.splitlines():

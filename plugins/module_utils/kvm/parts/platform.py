@@ -89,9 +89,11 @@ def family(release):
 def dmi_value(host, file):
     """A DMI identification; an empty string where the machine has no DMI (arm64 boards)."""
     try:
-        return host.read("/sys/class/dmi/id/" + file).strip().lower() if file == "product_uuid" else host.read(
-            "/sys/class/dmi/id/" + file
-        ).strip()
+        return (
+            host.read("/sys/class/dmi/id/" + file).strip().lower()
+            if file == "product_uuid"
+            else host.read("/sys/class/dmi/id/" + file).strip()
+        )
     except Absent:
         return ""
 
@@ -107,7 +109,12 @@ def virtualised_by(host):
 
 def default_target(host):
     """The unit systemd boots into, by the link it follows: /etc wins over /usr/lib (systemd.unit(5))."""
-    for directory in ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"):
+    for directory in (
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+    ):
         try:
             return host.link(directory + "/default.target").rsplit("/", 1)[-1]
         except Absent:
@@ -178,7 +185,7 @@ def virt_ext(host, flags):
 
 
 def kvm_module(host):
-    """The processor-specific KVM module; an empty string for none (not loaded, or an architecture that has one only)."""
+    """The processor-specific KVM module; "" for none (not loaded, or an architecture that has one only)."""
     return next((name for name in ("kvm_intel", "kvm_amd") if host.exists("/sys/module/" + name)), "")
 
 
@@ -287,4 +294,6 @@ def module_flag(host, path):
     return value == "Y"
 
 
-PART = Part("platform", ["host.product", "host.virtualised_by", "host.default_target", "cpu", "memory", "devices"], collect)
+PART = Part(
+    "platform", ["host.product", "host.virtualised_by", "host.default_target", "cpu", "memory", "devices"], collect
+)

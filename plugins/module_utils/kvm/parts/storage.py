@@ -9,7 +9,12 @@ import posixpath
 import re
 import struct
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import image_header, image_inventory, key_material, passwd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import (
+    image_header,
+    image_inventory,
+    key_material,
+    passwd,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.block_devices import Devices
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
@@ -25,8 +30,8 @@ CEPH_CONF = "/etc/ceph/ceph.conf"
 def collect(host, note):
     """Return {"storage": {directories, images, library, places, crypt, key_files, tls, ceph}}.
 
-    directories: of pools, with owner and access list. images: every file, device or address that holds a machine's bytes;
-    `place` names an entry of places (block_devices.Devices.place). library: the images that are no machine's own disk.
+    directories: of pools, with owner and access list. images: every file, device or address that holds a machine's
+    bytes; `place` names an entry of places. library: the images that are no machine's own disk.
     """
     devices = Devices(host)
     facts = dict.fromkeys(("directories", "images", "library"))
@@ -160,7 +165,15 @@ def key_files(host, devices):
 
 def crypt(host, name, about):
     """A dm-crypt device: {id, kind, version, cipher, key_bits, slots, problem}. Only LUKS has a header to read."""
-    facts = {"id": name[:120], "kind": about["kind"], "version": 0, "cipher": "", "key_bits": 0, "slots": [], "problem": ""}
+    facts = {
+        "id": name[:120],
+        "kind": about["kind"],
+        "version": 0,
+        "cipher": "",
+        "key_bits": 0,
+        "slots": [],
+        "problem": "",
+    }
     if about["kind"] in ("luks1", "luks2"):
         try:
             facts.update(_header_below(host, about["below"]))
