@@ -19,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Outc
 def unseen(visibility: Mapping[str, Any]) -> list[Outcome]:
     """Items to add to a judgement over all domains: a fail for each unmatched process, an unknown where more may exist.
 
-    visibility: the fact libvirt.visibility, {complete: bool, unmatched: [{pid, ...}], reason: str}.
+    visibility: the fact libvirt.visibility, {complete: bool, unmatched: [{pid, ...}], gaps: [str]}.
     """
     message = "a process that runs a guest no visible domain accounts for"
     items = [
@@ -27,6 +27,6 @@ def unseen(visibility: Mapping[str, Any]) -> list[Outcome]:
         for process in need(visibility, "unmatched", what="libvirt.visibility")
     ]
     if need(visibility, "complete", what="libvirt.visibility") is not True:
-        reason = visibility.get("reason") or "not every domain is visible"
-        items.append(o.item("unseen domains", o.unknown(str(reason))))
+        gaps = [str(gap) for gap in visibility.get("gaps") or ["not every domain is visible"]]
+        items.append(o.item("unseen domains", o.unknown("; ".join(gaps[:5]))))
     return items
