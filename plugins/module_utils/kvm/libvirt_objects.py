@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""libvirt's other objects as facts: networks, pools, volumes, filters, secrets, capabilities. Pure."""
+"""libvirt's other objects as facts: networks, pools, volumes, filters, secrets. Pure: text in, data out."""
 
 from __future__ import annotations
 
@@ -137,19 +137,4 @@ def secret(record):
         "ephemeral": yes(root, "", "ephemeral"),
         "usage": attribute(root, "usage", "type"),
         "usage_id": text_of(root, "usage/volume") or text_of(root, "usage/name") or text_of(root, "usage/target"),
-    }
-
-
-def capabilities(text):
-    """What the host offers: {has_kvm, architectures, security_models, iommu, migration}."""
-    root = parse(text, "capabilities")
-    guests = root.findall("guest/arch")
-    return {
-        "has_kvm": any(domain.get("type") == "kvm" for arch in guests for domain in arch.findall("domain")),
-        "architectures": sorted({attribute(arch, "", "name") for arch in guests})[:50],
-        "security_models": [text_of(entry, "model") for entry in root.findall("host/secmodel")[:10]],
-        "iommu": yes(root, "host/iommu", "support"),
-        "migration": [
-            text_of(entry, ".") for entry in root.findall("host/migration_features/uri_transports/uri_transport")[:20]
-        ],
     }

@@ -5,7 +5,8 @@
 
 No fact is made here, so that a recorded snapshot can stand for a host in tests. Bulk calls where libvirt has them: one
 call lists the domains, one gives their states, two more tell which start by themselves and which are defined; after
-that one description per domain, and a second one for those that both run and are defined.
+that one description per domain, and a second one for those that both run and are defined. The host's capabilities and
+QEMU's version are not asked for: libvirt starts several QEMUs to answer, which takes seconds.
 """
 
 from __future__ import annotations
@@ -32,10 +33,11 @@ def available():
 def snapshot(uri):
     """Return what libvirt at `uri` says.
 
-    {uri, via, version, hypervisor, hypervisor_version, capabilities_xml, domains, networks, pools, nwfilters, secrets,
-    errors}. A domain is {uuid, name, state, active, autostart, persistent, live_xml, inactive_xml, error}; the other
-    lists hold {uuid, name, active, autostart, persistent, xml}, pools also volumes: [{name, xml}]. What could not be
-    read is None, with {path, reason} in errors; path is the branch of the facts it would have filled.
+    {uri, via, version, hypervisor, domains, networks, pools, nwfilters, secrets, errors}. A domain is {uuid, name,
+    state,
+    active, autostart, persistent, live_xml, inactive_xml, error}; the other lists hold {uuid, name, active, autostart,
+    persistent, xml}, pools also volumes: [{name, xml}]. What could not be read is None, with {path, reason} in errors;
+    path is the branch of the facts it would have filled.
 
     :raises NoLibvirt: nothing can be read.
     """
@@ -77,8 +79,6 @@ class _Reader(object):
             "via": "binding",
             "version": self._try("libvirt.version", lambda: _dotted(connection.getLibVersion())),
             "hypervisor": self._try("libvirt.hypervisor", connection.getType),
-            "hypervisor_version": self._try("libvirt.hypervisor_version", lambda: _dotted(connection.getVersion())),
-            "capabilities_xml": self._try("libvirt.capabilities", connection.getCapabilities),
             "domains": self._try("vms", self._domains),
             "networks": self._try("networks", lambda: self._objects("networks", connection.listAllNetworks())),
             "pools": self._try("pools", self._pools),

@@ -94,7 +94,7 @@ def _look_at(host, pid, boot, pids, found):
     entry = _describe(host, base, pid, boot, found["gaps"])
     entry.update(name=name, executable=executable, kind=kind, holds_kvm=bool(holds))
     entry.update(summary(host.read_bytes(base + "/cmdline").split(b"\0"), kind))
-    if entry.get("probe") and entry["probe"] in pids["probes"] and not holds == "guest":
+    if entry.get("probe") and pids["probes"].get(entry["probe"]) == str(pid):
         return  # libvirt asks a QEMU without a machine what it can do; it lives for a moment and runs no guest.
     entry["domain"] = entry["uuid"] if kind == "guest" and pid in pids["guests"] else ""
     target.append(entry)
@@ -206,8 +206,8 @@ def _started(host, base, boot):
 
 
 def _pid_files(host, gaps):
-    """libvirt's own record of what it started: {"guests": {pid: name}, "probes": {path of a pid file}}."""
-    found = {"guests": {}, "probes": set()}
+    """libvirt's own record of what it started: {"guests": {pid: name}, "probes": {path: pid}}."""
+    found = {"guests": {}, "probes": {}}
     for directory, key in ((PID_DIRECTORY, "guests"), ("/var/lib/libvirt/qemu", "probes")):
         try:
             names = host.list(directory, MAX_PROCESSES)
@@ -218,16 +218,17 @@ def _pid_files(host, gaps):
             continue
         for name in names:
             if key == "probes" and name.startswith("qmp-"):
-                found["probes"].add("%s/%s/qmp.pid" % (directory, name))
+                path = "%s/%s/qmp.pid" % (directory, name)
+                found["probes"][path] = _pid(host, path)
             elif key == "guests" and name.endswith(".pid"):
-                _add_guest(host, directory, name, found["guests"])
+                pid = _pid(host, "%s/%s" % (directory, name))
+                if pid.isdigit():
+                    found["guests"][int(pid)] = name[: -len(".pid")]
     return found
 
 
-def _add_guest(host, directory, name, guests):
+def _pid(host, path):
     try:
-        pid = host.read("%s/%s" % (directory, name), 64).strip()
+        return host.read(path, 64).strip()
     except Unreadable:
-        return
-    if pid.isdigit():
-        guests[int(pid)] = name[: -len(".pid")]
+        return ""

@@ -18,11 +18,6 @@ TIME_LIMIT = 30
 AT_ONCE = 100
 _UUID = re.compile(r"^\s*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b", re.MULTILINE)
 _STATES = {"shut off": "shutoff", "in shutdown": "shutdown", "no state": "nostate", "idle": "blocked"}
-_VERSIONS = (
-    ("version", r"^Using library: libvirt ([0-9.]+)$"),
-    ("hypervisor", r"^Using API: (\S+)"),
-    ("hypervisor_version", r"^Running hypervisor: \S+ ([0-9.]+)$"),
-)
 # branch of the facts: (list, list of those that start by themselves, list of the active ones, description)
 _OBJECTS = (
     ("networks", "net-list --all --uuid", "net-list --all --uuid --autostart", "net-list --uuid", "net-dumpxml"),
@@ -40,21 +35,12 @@ def snapshot(uri, run):
     :raises NoLibvirt: no virsh, or it cannot connect.
     """
     virsh = _Virsh(uri, run)
-    first = virsh.ask(
-        [
-            "version",
-            "list --all --uuid",
-            "list --all --uuid --autostart",
-            "list --all --uuid --persistent",
-            "capabilities",
-        ]
-    )
+    first = virsh.ask(["uri", "list --all --uuid", "list --all --uuid --autostart", "list --all --uuid --persistent"])
     if not first[0]:
         raise NoLibvirt("virsh at %s: %s" % (uri, virsh.complaint or "no answer"))
-    found = {"uri": uri, "via": "virsh", "errors": virsh.errors, "capabilities_xml": first[4] or None}
-    for key, pattern in _VERSIONS:
-        match = re.search(pattern, first[0], re.MULTILINE)
-        found[key] = match.group(1) if match else virsh.error("libvirt." + key, "virsh does not say")
+    found = {"uri": uri, "via": "virsh", "errors": virsh.errors}
+    found["hypervisor"] = first[0].split(":", 1)[0].split("+", 1)[0].upper()
+    found["version"] = run(["virsh", "--version"]).out.strip()[:40]
     uuids, autostart, persistent = (_UUID.findall(answer) for answer in first[1:4])
     found["domains"] = _domains(virsh, uuids, autostart, persistent)
     for branch, listing, starting, active, describe in _OBJECTS:

@@ -39,11 +39,8 @@ def collect(host, note):
 def from_snapshot(snapshot, note):
     """Facts from a snapshot (libvirt_source.snapshot), live or recorded. Pure but for note(path, reason)."""
     facts = {"libvirt": {"reachable": True}}
-    for key in ("uri", "via", "version", "hypervisor", "hypervisor_version"):
+    for key in ("uri", "via", "version", "hypervisor"):
         facts["libvirt"][key] = snapshot[key]
-    facts["libvirt"]["capabilities"] = _parsed(
-        note, "libvirt.capabilities", snapshot["capabilities_xml"], libvirt_objects.capabilities
-    )
     facts["vms"] = _vms(snapshot["domains"], note)
     for branch, parser in (
         ("networks", libvirt_objects.network),
@@ -56,23 +53,23 @@ def from_snapshot(snapshot, note):
     return facts
 
 
-def _parsed(note, path, given, parser):
-    """parser(given), or None; what was not given has its reason among the snapshot's errors already."""
-    if given is None:
-        return None
-    try:
-        return parser(given)
-    except BadXml as reason:
-        note(path, str(reason))
-        return None
-
-
 def _list(note, branch, records, parser):
     """The parsed records, or None when one of them cannot be read: a list with a hole must not look whole."""
     if records is None:
         return None
-    found = [None if record["xml"] is None else _parsed(note, branch, record, parser) for record in records]
+    found = [_parsed(note, branch, record, parser) for record in records]
     return None if None in found else found
+
+
+def _parsed(note, branch, record, parser):
+    """parser(record), or None; what libvirt did not describe has its reason among the snapshot's errors already."""
+    if record["xml"] is None:
+        return None
+    try:
+        return parser(record)
+    except BadXml as reason:
+        note(branch, str(reason))
+        return None
 
 
 def _volumes(pools, note):
@@ -84,7 +81,7 @@ def _volumes(pools, note):
     for pool in pools:
         parser = _volume_parser(pool["name"])
         for record in pool["volumes"]:
-            found.append(None if record["xml"] is None else _parsed(note, "volumes", record, parser))
+            found.append(_parsed(note, "volumes", record, parser))
     return None if None in found else found
 
 

@@ -13,13 +13,15 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Par
 
 QEMU_CONF = "/etc/libvirt/qemu.conf"
 SASL_FILES = ("/etc/sasl2/qemu.conf", "/etc/sasl2/qemu-kvm.conf")
+# Debian and Ubuntu, then the RHEL family. Never the path a domain names: whoever defines a domain could name a program.
+EMULATORS = ("/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", "/usr/bin/qemu-system-aarch64")
 # Passwords: only whether they are set leaves the host.
 _SECRET = ("vnc_password", "spice_password")
 MAX_MOUNTS = 2000
 
 
 def collect(host, note):
-    """Return {"qemu": {"processes", "helpers", "daemon", "conf", "sasl", "cgroup", "disk_access"}}."""
+    """Return {"qemu": {"processes", "helpers", "daemon", "conf", "version", "sasl", "cgroup", "disk_access"}}."""
     facts = {"processes": None, "helpers": None, "daemon": None}
     seen = attempt(note, "qemu.processes", lambda: qemu_proc.scan_once(host))
     if seen is None:
@@ -31,6 +33,7 @@ def collect(host, note):
     facts["conf"] = _conf(host, note)
     if seen is not None:
         facts["daemon"] = _daemon(seen["daemons"], facts["conf"])
+    facts["version"] = attempt(note, "qemu.version", lambda: _version(host))
     facts["sasl"] = attempt(note, "qemu.sasl", lambda: _sasl(host))
     facts["cgroup"] = attempt(note, "qemu.cgroup", lambda: _cgroup(host))
     facts["disk_access"] = attempt(note, "qemu.disk_access", lambda: _disk_access(host))
@@ -72,6 +75,19 @@ def _daemon(daemons, conf):
     # The start time is reckoned from the boot time, both in whole seconds: a difference of one says nothing.
     stale = conf is None or newest["started"] is None or newest["started"] + 1 < conf["mtime"]
     return {"name": newest["name"], "pid": newest["pid"], "started": newest["started"] or 0, "in_force": not stale}
+
+
+def _version(host):
+    """QEMU's version as it prints it, "" where none of the known programs is installed."""
+    for path in EMULATORS:
+        try:
+            match = re.search(r"version ([0-9.]+)", host.succeed([path, "--version"], timeout=5))
+        except Absent:
+            continue
+        if match is None:
+            raise Unreadable("%s --version names no version" % path)
+        return match.group(1)
+    return ""
 
 
 def _sasl(host):
