@@ -105,7 +105,8 @@ class ActionModule(ActionBase):
                 measures=given["measures"],
             )
             evidence.write_private(directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
-        # Not json.dumps: a lone surrogate in the name of a VM cannot be encoded, and the host would drop out of the report.
+        # Not json.dumps: a lone surrogate in the name of a VM cannot be encoded, and the host would drop out of the
+        # report.
         evidence.write_private(directory / "subjects" / f"{subject['slug']}.json", evidence.encode(document))
         return document
 
@@ -134,7 +135,9 @@ class ActionModule(ActionBase):
 def load_registers(given, standard):
     """The exceptions and attestations of this run; none where no file is given."""
     exceptions = registers.load_exceptions(given["exceptions_file"], standard) if given["exceptions_file"] else []
-    attestations = registers.load_attestations(given["attestations_file"], standard) if given["attestations_file"] else []
+    attestations = (
+        registers.load_attestations(given["attestations_file"], standard) if given["attestations_file"] else []
+    )
     return exceptions, attestations
 
 

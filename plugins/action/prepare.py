@@ -82,4 +82,3 @@ class ActionModule(ActionBase):
                     + (f"; did you mean {hint}?" if hint else "")
                 )
         return subjects, out_of_scope
-

@@ -77,6 +77,7 @@ import importlib.util
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import respawn
+
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
 

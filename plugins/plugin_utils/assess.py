@@ -80,7 +80,13 @@ def unreachable(
     values = plain(gold) if gold is not None else gold_config.defaults()
     selected = select(standard, measures)
     measured = [
-        _result(check, o.unknown(reason) if measure.id in selected else Outcome(o.NOT_EVALUATED), subject["id"], standard, values)
+        _result(
+            check,
+            o.unknown(reason) if measure.id in selected else Outcome(o.NOT_EVALUATED),
+            subject["id"],
+            standard,
+            values,
+        )
         for measure in standard.measures.values()
         for check in measure.checks
         if check.platform in ("all", subject["platform"])
@@ -110,7 +116,14 @@ def _document(
     exceptions: Sequence[Mapping[str, Any]],
     attestations: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    about = {"reachable": True, "unreachable_reason": None, "tags": {}, "product": "", "collected_at": now.isoformat(), **subject}
+    about = {
+        "reachable": True,
+        "unreachable_reason": None,
+        "tags": {},
+        "product": "",
+        "collected_at": now.isoformat(),
+        **subject,
+    }
     results, register = dispose(
         measured,
         exceptions=exceptions,
@@ -125,7 +138,9 @@ def _document(
         result["items"] = result["items"][:MAX_ITEMS]
     checks = standard.checks
     advisory = gold.get("gold_section_11_3") == "advisory"
-    measures = [roll_up(measure, _of(results, measure), about["id"], advisory) for measure in standard.measures.values()]
+    measures = [
+        roll_up(measure, _of(results, measure), about["id"], advisory) for measure in standard.measures.values()
+    ]
     about["verdict"] = verdict(measures)
     about["score"] = score(measures)
     return {
@@ -133,7 +148,9 @@ def _document(
         "subject": about,
         "results": results,
         "measures": measures,
-        "drift": [_drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])],
+        "drift": [
+            _drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])
+        ],
         "gold": {"sha256": gold_config.digest(gold), "non_default": gold_config.non_default(gold)},
         "exceptions": register,
     }
@@ -143,7 +160,9 @@ def _of(results: list[dict[str, Any]], measure: Measure) -> list[dict[str, Any]]
     return [result for result in results if result["measure"] == measure.id]
 
 
-def _result(check: Check, found: Outcome, subject_id: str, standard: Standard, gold: Mapping[str, Any]) -> dict[str, Any]:
+def _result(
+    check: Check, found: Outcome, subject_id: str, standard: Standard, gold: Mapping[str, Any]
+) -> dict[str, Any]:
     items = [entry for entry in found.items if entry.status != o.PASS]
     return {
         "subject": subject_id,

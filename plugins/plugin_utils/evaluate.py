@@ -20,7 +20,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Che
 class Scope:
     """Where facts are looked up: the whole document, or one item of a list with the document behind it."""
 
-    def __init__(self, facts: Mapping[str, Any], errors: Errors, base: str = "", item_id: str | None = None, entry: Any = None):
+    def __init__(
+        self, facts: Mapping[str, Any], errors: Errors, base: str = "", item_id: str | None = None, entry: Any = None
+    ):
         self._facts = facts
         self._errors = errors
         self._base = base
@@ -58,7 +60,9 @@ class Scope:
         return found
 
 
-def evaluate(check: Check, facts: Mapping[str, Any], gold: Mapping[str, Any], settings: Mapping[str, GoldSetting]) -> Outcome:
+def evaluate(
+    check: Check, facts: Mapping[str, Any], gold: Mapping[str, Any], settings: Mapping[str, GoldSetting]
+) -> Outcome:
     """Return the measured outcome of a check; a gold value below its floor is a fail whatever the facts say."""
     scope = Scope(facts, Errors(_errors_of(facts)))
     found = _guarded(lambda: _applicable(check, scope, gold))
@@ -153,7 +157,9 @@ def _all(rules: list[Mapping[str, Any]], scope: Scope, gold: Mapping[str, Any]) 
         found = _guarded(lambda rule=rule: _compare(rule, scope, gold))  # type: ignore[misc]
         outcomes.append(o.item(rule.get("label", rule["fact"]), found))
     combined = o.combine(outcomes, empty=o.unknown("the check has no rule"))
-    combined.message = "; ".join(entry.message for entry in outcomes if entry.status == combined.status and entry.message)
+    combined.message = "; ".join(
+        entry.message for entry in outcomes if entry.status == combined.status and entry.message
+    )
     combined.actual = {entry.id: entry.actual for entry in outcomes}
     combined.expected = {entry.id: entry.expected for entry in outcomes}
     return combined
@@ -179,6 +185,8 @@ def _with_persistence(running: Outcome, configured: Outcome) -> Outcome:
         running.persistent = True
         return running
     if configured.status == o.UNKNOWN:
-        return o.unknown(f"in force now, but whether it survives a restart is unknown: {configured.message}", running.actual)
+        return o.unknown(
+            f"in force now, but whether it survives a restart is unknown: {configured.message}", running.actual
+        )
     message = f"in force now, but not configured to survive a restart ({configured.message})"
     return o.failed(running.actual, running.expected, message, persistent=False)

@@ -69,7 +69,10 @@ PREDICATES: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "between": (_range, "between {}"),
     "subset_of": (_subset, "nothing beyond {}"),
     "contains": (lambda value, operand: _subset(operand, value), "contains {}"),
-    "excludes": (lambda value, operand: not set(map(str, _listed(value))) & set(map(str, _listed(operand))), "none of {}"),
+    "excludes": (
+        lambda value, operand: not set(map(str, _listed(value))) & set(map(str, _listed(operand))),
+        "none of {}",
+    ),
     "matches": (lambda value, operand: re.search(operand, str(value)) is not None, "matches {}"),
     "empty": (lambda value, operand: (len(_listed(value)) == 0) is bool(operand), "empty: {}"),
 }

@@ -14,7 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import ExpectationError, check_expectation, describe, holds
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import (
+    ExpectationError,
+    check_expectation,
+    describe,
+    holds,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
@@ -33,7 +38,8 @@ class GoldSetting:
     """One setting of the gold configuration.
 
     floor: the weakest value the standard allows, as an expectation on the value itself; None only with floor_reason.
-    threshold_source: dwp (the standard names it), `substitute: <source>` (a sibling standard would, a substitute is used)
+    threshold_source: dwp (the standard names it), `substitute: <source>` (a sibling standard would, a substitute is
+    used)
     or site (only the site can know it).
     """
 
@@ -89,15 +95,21 @@ def _setting(path: Path, index: int, entry: Mapping[str, Any]) -> GoldSetting:
         if key not in entry:
             raise refuse("name", f'gold setting {entry.get("name", "?")} lacks "{key}"')
     if not str(entry["name"]).startswith("gold_") or entry["type"] not in TYPES:
-        raise refuse("type", "a gold setting is named gold_* and has a type", found=entry["type"], expected=", ".join(TYPES))
+        raise refuse(
+            "type", "a gold setting is named gold_* and has a type", found=entry["type"], expected=", ".join(TYPES)
+        )
     if entry.get("floor") is None and not entry.get("floor_reason"):
-        raise refuse("name", f'{entry["name"]} has no floor and no floor_reason')
+        raise refuse("name", f"{entry['name']} has no floor and no floor_reason")
     if entry.get("floor") is not None:
         try:
             check_expectation(entry["floor"])
         except ExpectationError as error:
             raise refuse("floor", str(error)) from None
-    kept = {key: entry[key] for key in ("name", "type", "default", "threshold_source", "description", "elements") if key in entry}
+    kept = {
+        key: entry[key]
+        for key in ("name", "type", "default", "threshold_source", "description", "elements")
+        if key in entry
+    }
     return GoldSetting(
         floor=entry.get("floor"), floor_reason=entry.get("floor_reason", ""), area=path.stem,
         choices=tuple(entry.get("choices", ())), **kept,
@@ -127,10 +139,14 @@ def effective(given: Mapping[str, Any], subject: Mapping[str, Any] | None = None
     for name in values:
         if name not in settings:
             hint = nearest(name, settings)
-            raise GoldError(f"{name} is not a setting of the gold configuration" + (f"; did you mean {hint}?" if hint else ""))
+            raise GoldError(
+                f"{name} is not a setting of the gold configuration" + (f"; did you mean {hint}?" if hint else "")
+            )
     missing = sorted(set(settings) - set(values))
     if missing:
-        raise GoldError(f"undefined: {', '.join(missing)}. List dwp.hypervisor.gold in the play's roles, it defines all of them")
+        raise GoldError(
+            f"undefined: {', '.join(missing)}. List dwp.hypervisor.gold in the play's roles, it defines all of them"
+        )
     for name, value in values.items():
         _check_value(settings[name], value)
     return values
@@ -157,7 +173,9 @@ def _check_value(setting: GoldSetting, value: Any) -> None:
     if setting.choices and value not in setting.choices:
         hint = nearest(value, setting.choices)
         choices = ", ".join(map(str, setting.choices))
-        raise GoldError(f"{setting.name} is {value!r}, expected one of {choices}" + (f"; did you mean {hint}?" if hint else ""))
+        raise GoldError(
+            f"{setting.name} is {value!r}, expected one of {choices}" + (f"; did you mean {hint}?" if hint else "")
+        )
 
 
 def non_default(values: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -177,6 +195,12 @@ def non_default(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """SHA-256 over the effective gold configuration in canonical JSON, without the setting that approves this very value."""
-    text = json.dumps({name: value for name, value in values.items() if name != "gold_baseline_sha256"}, sort_keys=True, separators=(",", ":"), default=str)
+    """SHA-256 over the effective gold configuration in canonical JSON, without the setting that approves this very
+    value."""
+    text = json.dumps(
+        {name: value for name, value in values.items() if name != "gold_baseline_sha256"},
+        sort_keys=True,
+        separators=(",", ":"),
+        default=str,
+    )
     return hashlib.sha256(text.encode()).hexdigest()

@@ -115,7 +115,8 @@ def need(mapping: Mapping[str, Any], *keys: str, what: str = "") -> Any:
 
 
 def need_list(mapping: Mapping[str, Any], *keys: str, what: str = "") -> list[Any]:
-    """Like need, for a list that is whole: a null in it is an entry nobody could read, and what is missing may matter."""
+    """Like need, for a list that is whole: a null in it is an entry nobody could read, and what is missing may
+    matter."""
     value = need(mapping, *keys, what=what)
     if not isinstance(value, list) or any(entry is None for entry in value):
         raise MissingFact(f"{what + ': ' if what else ''}{'.'.join(keys)} was not read whole")

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import facts_path
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import ExpectationError, check_expectation, gold_names
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import (
+    ExpectationError,
+    check_expectation,
+    gold_names,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting, load_settings
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.registry import PREDICATES
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
@@ -124,7 +128,14 @@ class Check:
     @property
     def disruption(self) -> dict[str, Any]:
         found = self.data.get("disruption", {})
-        defaults = {"restart": None, "reboot": False, "maintenance": False, "vm_power": False, "lockout": 0, "rollback": ""}
+        defaults = {
+            "restart": None,
+            "reboot": False,
+            "maintenance": False,
+            "vm_power": False,
+            "lockout": 0,
+            "rollback": "",
+        }
         return {**defaults, **found}
 
     @property
@@ -184,7 +195,9 @@ def _load_standard(directory: str) -> Standard:
     for measure in measures:
         for check in measure.checks:
             if check.id in seen:
-                raise DataError(f"check {check.id} is already in measure {seen[check.id]}", file=f"measures/{measure.id}.yml")
+                raise DataError(
+                    f"check {check.id} is already in measure {seen[check.id]}", file=f"measures/{measure.id}.yml"
+                )
             seen[check.id] = measure.id
     return Standard("SS-009", "2.0", {measure.id: measure for measure in measures}, gold)
 
@@ -200,7 +213,9 @@ class _File:
         key = str(where[-1]) if where else None
         return DataError(message, file=self.name, line=self.lines.line(where), key=key, **details)
 
-    def check_keys(self, where: tuple[Any, ...], found: Any, allowed: Mapping[str, tuple[Any, bool]], what: str) -> None:
+    def check_keys(
+        self, where: tuple[Any, ...], found: Any, allowed: Mapping[str, tuple[Any, bool]], what: str
+    ) -> None:
         if not isinstance(found, dict):
             raise self.refuse(where, f"{what} is a mapping", found=found, expected="a mapping")
         for key, value in found.items():
@@ -215,7 +230,13 @@ class _File:
         if isinstance(kind, tuple):
             if value not in kind:
                 choices = ", ".join(map(str, kind))
-                raise self.refuse(where, f"{what} has no such value", found=value, expected=f"one of {choices}", nearest=nearest(value, kind))
+                raise self.refuse(
+                    where,
+                    f"{what} has no such value",
+                    found=value,
+                    expected=f"one of {choices}",
+                    nearest=nearest(value, kind),
+                )
         elif not isinstance(value, kind):
             raise self.refuse(where, f"{what} has the wrong type", found=value, expected=kind.__name__)
 
@@ -243,12 +264,12 @@ def _check(source: _File, index: int, data: Any, measure: Mapping[str, Any], gol
     for key, allowed in (("where", TEST_KEYS), ("all", TEST_KEYS), ("not_applicable", NOT_APPLICABLE_KEYS)):
         for number, entry in enumerate(data.get(key, [])):
             source.check_keys((*where, key, number), entry, allowed, f"{key} of {label}")
-            _check_test(source, (*where, key, number), entry, gold)
+            _check_test(source, (*where, key, number), entry)
     for key, allowed in (("empty", EMPTY_KEYS), ("disruption", DISRUPTION_KEYS), ("persistent", TEST_KEYS)):
         if key in data:
             source.check_keys((*where, key), data[key], allowed, f"{key} of {label}")
     if "persistent" in data:
-        _check_test(source, (*where, "persistent"), data["persistent"], gold)
+        _check_test(source, (*where, "persistent"), data["persistent"])
     _check_form(source, where, data, gold)
     tier = data.get("tier", 1)
     return Check(
@@ -270,7 +291,9 @@ def _check(source: _File, index: int, data: Any, measure: Mapping[str, Any], gol
     )
 
 
-def _check_form(source: _File, where: tuple[Any, ...], data: Mapping[str, Any], gold: Mapping[str, GoldSetting]) -> None:
+def _check_form(
+    source: _File, where: tuple[Any, ...], data: Mapping[str, Any], gold: Mapping[str, GoldSetting]
+) -> None:
     """A check has exactly one way to decide: fact + expect, all, test, or manual."""
     forms = [key for key in ("fact", "all", "test", "manual") if key in data]
     if len(forms) != 1:
@@ -278,7 +301,7 @@ def _check_form(source: _File, where: tuple[Any, ...], data: Mapping[str, Any], 
     if "fact" in data:
         if "expect" not in data:
             raise source.refuse(where, f'check {data["id"]} lacks "expect"')
-        _check_test(source, where, data, gold)
+        _check_test(source, where, data)
     if "test" in data and data["test"] not in PREDICATES:
         raise source.refuse(
             (*where, "test"), f'no predicate named "{data["test"]}"', nearest=nearest(data["test"], PREDICATES)
@@ -295,7 +318,7 @@ def _check_form(source: _File, where: tuple[Any, ...], data: Mapping[str, Any], 
             raise source.refuse(where, f"no gold setting named {name}", nearest=nearest(name, gold))
 
 
-def _check_test(source: _File, where: tuple[Any, ...], entry: Mapping[str, Any], gold: Mapping[str, GoldSetting]) -> None:
+def _check_test(source: _File, where: tuple[Any, ...], entry: Mapping[str, Any]) -> None:
     _check_path(source, (*where, "fact"), entry["fact"])
     try:
         check_expectation(entry["expect"])

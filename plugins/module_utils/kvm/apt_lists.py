@@ -57,13 +57,17 @@ def security_lists(host):
 def release_of(names, packages):
     """The Release file of the same suite, or None."""
     suite = packages.partition("_dists_")[0] + "_dists_" + packages.partition("_dists_")[2].partition("_")[0]
-    return next(("%s/%s_%s" % (LISTS, suite, kind) for kind in ("InRelease", "Release") if "%s_%s" % (suite, kind) in names), None)
+    return next(
+        ("%s/%s_%s" % (LISTS, suite, kind) for kind in ("InRelease", "Release") if "%s_%s" % (suite, kind) in names),
+        None,
+    )
 
 
 def pending(host):
     """Return {"pending": [...], "list_date": ISO date of the oldest security list}.
 
-    pending: [{id, installed, available, hold, severity: "", issued: ""}]. Debian's lists carry neither severity nor date.
+    pending: [{id, installed, available, hold, severity: "", issued: ""}]. Debian's lists carry neither severity nor
+    date.
     """
     have = installed(host)
     available, dates = {}, []
@@ -86,7 +90,11 @@ def pending(host):
         for name, version in sorted(available.items())
         if deb_version.newer(version, have[name]["version"])
     ]
-    return {"pending": found[:MAX_PENDING], "list_date": min(dates), "holds": sorted(n for n in have if have[n]["hold"])}
+    return {
+        "pending": found[:MAX_PENDING],
+        "list_date": min(dates),
+        "holds": sorted(n for n in have if have[n]["hold"]),
+    }
 
 
 def versions(text):

@@ -46,7 +46,8 @@ class Devices(object):
         """Every place met so far.
 
         [{id, type (file system, or "block" for a device of its own), target, source, remote, memory, options,
-        encrypted, crypt, leaves}]. encrypted: yes where every way down to a disk passes dm-crypt, no, or unknown where the kernel
+        encrypted, crypt, leaves}]. encrypted: yes where every way down to a disk passes dm-crypt, no, or unknown where
+        the kernel
         does not show the devices. crypt: names of those devices. leaves: the disks, {id, transport, wwid}.
         """
         return [self._places[key] for key in sorted(self._places)]

@@ -135,7 +135,9 @@ class _Run(object):
             host = facts.setdefault("host", {})
             host["platform"] = "kvm"
             host["collected_at"] = (
-                datetime.datetime.fromtimestamp(self._host.now(), datetime.timezone.utc).replace(microsecond=0).isoformat()
+                datetime.datetime.fromtimestamp(self._host.now(), datetime.timezone.utc)
+                .replace(microsecond=0)
+                .isoformat()
             )
             facts["collector"] = {
                 "errors": sorted(self._errors, key=lambda entry: entry["path"]),

@@ -77,7 +77,8 @@ def domain(live_xml, inactive_xml):
 def config_hash(xml):
     """SHA-256 of a definition in canonical XML, for the comparison with an approved one (measure 11.3.7).
 
-    A definition holds nothing that changes at run time, so only notation is evened out: order of attributes, white space.
+    A definition holds nothing that changes at run time, so only notation is evened out: order of attributes, white
+    space.
     """
     return hashlib.sha256(ElementTree.canonicalize(xml, strip_text=True).encode()).hexdigest()
 

@@ -57,7 +57,8 @@ def directories(snapshot, host):
 # read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network source.
 BLANK = {
     "type": "", "encryption": "", "format": "", "backing": "", "luks": {}, "size_b": 0, "mtime": 0, "mode": "",
-    "uid": 0, "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "", "signature": {},
+    "uid": 0, "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "",
+    "signature": {},
 }  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unr
 class Part(object):
     """A topic.
 
-    name: what `kvm_info`'s option `parts` calls it. provides: the fact paths it fills; when it fails as a whole, each of
-    them is listed in collector.errors. collect(host, note) returns the facts as one nested dict; for a piece that cannot
+    name: what `kvm_info`'s option `parts` calls it. provides: the fact paths it fills; when it fails as a whole, each
+    of
+    them is listed in collector.errors. collect(host, note) returns the facts as one nested dict; for a piece that
+    cannot
     be read it leaves None and calls note(path, reason).
     """
 

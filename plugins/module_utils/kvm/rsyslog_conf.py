@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read rsyslog's configuration in both of its languages and say where it sends what.
 
-RainerScript objects (`action(type="omfwd" ...)`) and legacy lines (`$ActionQueueType`, `*.* @@host`) may be mixed in one
-file and order matters: a legacy directive applies to the next legacy action. Includes are followed in place.
+RainerScript objects (`action(type="omfwd" ...)`) and legacy lines (`$ActionQueueType`, `*.* @@host`) may be mixed in
+one file and order matters: a legacy directive applies to the next legacy action. Includes are followed in place.
 Source: rsyslog.com documentation, "Basic Structure", "Legacy Configuration Directives", "omfwd", "omrelp".
 """
 
@@ -155,12 +155,25 @@ class _Reader(object):
     def _target(self, kind, given, selector):
         settings = self._found.settings
         relp = kind == "omrelp"
-        driver = (given.get("streamdriver") or given.get("streamdriver.name") or settings.get("defaultnetstreamdriver") or "ptcp").lower()
+        driver = (
+            given.get("streamdriver")
+            or given.get("streamdriver.name")
+            or settings.get("defaultnetstreamdriver")
+            or "ptcp"
+        ).lower()
         mode = given.get("streamdrivermode") or given.get("streamdriver.mode") or "0"
-        tls = given.get("tls", "off").lower() == "on" if relp else (
-            given.get("protocol", "udp").lower() == "tcp" and driver in ("gtls", "ossl", "mbedtls") and mode == "1"
+        tls = (
+            given.get("tls", "off").lower() == "on"
+            if relp
+            else (
+                given.get("protocol", "udp").lower() == "tcp" and driver in ("gtls", "ossl", "mbedtls") and mode == "1"
+            )
         )
-        peers = given.get("tls.permittedpeer" if relp else "streamdriverpermittedpeers") or given.get("streamdriver.permittedpeers") or ""
+        peers = (
+            given.get("tls.permittedpeer" if relp else "streamdriverpermittedpeers")
+            or given.get("streamdriver.permittedpeers")
+            or ""
+        )
         self._found.targets.append(
             {
                 "host": given.get("target", ""),
@@ -169,10 +182,16 @@ class _Reader(object):
                 "tls": tls,
                 "driver": "relp" if relp else driver,
                 "mode": mode,
-                "auth_mode": (given.get("tls.authmode" if relp else "streamdriverauthmode") or given.get("streamdriver.authmode") or "").lower(),
+                "auth_mode": (
+                    given.get("tls.authmode" if relp else "streamdriverauthmode")
+                    or given.get("streamdriver.authmode")
+                    or ""
+                ).lower(),
                 "permitted_peers": re.findall(r"[^\s,\"\[\]]+", peers),
-                "ca": given.get("tls.cacert" if relp else "streamdriver.cafile") or settings.get("defaultnetstreamdrivercafile", ""),
-                "priority": given.get("tls.tlscfgcmd" if relp else "gnutlsprioritystring") or settings.get("gnutlsprioritystring", ""),
+                "ca": given.get("tls.cacert" if relp else "streamdriver.cafile")
+                or settings.get("defaultnetstreamdrivercafile", ""),
+                "priority": given.get("tls.tlscfgcmd" if relp else "gnutlsprioritystring")
+                or settings.get("gnutlsprioritystring", ""),
                 "queue": {
                     "type": given.get("queue.type", "").lower(),
                     "filename": given.get("queue.filename", ""),

@@ -61,6 +61,8 @@ def _file(host, path, found, depth):
     text = host.read(path)
     found.files.append(path)
     _newer(found, path, host.stat(path)["mtime"])
+    # RHEL's crypto policy is a link that is pointed elsewhere, at a file that may be years old.
+    _newer(found, path, host.stat(path, follow=False)["mtime"])
     for line in text.splitlines():
         words = _words(line)
         if not words:

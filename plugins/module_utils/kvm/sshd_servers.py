@@ -21,7 +21,7 @@ UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 OPTION_FILES = (("/etc/default/ssh", "SSHD_OPTS"), ("/etc/sysconfig/sshd", "OPTIONS"))
 PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Listen", "Accept")
 # sshd(8): options with an argument; of those, the ones that change what is enforced are handed to `sshd -T`.
-WITH_ARGUMENT = "bCcEfghkopuV"
+WITH_ARGUMENT = "bCcEfghkopu"
 KEPT = "cfghop"
 MAX_SERVERS = 10
 # A start time is worked out from two readings of the clock.
@@ -42,6 +42,9 @@ def servers(host, note):
         raise Unreadable("%s listens, whose settings cannot be read" % ", ".join(strangers))
     units = show(host, UNITS, PROPERTIES)
     found = [_running(host, pid, held) for pid, held in sorted(_sshd(host, sockets).items())]
+    running = [name for name in UNITS[:2] if units.get(name, {}).get("ActiveState") == "active"]
+    if running and not found:
+        raise Unreadable("%s is active, but no sshd is seen to listen" % running[0])
     found += _socket_started(host, units, {address for server in found for address in server["listen"]})
     if not found and any(unit["UnitFileState"].startswith("enabled") for unit in units.values()):
         found.append(_server("starts at boot", None, "boot", PROGRAM, _options_of_unit(host), []))
@@ -62,7 +65,8 @@ def _sshd(host, sockets):
 
 
 def _is_session(cmdline):
-    return cmdline.startswith("sshd: ") and "[listener]" not in cmdline
+    # A session's title goes on with an account's name, a listener's with the path it was started by.
+    return cmdline.startswith("sshd: ") and not cmdline.startswith("sshd: /")
 
 
 def _running(host, pid, held):
@@ -86,7 +90,10 @@ def _command_line(cmdline):
     """The words of a command line. A listener shows them joined by blanks: `sshd: /usr/sbin/sshd -D [listener] ...`."""
     if not cmdline.startswith("sshd: "):
         return [word for word in cmdline.split("\0") if word]
-    return cmdline[len("sshd: ") :].partition(" [listener]")[0].split()
+    words, listener, _startups = cmdline[len("sshd: ") :].partition(" [listener]")
+    if not listener:
+        raise Unreadable("the command line of a listening sshd is cut short: %s" % words[:80])
+    return words.split()
 
 
 def options(words):

@@ -21,7 +21,8 @@ POLICIES_WITH_FLOOR = ("DEFAULT", "FUTURE", "FIPS", "NEXT")
 
 
 def _rsyslog(facts: Mapping[str, Any]) -> tuple[Mapping[str, Any], Outcome | None]:
-    """rsyslog's facts, and a verdict where rsyslog does not do the work: another forwarder is manual, none is a fail."""
+    """rsyslog's facts, and a verdict where rsyslog does not do the work: another forwarder is manual, none is a
+    fail."""
     active = [entry["name"] for entry in facts["forwarders"] if need(entry, "active") is True]
     rsyslog = facts["rsyslog"]
     if "rsyslog" in active and need(rsyslog, "configured", what="rsyslog"):
@@ -88,7 +89,9 @@ def has_floor(priority: str, policy: str) -> bool:
 
 def log_format_coverage(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """A standard format, what has to arrive does, and the clock is right."""
-    expected = f"RFC 5424, forwarded with {', '.join(gold['gold_log_sources'])}; {gold['gold_time_sources_min']} time sources"
+    expected = (
+        f"RFC 5424, forwarded with {', '.join(gold['gold_log_sources'])}; {gold['gold_time_sources_min']} time sources"
+    )
     rsyslog, verdict = _rsyslog(facts)
     if verdict:
         verdict.expected = expected
@@ -101,7 +104,9 @@ def log_format_coverage(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     ]
     if not items:
         return o.failed("none", expected, "nothing is forwarded without a condition")
-    files = [need(entry, "file") for entry in need_list(rsyslog, "inputs", what="rsyslog") if need(entry, "type") == "imfile"]
+    files = [
+        need(entry, "file") for entry in need_list(rsyslog, "inputs", what="rsyslog") if need(entry, "type") == "imfile"
+    ]
     items += [o.item(f"source {name}", _source(name, files, facts)) for name in gold["gold_log_sources"]]
     items.append(o.item("clock", _clock(facts["time_sync"], gold["gold_time_sources_min"])))
     return o.combine(items, empty=o.failed("none", expected), expected=expected)
@@ -115,7 +120,8 @@ def _format(target: Mapping[str, Any]) -> Outcome:
 
 
 def _source(name: str, files: list[str], facts: Mapping[str, Any]) -> Outcome:
-    """audit arrives by its syslog plugin, guests' logs by imfile; every other source is logged through syslog anyway."""
+    """audit arrives by its syslog plugin, guests' logs by imfile; every other source is logged through syslog
+    anyway."""
     if name == "audit":
         active, plugins = need(facts["auditd"], "active", what="auditd"), need_list(facts, "plugins", what="audit")
         if active is True and "syslog" in plugins:
@@ -154,7 +160,13 @@ def _file(entry: Mapping[str, Any], groups: list[str]) -> Outcome:
     actual = f"{entry['mode']} {need(entry, 'uid')}:{group}"
     if kind == "dir":
         # Directories may be listed by design (/var/log/journal is 2755); nobody but their owner may write.
-        fault = "others may write" if mode & 0o002 else "the group may write" if mode & 0o020 and group not in groups else ""
+        fault = (
+            "others may write"
+            if mode & 0o002
+            else "the group may write"
+            if mode & 0o020 and group not in groups
+            else ""
+        )
     else:
         fault = "others have access" if mode & 0o007 else "the group may write" if mode & 0o020 else ""
         fault = fault or ("" if group in groups else f"the group is {group}")
@@ -200,7 +212,11 @@ def _stored(target: Mapping[str, Any], connected: list[str]) -> Outcome:
     queue = need(target, "queue", what=_name(target))
     values = {key: need(queue, key, what="queue") for key in ("type", "filename", "save_on_shutdown")}
     faults = []
-    if values["type"] not in ("linkedlist", "fixedarray") or not values["filename"] or values["save_on_shutdown"] is not True:
+    if (
+        values["type"] not in ("linkedlist", "fixedarray")
+        or not values["filename"]
+        or values["save_on_shutdown"] is not True
+    ):
         faults.append("messages are lost while the server is away: no disk-assisted queue saved on shutdown")
     if need(target, "proto") != "udp" and str(need(target, "port")) not in connected:
         faults.append("no established connection to its port")

@@ -23,14 +23,19 @@ SLACK_S = 60
 def updates_installed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """No security update older than its window. Holds are shown; an update whose age nobody can tell is unknown.
 
-    A package list that is old cannot say that nothing is pending. But what it lists as pending has waited at least since
+    A package list that is old cannot say that nothing is pending. But what it lists as pending has waited at least
+    since
     the list was made, which is enough to fail.
     """
-    days = {severity: min(gold["gold_patch_days"].get(severity, limit), limit) for severity, limit in LONGEST_DAYS.items()}
+    days = {
+        severity: min(gold["gold_patch_days"].get(severity, limit), limit) for severity, limit in LONGEST_DAYS.items()
+    }
     expected = "no security update older than " + ", ".join(f"{limit} days ({name})" for name, limit in days.items())
     loose = [name for name, limit in LONGEST_DAYS.items() if gold["gold_patch_days"].get(name, limit) > limit]
     if loose:
-        return o.failed(gold["gold_patch_days"], expected, f"gold_patch_days is weaker than the floor for {', '.join(loose)}")
+        return o.failed(
+            gold["gold_patch_days"], expected, f"gold_patch_days is weaker than the floor for {', '.join(loose)}"
+        )
     listed, now = facts["list_date"], facts["now"]
     items = [o.item(need(entry, "id"), _update(entry, days, listed, now)) for entry in facts["pending"]]
     age = hours_between(listed, now, "the package list's date")
@@ -48,7 +53,9 @@ def _update(entry: Mapping[str, Any], days: Mapping[str, int], listed: str, now:
     actual = {key: entry.get(key) for key in ("installed", "available", "severity", "issued", "hold")}
     held = ", on hold" if need(entry, "hold") is True else ""
     if age > limit:
-        return o.failed(actual, None, f"has waited {'' if issued else 'at least '}{age:.0f} days{held}, the window is {limit}")
+        return o.failed(
+            actual, None, f"has waited {'' if issued else 'at least '}{age:.0f} days{held}, the window is {limit}"
+        )
     if not issued:
         return o.unknown(f"is pending{held}, since when is unknown: the lists carry no date for each update", actual)
     return o.passed(actual, None)
@@ -60,7 +67,9 @@ def running_is_installed(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcom
     items = [o.item("restart", _flag(facts["reboot_required"])), o.item("kernel", _kernel(facts))]
     for process in facts["processes"]:
         if need(process, "kind", what="process") == "guest":
-            items.append(o.item(str(process.get("guest") or process.get("pid")), _guest(process, facts["qemu_installed_at"])))
+            items.append(
+                o.item(str(process.get("guest") or process.get("pid")), _guest(process, facts["qemu_installed_at"]))
+            )
     for name, text in facts["vulnerabilities"].items():
         items.append(o.item(name, _weakness(text)))
     return o.combine(items, empty=o.unknown("nothing was read"), expected=expected)
@@ -119,7 +128,11 @@ def microcode_current(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """The kernel's own verdict on old microcode where it gives one, else that a microcode package is installed."""
     word = facts["vulnerabilities"].get("old_microcode", "")
     package = need(facts["microcode"], "package", what="microcode")
-    actual = {"old_microcode": word or "the kernel does not say", "package": package or "none", "revision": facts["microcode"].get("revision")}
+    actual = {
+        "old_microcode": word or "the kernel does not say",
+        "package": package or "none",
+        "revision": facts["microcode"].get("revision"),
+    }
     expected = "microcode that the kernel does not call old"
     if word is None:
         raise MissingFact("vulnerabilities.old_microcode was not read")
@@ -164,7 +177,9 @@ def vm_baseline(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             verdict = o.failed(found, wanted, "its configuration differs from the approved one")
         items.append(o.item(uuid, verdict))
     items += unseen(facts["visibility"])
-    return o.combine(items, empty=o.not_applicable("no virtual machine is defined"), expected="the approved configuration")
+    return o.combine(
+        items, empty=o.not_applicable("no virtual machine is defined"), expected="the approved configuration"
+    )
 
 
 def vm_changes_logged(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
@@ -188,14 +203,22 @@ def _watched(path: str, audit: Mapping[str, Any]) -> Outcome:
     if loaded and configured:
         return o.passed(loaded[0], persistent=True)
     if loaded:
-        return o.failed(loaded[0], None, "the watch is loaded, but not configured to survive a restart", persistent=False)
+        return o.failed(
+            loaded[0], None, "the watch is loaded, but not configured to survive a restart", persistent=False
+        )
     return o.failed(configured or "none", None, "no audit watch for writes and attributes is loaded")
 
 
 def _watching(path: str, rules: list[str]) -> list[str]:
     """Rules that watch `path` for writes and attribute changes, in either notation of auditctl(8)."""
     where = re.compile(rf"(?:-w |-F (?:dir|path)=){re.escape(path.rstrip('/'))}/?(?:\s|$)")
-    return [rule for rule in rules if where.search(rule) and re.search(r"(?:-p |-F perm=)\w*w\w*", rule) and re.search(r"(?:-p |-F perm=)\w*a\w*", rule)]
+    return [
+        rule
+        for rule in rules
+        if where.search(rule)
+        and re.search(r"(?:-p |-F perm=)\w*w\w*", rule)
+        and re.search(r"(?:-p |-F perm=)\w*a\w*", rule)
+    ]
 
 
 def change_notified(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:

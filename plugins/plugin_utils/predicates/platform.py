@@ -17,7 +17,8 @@ SERVER_TARGET = "multi-user.target"
 
 
 def hardware_hypervisor_active(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """No software emulation: /dev/kvm exists and every domain has type kvm. Without domains only the host part applies."""
+    """No software emulation: /dev/kvm exists and every domain has type kvm. Without domains only the host part
+    applies."""
     expected = "/dev/kvm, and every domain of type kvm"
     if facts["dev_kvm"] is not True:
         return o.failed("/dev/kvm is absent", expected, "the hardware hypervisor is not available: /dev/kvm is absent")
@@ -32,7 +33,12 @@ def hardware_hypervisor_active(facts: dict[str, Any], _gold: dict[str, Any]) -> 
 
 def host_minimised(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """A server target, no display manager, no second hypervisor, and the position on record."""
-    expected = {"position": "type1_minimised_host", "target": SERVER_TARGET, "display manager": "none", "others": "none"}
+    expected = {
+        "position": "type1_minimised_host",
+        "target": SERVER_TARGET,
+        "display manager": "none",
+        "others": "none",
+    }
     actual = {
         "position": gold["gold_kvm_type_position"] or "undecided",
         "target": facts["target"],
@@ -74,8 +80,15 @@ def attestation_passing(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         return o.failed(agent, expected, "no attestation agent is running and enabled")
     evidence = gold["gold_attestation_evidence"]
     if not evidence:
-        return o.manual("the agent runs; the verifier's answer was not supplied in gold_attestation_evidence", agent, expected)
-    actual = {**agent, "status": evidence.get("status"), "time": evidence.get("time"), "verifier": evidence.get("verifier")}
+        return o.manual(
+            "the agent runs; the verifier's answer was not supplied in gold_attestation_evidence", agent, expected
+        )
+    actual = {
+        **agent,
+        "status": evidence.get("status"),
+        "time": evidence.get("time"),
+        "verifier": evidence.get("verifier"),
+    }
     if evidence.get("status") != "pass":
         return o.failed(actual, expected, f"the verifier says {evidence.get('status')!r}")
     age = hours_between(evidence.get("time"), facts["now"], "gold_attestation_evidence.time")

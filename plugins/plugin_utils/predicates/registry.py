@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every named predicate a measure file may use as `test`.
 
-A predicate is `def name(facts: dict, gold: dict) -> Outcome`: `facts` holds exactly the facts the check names (never null
-unless its path ends in `?`), `gold` the effective values of the gold settings it names. It raises MissingFact for a null
+A predicate is `def name(facts: dict, gold: dict) -> Outcome`: `facts` holds exactly the facts the check names (never
+null
+unless its path ends in `?`), `gold` the effective values of the gold settings it names. It raises MissingFact for a
+null
 inside; anything else it raises is reported as `unknown` by the engine, never as a verdict.
 """
 

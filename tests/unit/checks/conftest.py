@@ -28,4 +28,6 @@ def seen():
     record = Seen()
     yield record
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({key: sorted(value) for key, value in sorted(record.statuses.items())}, indent=1) + "\n")
+    OUTPUT.write_text(
+        json.dumps({key: sorted(value) for key, value in sorted(record.statuses.items())}, indent=1) + "\n"
+    )

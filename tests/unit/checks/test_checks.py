@@ -16,7 +16,18 @@ from ansible_collections.dwp.hypervisor.tests.unit.checks.case_files import all_
 
 CASES = all_cases()
 DECIDED = [case for case in CASES if case.expect in ("pass", "fail")]
-HOSTILE = ["\U0001f480" * 50, "<script>alert(1)</script>", "x" * 70000, -1, 10**30, True, [], {}, [[[None]]], {"a": {"b": [None]}}]
+HOSTILE = [
+    "\U0001f480" * 50,
+    "<script>alert(1)</script>",
+    "x" * 70000,
+    -1,
+    10**30,
+    True,
+    [],
+    {},
+    [[[None]]],
+    {"a": {"b": [None]}},
+]
 
 
 def host_paths(check):

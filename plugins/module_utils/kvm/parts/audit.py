@@ -36,7 +36,9 @@ def collect(host, note):
 
 def auditd(host):
     """{installed, active, enabled, refuses_stop}."""
-    unit = systemd.show(host, ["auditd.service"], ["ActiveState", "UnitFileState", "RefuseManualStop"]).get("auditd.service")
+    unit = systemd.show(host, ["auditd.service"], ["ActiveState", "UnitFileState", "RefuseManualStop"]).get(
+        "auditd.service"
+    )
     if unit is None:
         return {"installed": False, "active": False, "enabled": False, "refuses_stop": False}
     return {
@@ -48,7 +50,8 @@ def auditd(host):
 
 
 def enabled(host, service):
-    """What `auditctl -s` says: "0" off, "1" on, "2" on and locked until the next restart. "0" where auditd is not installed."""
+    """What `auditctl -s` says: "0" off, "1" on, "2" on and locked until the next restart. "0" where auditd is not
+    installed."""
     if service is not None and not service["installed"]:
         return "0"
     found = re.search(r"^enabled\s+([012])$", host.succeed(["auditctl", "-s"]), re.MULTILINE)

@@ -25,7 +25,9 @@ SOURCE_DIRECTORIES = ("/etc/chrony/sources.d", "/etc/chrony.d", "/etc/chrony/con
 
 def collect(host, note):
     """Return {"logging": {"time_sync": {program, active, enabled, sources, synced}}}."""
-    units = attempt(note, "logging.time_sync.program", lambda: systemd.show(host, list(PROGRAMS), ["ActiveState", "UnitFileState"]))
+    units = attempt(
+        note, "logging.time_sync.program", lambda: systemd.show(host, list(PROGRAMS), ["ActiveState", "UnitFileState"])
+    )
     found = chosen(units)
     return {
         "logging": {

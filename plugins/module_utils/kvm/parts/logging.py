@@ -37,7 +37,11 @@ LOG_FILES = {
     "/var/log/libvirt/qemu": "guests directory",
     "/var/log/journal": "journal directory",
 }
-JOURNALD_DIRECTORIES = ("/usr/lib/systemd/journald.conf.d", "/run/systemd/journald.conf.d", "/etc/systemd/journald.conf.d")
+JOURNALD_DIRECTORIES = (
+    "/usr/lib/systemd/journald.conf.d",
+    "/run/systemd/journald.conf.d",
+    "/etc/systemd/journald.conf.d",
+)
 # journald.conf(5): what holds where nothing is set. ForwardToSyslog changed to "no" in systemd 246.
 JOURNALD_DEFAULTS = {"Storage": "auto", "Seal": "yes", "ForwardToSyslog": "no", "MaxLevelStore": "debug"}
 AIDE_CONFIGURATIONS = ("/etc/aide/aide.conf", "/etc/aide.conf")
@@ -45,7 +49,11 @@ AIDE_CONFIGURATIONS = ("/etc/aide/aide.conf", "/etc/aide.conf")
 
 def collect(host, note):
     """Return the branch logging (without logging.audit and logging.time_sync, which have parts of their own)."""
-    units = attempt(note, "logging.forwarders", lambda: systemd.show(host, list(FORWARDERS), ["ActiveState", "UnitFileState", "MainPID"]))
+    units = attempt(
+        note,
+        "logging.forwarders",
+        lambda: systemd.show(host, list(FORWARDERS), ["ActiveState", "UnitFileState", "MainPID"]),
+    )
     journald = attempt(note, "logging.journald", lambda: journald_settings(host))
     return {
         "logging": {
@@ -64,7 +72,11 @@ def collect(host, note):
 def forwarders(units):
     """[{name, active, enabled}] of every forwarder that is installed."""
     return [
-        {"name": FORWARDERS[unit], "active": values["ActiveState"] == "active", "enabled": values["UnitFileState"] == "enabled"}
+        {
+            "name": FORWARDERS[unit],
+            "active": values["ActiveState"] == "active",
+            "enabled": values["UnitFileState"] == "enabled",
+        }
         for unit, values in sorted(units.items())
         if unit in FORWARDERS
     ]
@@ -134,7 +146,11 @@ def journald_settings(host):
     if not texts:
         raise Unreadable("no journald.conf in /etc or /usr/lib")
     for text in texts:
-        settings.update((key, value) for key, value in re.findall(r"^(\w+)=(\S*)\s*$", text, re.MULTILINE) if key in JOURNALD_DEFAULTS)
+        settings.update(
+            (key, value)
+            for key, value in re.findall(r"^(\w+)=(\S*)\s*$", text, re.MULTILINE)
+            if key in JOURNALD_DEFAULTS
+        )
     return {key.lower(): value.lower() for key, value in settings.items()}
 
 
@@ -156,8 +172,11 @@ def sealing_key(host):
 
 
 def files(host):
-    """[{path, what, type, mode, uid, group}] of the named log files that exist; a group without a name is its number."""
-    names = {int(gid): name for name, gid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", host.read("/etc/group"), re.MULTILINE)}
+    """[{path, what, type, mode, uid, group}] of the named log files that exist; a group without a name is its
+    number."""
+    names = {
+        int(gid): name for name, gid in re.findall(r"^([^:\n]+):[^:\n]*:(\d+):", host.read("/etc/group"), re.MULTILINE)
+    }
     found = []
     for path, what in sorted(LOG_FILES.items()):
         try:
@@ -165,7 +184,16 @@ def files(host):
         except Absent:
             continue
         group = names.get(about["gid"], str(about["gid"]))
-        found.append({"path": path, "what": what, "type": about["type"], "mode": about["mode"], "uid": about["uid"], "group": group})
+        found.append(
+            {
+                "path": path,
+                "what": what,
+                "type": about["type"],
+                "mode": about["mode"],
+                "uid": about["uid"],
+                "group": group,
+            }
+        )
     if not found:
         raise Unreadable("none of the named log files exists")
     return found
@@ -192,6 +220,13 @@ def crypto_policy(host):
 
 PART = Part(
     "logging",
-    ["logging.forwarders", "logging.rsyslog", "logging.journald", "logging.journal_persistent", "logging.files", "logging.aide_rules"],
+    [
+        "logging.forwarders",
+        "logging.rsyslog",
+        "logging.journald",
+        "logging.journal_persistent",
+        "logging.files",
+        "logging.aide_rules",
+    ],
     collect,
 )

@@ -35,7 +35,9 @@ def collect(host, note):
             "list_date": updates.get("list_date"),
             "holds": updates.get("holds"),
             "reboot_required": attempt(note, "patch.reboot_required", lambda: reboot_required(host, manager)),
-            "kernel_running": attempt(note, "patch.kernel_running", lambda: host.read("/proc/sys/kernel/osrelease").strip()),
+            "kernel_running": attempt(
+                note, "patch.kernel_running", lambda: host.read("/proc/sys/kernel/osrelease").strip()
+            ),
             "kernel_newest": attempt(note, "patch.kernel_newest", lambda: newest_kernel(host)),
             "qemu_installed_at": attempt(note, "patch.qemu_installed_at", lambda: installed_at(host, manager)),
             "microcode": attempt(note, "patch.microcode", lambda: microcode(host, manager)),
@@ -90,7 +92,9 @@ def dnf_pending(host):
 
 def dnf_cache_date(host):
     """When the oldest repository's metadata was fetched, in ISO 8601."""
-    names = [name for name in host.list("/var/cache/dnf") if name.endswith((".solv", ".solvx")) and "@System" not in name]
+    names = [
+        name for name in host.list("/var/cache/dnf") if name.endswith((".solv", ".solvx")) and "@System" not in name
+    ]
     if not names:
         raise Unreadable("/var/cache/dnf holds no repository metadata")
     oldest = min(host.stat("/var/cache/dnf/" + name)["mtime"] for name in names)
@@ -117,7 +121,9 @@ def reboot_required(host, manager):
 
 def newest_kernel(host):
     """Release of the newest installed kernel; an empty string where /boot holds none (a container)."""
-    releases = [name[len("vmlinuz-") :] for name in host.list("/boot") if name.startswith("vmlinuz-") and "rescue" not in name]
+    releases = [
+        name[len("vmlinuz-") :] for name in host.list("/boot") if name.startswith("vmlinuz-") and "rescue" not in name
+    ]
     return max(releases, key=deb_version.key) if releases else ""
 
 

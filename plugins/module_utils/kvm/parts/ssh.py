@@ -35,8 +35,12 @@ RENAMED = {
 }
 SHARED = ("ciphers", "macs", "kexalgorithms", "hostkeyalgorithms")
 NOT_KEPT = SHARED + ("pidfile",)
+# Sources of nsswitch.conf without people of their own.
+LOCAL_SOURCES = {"files", "systemd", "compat"}
+NOBODY = {"users": {}, "groups": {}}
 PATH = "remote_access.ssh"
 MAX_IGNORED = 20
+SHORTCUTS = ("effective_root", "effective", "allow_users", "allow_groups")
 
 
 def collect(host, note):
@@ -46,53 +50,53 @@ def collect(host, note):
     [{id, server, user, address, why, settings}]. effective_root and effective: the settings for root and for an
     administrator from outside, on the first server. user_ca: [{path, keys}] of each TrustedUserCAKeys file.
     """
-    found = {
-        "servers": None,
-        "contexts": None,
-        "effective_root": None,
-        "effective": None,
-        "allow_users": None,
-        "allow_groups": None,
-    }
-    found["user_ca"] = None
+    found = {"servers": None, "contexts": None, "user_ca": None, **dict.fromkeys(SHORTCUTS)}
     servers = attempt(note, PATH, lambda: sshd_servers.servers(host, note))
     if servers is not None:
-        found.update(_ask(host, note, servers))
+        asked, whole = _questions(host, note, servers)
+        answers = _answers(host, note, asked)
+        _describe_all(host, note, servers, asked, answers)
+        entries = _entries(asked, answers) if whole and None not in answers else None
+        found.update(servers=servers, contexts=entries, user_ca=_user_ca(host, note, entries), **_shortcuts(entries))
+        for name in SHORTCUTS:
+            if found[name] is None:
+                note(
+                    "%s.%s" % (PATH, name),
+                    "no ssh server" if entries == [] else "sshd -T was not answered for everybody",
+                )
     return {"remote_access": {"ssh": found}}
 
 
-def _ask(host, note, servers):
-    accounts = attempt(note, PATH + ".contexts", lambda: _accounts(host))
-    asked, entries = [], []
+def _questions(host, note, servers):
+    """Return ([(server, context)], whether no connection that some Match distinguishes is missing)."""
+    accounts = attempt(note, PATH + ".contexts", lambda: _accounts(host, servers))
+    asked, whole = [], accounts is not None
     for server in servers:
-        configuration = server.pop("_configuration")
-        if configuration is None or accounts is None:
-            entries = None
+        configuration, listen = server.pop("_configuration"), server.pop("_listen")
+        if configuration is None:
+            whole = False
             continue
-        chosen, cut = contexts(configuration.blocks, accounts, server.pop("_listen"), _client())
+        chosen, cut = contexts(configuration.blocks, accounts or NOBODY, listen, _client())
         if cut:
-            note(
-                PATH + ".contexts",
-                "%s: %d connections beyond the first %d were not tried" % (server["id"], cut, len(chosen)),
-            )
+            why = "%s: %d connections beyond the first %d were not tried" % (server["id"], cut, len(chosen))
+            note(PATH + ".contexts", why)
         for criterion in configuration.unfollowed:
             note(PATH + ".contexts", "%s: Match %s cannot be tried" % (server["id"], criterion))
         asked.extend((server, context) for context in chosen)
-    answers = _answers(host, note, asked)
-    if entries is not None:
-        several = len({(context["laddr"], context["lport"]) for _server, context in asked}) > 1
-        entries = [
-            _entry(server, context, answer, several) for (server, context), answer in zip(asked, answers) if answer
-        ]
-        entries = entries if len(entries) == len(asked) else None
+    return asked, whole
+
+
+def _entries(asked, answers):
+    several = len({(context["laddr"], context["lport"]) for _server, context in asked}) > 1
+    return [_entry(server, context, answer, several) for (server, context), answer in zip(asked, answers)]
+
+
+def _describe_all(host, note, servers, asked, answers):
     for server in servers:
-        server.pop("_listen", None)
         mine = [answer for (owner, _context), answer in zip(asked, answers) if owner is server and answer]
+        if not mine:
+            note("%s.servers[%s]" % (PATH, server["id"]), "sshd -T gave no answer for this server")
         _describe(host, server, mine[0] if mine else None)
-    result = {"servers": servers, "contexts": entries}
-    result.update(_summary(entries))
-    result["user_ca"] = _user_ca(host, note, entries)
-    return result
 
 
 def _answers(host, note, asked):
@@ -173,18 +177,20 @@ def _ignored(err):
     return sorted(set(lines))[:MAX_IGNORED]
 
 
-def _summary(entries):
-    empty = {"effective_root": None, "effective": None, "allow_users": None, "allow_groups": None}
-    if not entries:
-        return empty
-    root = next((entry["settings"] for entry in entries if entry["user"] == "root"), None)
-    other = next((entry["settings"] for entry in entries if entry["user"] != "root"), None)
-    lists = {"allow_users": other and other["allowusers"], "allow_groups": other and other["allowgroups"]}
-    return dict(empty, effective_root=root, effective=other, **lists)
+def _shortcuts(entries):
+    root = next((entry["settings"] for entry in entries or [] if entry["user"] == "root"), None)
+    other = next((entry["settings"] for entry in entries or [] if entry["user"] != "root"), None)
+    return {
+        "effective_root": root,
+        "effective": other,
+        "allow_users": other and other["allowusers"],
+        "allow_groups": other and other["allowgroups"],
+    }
 
 
 def _user_ca(host, note, entries):
     if entries is None:
+        note(PATH + ".user_ca", "sshd -T was not answered for everybody")
         return None
     found = []
     for path in sorted({entry["settings"]["trustedusercakeys"] for entry in entries} - {"none", ""}):
@@ -201,9 +207,25 @@ def _user_ca(host, note, entries):
     return found
 
 
-def _accounts(host):
+def _accounts(host, servers):
+    """The local accounts, and the members of every group that some Match speaks of.
+
+    Raises Unreadable for a group that a directory may hold and nobody can list: its Match block could not be tried.
+    """
     users = passwd.users(host.read("/etc/passwd"))
-    return {"users": users, "groups": passwd.with_primary(passwd.groups(host.read("/etc/group")), users)}
+    groups = passwd.with_primary(passwd.groups(host.read("/etc/group")), users)
+    blocks = [block for server in servers if server["_configuration"] for block in server["_configuration"].blocks]
+    matched = {pattern.lstrip("!") for block in blocks for pattern in block.get("group", [])} - set(groups)
+    if matched and set(passwd.name_services(host, "group")) - LOCAL_SOURCES:
+        for name in sorted(matched):
+            wild = "*" in name or "?" in name
+            members = {} if wild else passwd.groups(host.run(["getent", "group", name], timeout=5).out)
+            if not members.get(name, {}).get("members"):
+                raise Unreadable(
+                    "Match Group %s: its members cannot be listed, so no connection of theirs was tried" % name
+                )
+            groups[name] = members[name]["members"]
+    return {"users": users, "groups": groups}
 
 
 def _client():

@@ -42,7 +42,10 @@ def test_a_failure_without_facts_comes_from_the_gold_configuration_alone():
     standard = load_standard()
     for result in document({})["results"]:
         if result["measured"] == "fail":
-            faults = [standard.gold[name].floor_fault(standard.gold[name].default) for name in standard.checks[result["check"]].gold]
+            faults = [
+                standard.gold[name].floor_fault(standard.gold[name].default)
+                for name in standard.checks[result["check"]].gold
+            ]
             assert any(faults), result
 
 
@@ -98,7 +101,14 @@ def test_an_advisory_failure_does_not_decide_the_verdict():
 
 
 def test_score_before_and_after_exceptions():
-    measures = [entry("pass"), entry("attested"), entry("excepted"), entry("fail"), entry("not_applicable"), entry("fail", "advisory")]
+    measures = [
+        entry("pass"),
+        entry("attested"),
+        entry("excepted"),
+        entry("fail"),
+        entry("not_applicable"),
+        entry("fail", "advisory"),
+    ]
     assert rollup.score(measures) == {"before_exceptions": 0.5, "after_exceptions": 0.75}
 
 
@@ -147,7 +157,9 @@ def known_paths():
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(string.printable, max_size=30),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(string.ascii_lowercase, max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(string.ascii_lowercase, max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

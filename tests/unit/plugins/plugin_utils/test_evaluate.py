@@ -53,7 +53,12 @@ def test_running_only_fails_and_says_so():
     assert judge({"now": "n"}, **data).status == "fail"
 
 
-EACH = {"each": "vms", "fact": "label", "expect": {"equals": "ok"}, "empty": {"status": "not_applicable", "reason": "none"}}
+EACH = {
+    "each": "vms",
+    "fact": "label",
+    "expect": {"equals": "ok"},
+    "empty": {"status": "not_applicable", "reason": "none"},
+}
 
 
 def test_each_item_is_judged_and_the_worst_decides():

@@ -21,7 +21,9 @@ def test_what_is_missing_is_none(path):
     assert lookup(FACTS, path) is None
 
 
-@pytest.mark.parametrize("path", ["vms[].label", "vms[*].id", "vms[?id=='u1']", "length(vms)", "boot | tpm", "{a: boot}"])
+@pytest.mark.parametrize(
+    "path", ["vms[].label", "vms[*].id", "vms[?id=='u1']", "length(vms)", "boot | tpm", "{a: boot}"]
+)
 def test_what_could_turn_unknown_into_pass_is_refused(path):
     with pytest.raises(PathError):
         steps(path)

@@ -33,7 +33,7 @@ def test_a_misspelt_setting_is_refused_with_the_nearest():
 
 @pytest.mark.parametrize("value", ["365", True, None, [365]])
 def test_a_wrong_type_is_refused(value):
-    with pytest.raises(GoldError, match="gold_attestation_max_age_days is .*expected int"):
+    with pytest.raises(GoldError, match=r"gold_attestation_max_age_days is .*expected int"):
         gold.effective(given(gold_attestation_max_age_days=value))
 
 

@@ -44,7 +44,8 @@ def test_every_gold_setting_is_used_by_a_check_or_the_engine():
 
 
 def test_every_default_meets_its_floor_or_fails_closed():
-    """A default below its floor is allowed only for an empty list or text: nothing authorised yet, so the check fails."""
+    """A default below its floor is allowed only for an empty list or text: nothing authorised yet, so the check
+    fails."""
     for setting in load_standard().gold.values():
         if setting.floor_fault(setting.default):
             assert setting.default in ([], {}, "", None), f"{setting.name}: {setting.floor_fault(setting.default)}"
@@ -71,7 +72,7 @@ def line_of(text, word):
     ("old", "new", "complaint"),
     [
         ("    expect: {", "    exepct: {", r'unknown key "exepct" in check kvm-11\.4\.6-.*did you mean "expect"'),
-        ("obligation: must", "obligation: shall", r'expected one of must, should, advisory'),
+        ("obligation: must", "obligation: shall", r"expected one of must, should, advisory"),
         ("equals:", "equal:", r"unknown predicate 'equal'"),
         ("gold_ssh_permit_root", "gold_ssh_permit_rot", r'did you mean "gold_ssh_permit_root"'),
         ("id: kvm-11.4.6-", "id: kvm-11.4.7-", r"the id is <platform>-<measure>-<words>"),

@@ -64,7 +64,13 @@ def cut(value):
     return Answer(value.rc, value.out[: len(value.out) // 2].rstrip("\n"), value.err)
 
 
-BROKEN_COMMANDS = {"time-out": timed_out, "refused": refused, "empty": empty, "another language": foreign, "truncated": cut}
+BROKEN_COMMANDS = {
+    "time-out": timed_out,
+    "refused": refused,
+    "empty": empty,
+    "another language": foreign,
+    "truncated": cut,
+}
 
 
 def facts_of(broken=None):
@@ -126,7 +132,9 @@ def test_a_host_that_denies_everything_shows_nothing(whole):
         alone = not set(check.data.get("facts", {}).values()) - {"host.collected_at", "assessment.gold_sha256"}
         if "manual" in check.data or any(floors) or ("test" in check.data and alone):
             continue
-        assert status == "unknown", f"{check_id} is {status} on a host that denied everything (was {whole[check_id][0]})"
+        assert status == "unknown", (
+            f"{check_id} is {status} on a host that denied everything (was {whole[check_id][0]})"
+        )
 
 
 def changed_wrongly(before, after):
@@ -136,7 +144,9 @@ def changed_wrongly(before, after):
         was, had = before[check_id]
         if status == "unknown" or (status == was and (facts == had or was == "fail")):
             continue
-        wrong.append(f"{check_id}: {was} became {status}" if status != was else f"{check_id}: still {status} on other facts")
+        wrong.append(
+            f"{check_id}: {was} became {status}" if status != was else f"{check_id}: still {status} on other facts"
+        )
     return wrong
 
 

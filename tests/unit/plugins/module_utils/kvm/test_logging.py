@@ -39,14 +39,22 @@ def test_only_named_files_are_looked_at_with_their_groups():
 
 
 def test_connections_are_found_by_port_in_both_families():
-    tcp = "  sl  local_address rem_address   st\n   0: 0100007F:9C40 0A0200C0:1972 01 00000000\n   1: 0100007F:0016 00000000:0000 0A 0\n"
+    tcp = (
+        "  sl  local_address rem_address   st\n"
+        "   0: 0100007F:9C40 0A0200C0:1972 01 00000000\n"
+        "   1: 0100007F:0016 00000000:0000 0A 0\n"
+    )
     host = FakeHost(files={"/proc/net/tcp": tcp})
     targets = [{"port": "6514", "proto": "tcp"}, {"port": "7000", "proto": "tcp"}, {"port": "514", "proto": "udp"}]
     assert logging.connected(host, targets) == ["6514"]
 
 
 def test_a_configuration_younger_than_the_process_is_not_in_force():
-    files = {"/etc/rsyslog.conf": "", "/proc/uptime": "5000.0 1.0\n", "/proc/42/stat": "42 (rsyslogd) S " + "0 " * 18 + "100000 0\n"}
+    files = {
+        "/etc/rsyslog.conf": "",
+        "/proc/uptime": "5000.0 1.0\n",
+        "/proc/42/stat": "42 (rsyslogd) S " + "0 " * 18 + "100000 0\n",
+    }
     units = {"rsyslog.service": {"MainPID": "42"}}
     started = 1_800_000_000.0 - 5000 + 1000
     for age, expected in ((-60, True), (60, False)):

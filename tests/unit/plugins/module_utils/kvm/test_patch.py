@@ -13,7 +13,19 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import pa
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
 # Each later than the one before; taken from deb-version(7) and compared with dpkg --compare-versions.
-ASCENDING = ["1.0~~", "1.0~rc1", "1.0", "1.0-1", "1.0-1+deb12u1", "1.0-1+deb12u10", "1.0a", "1.0+b1", "1.0.1", "2.36-9", "1:0.9"]
+ASCENDING = [
+    "1.0~~",
+    "1.0~rc1",
+    "1.0",
+    "1.0-1",
+    "1.0-1+deb12u1",
+    "1.0-1+deb12u10",
+    "1.0a",
+    "1.0+b1",
+    "1.0.1",
+    "2.36-9",
+    "1:0.9",
+]
 
 
 @pytest.mark.parametrize(("older", "later"), list(zip(ASCENDING, ASCENDING[1:])))
@@ -57,7 +69,11 @@ def host(packages, **files):
 
 def test_what_is_older_than_the_security_suite_is_pending_holds_included():
     found = apt_lists.pending(
-        host("Package: sudo\nVersion: 1.9.13p3-1+deb12u1\n\nPackage: openssl\nVersion: 3.0.20-1\n\nPackage: gone\nVersion: 9\n")
+        host(
+            "Package: sudo\nVersion: 1.9.13p3-1+deb12u1\n\n"
+            "Package: openssl\nVersion: 3.0.20-1\n\n"
+            "Package: gone\nVersion: 9\n"
+        )
     )
     assert [(entry["id"], entry["hold"]) for entry in found["pending"]] == [("openssl", True), ("sudo", False)]
     assert found["list_date"] == "2026-11-22T10:11:12+00:00"

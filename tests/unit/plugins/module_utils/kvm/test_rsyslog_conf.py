@@ -35,7 +35,8 @@ def test_rainerscript_over_several_lines_with_comments_and_strings():
             type="omfwd" target="log1" port="6514"   # a comment
             protocol="tcp" StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/name"
             StreamDriverPermittedPeers="log1,log2" gnutlsPriorityString="MinProtocol=TLSv1.2"
-            queue.type="LinkedList" queue.filename="out" queue.saveOnShutdown="on" template="RSYSLOG_SyslogProtocol23Format")
+            queue.type="LinkedList" queue.filename="out" queue.saveOnShutdown="on"
+            template="RSYSLOG_SyslogProtocol23Format")
         """
     )
     assert target == {
@@ -88,14 +89,25 @@ def test_every_way_to_name_a_target(line, host, port, proto):
 
 
 def test_udp_and_driver_without_mode_are_not_tls():
-    assert only('action(type="omfwd" target="l" protocol="udp" StreamDriver="gtls" StreamDriverMode="1")')["tls"] is False
-    assert only('action(type="omfwd" target="l" protocol="tcp" StreamDriver="gtls" StreamDriverMode="0")')["tls"] is False
+    assert (
+        only('action(type="omfwd" target="l" protocol="udp" StreamDriver="gtls" StreamDriverMode="1")')["tls"] is False
+    )
+    assert (
+        only('action(type="omfwd" target="l" protocol="tcp" StreamDriver="gtls" StreamDriverMode="0")')["tls"] is False
+    )
     assert only('action(type="omfwd" target="l" protocol="tcp" StreamDriver="gtls")')["tls"] is False
 
 
 def test_relp_over_tls():
-    target = only('action(type="omrelp" target="l" tls="on" tls.authMode="name" tls.permittedPeer=["a","b"] tls.caCert="/ca")')
-    assert (target["tls"], target["auth_mode"], target["permitted_peers"], target["ca"]) == (True, "name", ["a", "b"], "/ca")
+    target = only(
+        'action(type="omrelp" target="l" tls="on" tls.authMode="name" tls.permittedPeer=["a","b"] tls.caCert="/ca")'
+    )
+    assert (target["tls"], target["auth_mode"], target["permitted_peers"], target["ca"]) == (
+        True,
+        "name",
+        ["a", "b"],
+        "/ca",
+    )
 
 
 def test_what_is_sent_under_a_condition_is_not_everything():
@@ -138,6 +150,8 @@ def test_no_rsyslog_is_absent():
         rsyslog_conf.read(FakeHost())
 
 
-@pytest.mark.parametrize("text", ["action(", 'action(type="omfwd', "((((", "*.* @@", "/* never closed", '"\n*.* @@log1\n'])
+@pytest.mark.parametrize(
+    "text", ["action(", 'action(type="omfwd', "((((", "*.* @@", "/* never closed", '"\n*.* @@log1\n']
+)
 def test_broken_text_never_crashes(text):
     read(text)
