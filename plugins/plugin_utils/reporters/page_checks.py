@@ -100,8 +100,8 @@ def _row(result: Mapping[str, Any], subjects: list[str]) -> dict[str, Any]:
     return {
         "subjects": some(subjects),
         "status": result["status"],
-        "expected": plain(result["expected"], 240),
-        "actual": plain(result["actual"], 240),
+        "expected": plain(result["expected"], 400),
+        "actual": plain(result["actual"], 300),
         "message": plain(result["message"], 300),
         "items": [
             {"id": plain(item["id"], 80), "message": plain(item["message"] or item["actual"], 160)}
@@ -126,7 +126,14 @@ def _notes(result: Mapping[str, Any]) -> list[str]:
 def everything(run: Mapping[str, Any], standard: Standard, names: Mapping[str, str]) -> list[dict[str, Any]]:
     """Every measure with every check and what it found, in the order of the standard."""
     by_measure: dict[str, dict[str, list[Mapping[str, Any]]]] = {measure: {} for measure in standard.measures}
-    for result in run["results"]:
+    silent = {subject["id"] for subject in run["subjects"] if not subject["reachable"]}
+    # A silent subject is one fact, told in the scope; its row under each check would say the same a hundred times.
+    shown = (
+        run["results"]
+        if len(silent) == len(run["subjects"])
+        else [r for r in run["results"] if r["subject"] not in silent]
+    )
+    for result in shown:
         by_measure[result["measure"]].setdefault(result["check"], []).append(result)
     statuses: dict[str, list[Mapping[str, Any]]] = {measure: [] for measure in standard.measures}
     for entry in run["measures"]:

@@ -314,6 +314,15 @@ def test_subjects_that_agree_share_a_row_and_one_that_differs_does_not():
     assert len(rows) == 2 * 3
 
 
+def test_a_silent_subject_is_counted_with_each_measure_and_told_once():
+    found = section(Page(report_html.render(RUNS["absent"], STANDARD)), "everything")
+    assert "no route to host" not in found.text
+    assert all("Unknown" in summary.spoken for summary in found.find("summary"))
+    expected = [{"name": "kvm9", "platform": "kvm", "reason": "unreachable: no route to host"}]
+    alone = builder.a_run(STANDARD, [], expected_subjects=expected)
+    assert "no route to host" in section(Page(report_html.render(alone, STANDARD)), "everything").text
+
+
 def test_two_subjects_with_one_name_are_told_apart():
     documents = [
         builder.a_document(STANDARD, builder.a_subject("kvm1", id=f"{site}/kvm1")) for site in ("north", "south")
