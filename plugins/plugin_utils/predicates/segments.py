@@ -24,6 +24,13 @@ def _list(value: Any, what: str) -> list[Any]:
     return value
 
 
+def _words(holder: Any, key: str, what: str) -> list[str]:
+    found = _list(need(holder, key, what=what), key)
+    if any(not isinstance(entry, str) for entry in found):
+        raise MissingFact(f"{what}.{key} holds an entry that was not read")
+    return found
+
+
 def _text(holder: Any, key: str, what: str) -> str:
     return str(need(holder, key, what=what))
 
@@ -296,11 +303,7 @@ def _enough(found: list[Mapping[str, Any]], gold: Mapping[str, Any], by_routing:
     uplinks = [
         uplink for switch in found for uplink in _list(need(switch, "uplinks", what="network.switches"), "uplinks")
     ]
-    modes = {
-        str(mode)
-        for switch in found
-        for mode in _list(need(switch, "team_modes", what="network.switches"), "team_modes")
-    }
+    modes = {mode for switch in found for mode in _words(switch, "team_modes", "network.switches")}
     names = " and ".join(_text(switch, "name", "network.switches") for switch in found)
     working = {}
     for uplink in uplinks:
@@ -338,9 +341,9 @@ def _functions(
 ) -> Outcome:
     """A guest with PCI functions has as many ways out as they have different ports, if it bonds them itself."""
     owners = {
-        str(function): _text(entry, "pci", "network.interfaces")
+        function: _text(entry, "pci", "network.interfaces")
         for entry in _list(facts["interfaces"], "network.interfaces")
-        for function in _list(need(entry, "vfs", what="network.interfaces"), "vfs")
+        for function in _words(entry, "vfs", "network.interfaces")
     }
     found = {
         owners.get(_text(device, "address", "vms.devices"), _text(device, "address", "vms.devices"))
