@@ -50,23 +50,11 @@ options:
     type: int
     default: 60
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.flow
+  - dwp.hypervisor.controller_action
 attributes:
-  action:
-    support: full
-  async:
-    support: none
   bypass_host_loop:
+    description: Runs for each host.
     support: none
-  check_mode:
-    description: The same in check mode, verdicts included, because they come from read-only facts.
-    support: full
-  diff_mode:
-    description: Nothing on the host changes, so there is no difference to show.
-    support: none
-  platform:
-    platforms: all
 author:
   - dwp.hypervisor contributors (@dwp-hypervisor)
 """

@@ -38,23 +38,11 @@ options:
     type: list
     elements: str
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.flow
+  - dwp.hypervisor.controller_action
 attributes:
-  action:
-    support: full
-  async:
-    support: none
   bypass_host_loop:
+    description: Runs for each host, unless the task says C(run_once).
     support: none
-  check_mode:
-    description: The same in check mode. Only the run directory on the controller is created.
-    support: full
-  diff_mode:
-    description: Nothing on the host changes, so there is no difference to show.
-    support: none
-  platform:
-    platforms: all
 author:
   - dwp.hypervisor contributors (@dwp-hypervisor)
 """

@@ -91,26 +91,11 @@ options:
     description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
     type: str
 extends_documentation_fragment:
-  - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.flow
+  - dwp.hypervisor.controller_action
 attributes:
-  action:
-    support: full
-  async:
-    support: none
   bypass_host_loop:
     description: Runs once, whatever the number of hosts.
     support: full
-  check_mode:
-    description: "The same in check mode: the report is written to the controller, and no host is contacted."
-    support: full
-  diff_mode:
-    description: Nothing on a host changes, so there is no difference to show.
-    support: none
-  platform:
-    platforms: all
-seealso:
-  - module: dwp.hypervisor.audit
 author:
   - dwp.hypervisor contributors (@dwp-hypervisor)
 """
