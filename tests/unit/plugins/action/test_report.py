@@ -7,11 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -22,8 +18,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import asses
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import defaults
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory as rd
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
 
-CHECKOUT = Path(__file__).resolve().parents[4]
 SCHEMA = jsonschema.Draft202012Validator(
     json.loads((CHECKOUT / "plugins/plugin_utils/results_schema.json").read_text(encoding="utf-8")),
     format_checker=jsonschema.FormatChecker(),
@@ -196,24 +192,7 @@ def play(tmp_path, reports, *arguments, fail_on="[fail, unknown, manual]", **env
     """Run the play of this file; returns (exit code, output, what the action returned)."""
     (tmp_path / "play.yml").write_text(PLAY.format(reports=reports, started=STARTED, fail_on=fail_on))
     (tmp_path / "inventory.yml").write_text(INVENTORY)
-    done = subprocess.run(
-        [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", "play.yml", *arguments],
-        cwd=tmp_path,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
-            "ANSIBLE_HOME": str(tmp_path / "home"),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_SHOW_CUSTOM_STATS": "true",
-            "LC_ALL": "C.UTF-8",
-            **environment,
-        },
-    )
+    done = run_playbook(tmp_path, "play.yml", *arguments, **{"ANSIBLE_SHOW_CUSTOM_STATS": "true", **environment})
     returned = reports / "returned.json"
     return done.returncode, done.stdout, json.loads(returned.read_text()) if returned.exists() else done.stderr
 
