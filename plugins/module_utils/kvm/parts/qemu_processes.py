@@ -54,7 +54,10 @@ def _conf(host, note):
         mtime = int(host.stat(QEMU_CONF)["mtime"])
     except Absent:
         return {"readable": True, "present": False, "mtime": 0, "settings": {}}
-    except (Unreadable, libvirt_conf.BadConfiguration) as reason:
+    except Unreadable as reason:
+        note("qemu.conf", str(reason))
+        return None
+    except libvirt_conf.BadConfiguration as reason:
         note("qemu.conf", "%s: %s" % (QEMU_CONF, reason))
         return None
     for key in _SECRET:
