@@ -50,11 +50,7 @@ def collect(host, note):
 
 def ruleset(host):
     """Every table of the running packet filter, in the model of nft.py."""
-    try:
-        tables, foreign = nft.parse(host.succeed(["nft", "-j", "list", "ruleset"]))
-    except Absent:
-        # Without nft, iptables-nft-save or its legacy namesake still shows the tables that iptables made.
-        tables, foreign = [], {(family, "") for family, _tool, _names in FAMILIES}
+    tables, foreign = nft.parse(host.succeed(["nft", "-j", "list", "ruleset"]))
     for family, tool, names in FAMILIES:
         if any(entry[0] == family for entry in foreign):
             translated = iptables_save.parse(_first(host, [tool + "-nft-save", tool + "-save"]), family, "iptables-nft")
