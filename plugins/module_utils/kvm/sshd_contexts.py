@@ -20,8 +20,8 @@ OUTSIDE_6 = "2001:db8::1"
 LOCAL = "192.0.2.254"
 ADMIN_GROUPS = ("sudo", "wheel", "admin")
 MAX_CONTEXTS = 64
-# What may stand in a -C specification: it separates by commas and equal signs.
-_SAFE = re.compile(r"^[A-Za-z0-9._@:%+-]+$")
+# What may stand in a -C specification: it separates by commas.
+_SAFE = re.compile(r"^[^,\x00-\x20\x7f]+$")
 
 
 def administrator(accounts):
@@ -37,7 +37,8 @@ def contexts(blocks, accounts, listen, client=None):
 
     blocks: sshd_config.Configuration.blocks. accounts: {"users": {name: {uid, shell}}, "groups": {name: [members]}}.
     listen: [(address, port)] of the server. client: address of the connection that runs the audit. cut: how many were
-    left out beyond MAX_CONTEXTS. Base connections come first, then each block's own, then every user from everywhere.
+    left out, beyond MAX_CONTEXTS or because -C cannot express them. Base connections come first, then each block's own,
+    then every user from everywhere.
     """
     admin = administrator(accounts)
     base_addresses = [(OUTSIDE, "an address outside"), (OUTSIDE_6, "an IPv6 address outside")]
@@ -72,7 +73,7 @@ def contexts(blocks, accounts, listen, client=None):
         for key, why in found.items()
         if all(_SAFE.match(str(part)) for part in (key[0], key[1], key[2], key[3][0]))
     ]
-    return entries[:MAX_CONTEXTS], max(len(entries) - MAX_CONTEXTS, 0)
+    return entries[:MAX_CONTEXTS], len(found) - len(entries[:MAX_CONTEXTS])
 
 
 def specification(context):

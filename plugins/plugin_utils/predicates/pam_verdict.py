@@ -39,6 +39,8 @@ class _State:
     line: int
     impression: str = "undefined"
     success: bool = False
+    # What reset goes back to: impression and success when each substack around the line was entered.
+    entered: tuple[tuple[str, bool], ...] = ()
 
 
 def unenforced(lines: list[Mapping[str, Any]], modules: Collection[str], exempt: Collection[str] = ()) -> str:
@@ -136,8 +138,11 @@ def _only_for(step: _Step, exempt: Collection[str]) -> bool:
 def _after(state: _State, steps: list[_Step], good: bool, action: str) -> _State:
     impression, success = state.impression, state.success
     level = steps[state.line].level
+    entered = state.entered[:level]
     following = state.line + 1
-    if action in ("ok", "done"):
+    if steps[state.line].actions is KEYWORDS["substack"]:
+        entered += ((impression, success),)
+    elif action in ("ok", "done"):
         if impression == "undefined" or (impression == "positive" and success):
             impression, success = "positive", good
         if action == "done" and impression == "positive":
@@ -147,11 +152,15 @@ def _after(state: _State, steps: list[_Step], good: bool, action: str) -> _State
         if action == "die":
             following = _end_of_level(steps, state.line, level)
     elif action == "reset":
-        impression, success = "undefined", False
+        impression, success = entered[-1] if entered else ("undefined", False)
     elif action.isdigit():
         for _count in range(min(int(action), len(steps))):
+            if following >= len(steps) or steps[following].level < level:
+                # A jump past the end of its stack or substack is an error, and a refusal.
+                impression, success = "negative", False
+                break
             following = _next_of_level(steps, following, level)
-    return _State(following, impression, success)
+    return _State(following, impression, success, entered)
 
 
 def _end_of_level(steps: list[_Step], line: int, level: int) -> int:

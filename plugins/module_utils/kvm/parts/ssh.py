@@ -78,7 +78,7 @@ def _questions(host, note, servers):
             continue
         chosen, cut = contexts(configuration.blocks, accounts or NOBODY, listen, _client())
         if cut:
-            why = "%s: %d connections beyond the first %d were not tried" % (server["id"], cut, len(chosen))
+            why = "%s: %d connections besides the %d tried were not tried" % (server["id"], cut, len(chosen))
             note(PATH + ".contexts", why)
         for criterion in configuration.unfollowed:
             note(PATH + ".contexts", "%s: Match %s cannot be tried" % (server["id"], criterion))
