@@ -13,6 +13,8 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Abs
 SESSION_UNITS = re.compile(
     r"^(sshd?(@.*)?|cron|crond|atd|anacron|getty@.*|serial-getty@.*|console-getty|cockpit.*)\.(service|socket)$"
 )
+# Kernel threads count too: a host with hundreds of processors has thousands of them.
+MAX_PROCESSES = 100000
 CLOCK_TICKS = 100  # USER_HZ, fixed in the kernel's interface to user space.
 
 
@@ -22,7 +24,7 @@ def owners(host, uids):
     services: units of the init system that run processes under the uid; session: a login session does.
     """
     found = {uid: {"services": set(), "session": False} for uid in uids}
-    for name in host.list("/proc"):
+    for name in host.list("/proc", MAX_PROCESSES):
         if not name.isdigit():
             continue
         try:

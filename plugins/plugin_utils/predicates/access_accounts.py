@@ -52,6 +52,11 @@ def named(gold: Mapping[str, Any], *settings: str) -> set[str]:
     return {str(name) for setting in settings for name in gold[setting]}
 
 
+def only(names: set[str]) -> str:
+    """How people read a list of those who are allowed."""
+    return f"only {', '.join(sorted(names))}" if names else "nobody"
+
+
 def _flag(account: Mapping[str, Any], key: str) -> bool:
     value = need(account, key, what=str(account.get("name")))
     if not isinstance(value, bool):
@@ -69,7 +74,7 @@ def host_allowlist(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         gold, "gold_authorised_accounts", "gold_hypervisor_admins", "gold_hypervisor_operators",
         "gold_automation_accounts", "gold_breakglass_accounts",
     )  # fmt: skip
-    expected = f"only {', '.join(sorted(allowed)) or 'nobody'}, at most {gold['gold_max_host_accounts']}"
+    expected = f"{only(allowed)}, at most {gold['gold_max_host_accounts']}"
     items = []
     for name, account in by_name(facts["accounts"]).items():
         if _maybe(account):
@@ -151,7 +156,7 @@ def privileged_groups(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             if name != "root":
                 items.append(o.item(f"{group}: {name}", guarded(partial(_member, name, why, accounts, allowed))))
     empty = o.not_applicable("none of the groups that amount to root has a member")
-    return o.combine(items, empty=empty, expected=f"only {', '.join(sorted(allowed)) or 'nobody'}")
+    return o.combine(items, empty=empty, expected=only(allowed))
 
 
 def _member(name: str, why: str, accounts: Mapping[str, Mapping[str, Any]], allowed: set[str]) -> Outcome:

@@ -17,6 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.access_a
     by_name,
     members_of,
     named,
+    only,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings, texts
 
@@ -81,7 +82,10 @@ def policy_deployed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     expected = "the rules grant what gold_rbac_matrix declares, and nothing else"
     if not gold["gold_rbac_matrix"]:
         return o.failed([], expected, "gold_rbac_matrix declares nothing: who may do what is not decided")
-    entries = policy.matrix(gold["gold_rbac_matrix"])
+    try:
+        entries = policy.matrix(gold["gold_rbac_matrix"])
+    except ValueError as error:
+        return o.failed(gold["gold_rbac_matrix"], expected, str(error))
     found = policy.answers(facts["rules"])
     listed = policy.reviewed(facts["rules"], gold["gold_polkit_rule_files"])
     items = [o.item("polkit", guarded(partial(_polkit_in_force, facts["polkit"])))]
@@ -169,7 +173,7 @@ def no_blanket_group(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         if not members:
             items.append(o.item(f"%{group}", o.passed([], None, "has no member")))
     empty = o.not_applicable("there is no group libvirt, and no rule that grants a connection")
-    return o.combine(items, empty=empty, expected=f"only {', '.join(sorted(allowed)) or 'nobody'}")
+    return o.combine(items, empty=empty, expected=only(allowed))
 
 
 def _everybody(answer: policy.Answer, limited: bool) -> Outcome:

@@ -82,29 +82,29 @@ def grants(
     """
     known = {need(account, "name"): str(need(account, "uid_or_sid")) for account in accounts}
     members = {**_members(need(sudo, "groups")), **_members(groups)}
-    open_to_all = _passwordless(mappings(need(sudo, "defaults"), "sudo.defaults"))
+    outside = need(sudo, "groups")
+    spared = _passwordless(mappings(need(sudo, "defaults"), "sudo.defaults"), members, known, outside)
     found: list[Grant] = []
     unresolved: list[str] = []
     for rule in mappings(need(sudo, "rules"), "sudo.rules"):
         if not need(rule, "applies") or not _as_root(texts(need(rule, "runas"), "runas of a sudo rule")):
             continue
         source = str(need(rule, "source"))
-        users, doubt = _users(texts(need(rule, "users"), "users of a sudo rule"), members, known, need(sudo, "groups"))
+        users, doubt = _users(texts(need(rule, "users"), "users of a sudo rule"), members, known, outside)
         unresolved.extend(f"{source}: {sentence}" for sentence in doubt)
         for user, direct in users:
-            found.append(_grant(rule, user, source, direct, open_to_all))
+            found.append(_grant(rule, user, source, direct, spared))
     for user, answers in need(sudo, "effective").items():
         for answer in mappings(answers, "sudo.effective"):
             if _as_root(texts(need(answer, "runas"), "runas of sudo -l")):
-                found.append(_grant(answer, str(user), "sudo -l", True, open_to_all))
+                found.append(_grant(answer, str(user), "sudo -l", True, spared))
     return [grant for grant in found if grant.user != "root" and known.get(grant.user) != "0"], unresolved
 
 
-def _grant(rule: Mapping[str, Any], user: str, source: str, direct: bool, open_to_all: bool) -> Grant:
+def _grant(rule: Mapping[str, Any], user: str, source: str, direct: bool, spared: set[str]) -> Grant:
     commands = tuple(texts(need(rule, "commands"), "commands of a sudo rule"))
-    return Grant(
-        user, source, commands, bool(need(rule, "nopasswd")) or open_to_all, bool(need(rule, "noexec")), direct
-    )
+    free = bool(need(rule, "nopasswd")) or "ALL" in spared or user in spared
+    return Grant(user, source, commands, free, bool(need(rule, "noexec")), direct)
 
 
 def _members(groups: Any) -> dict[str, list[str]]:
@@ -113,9 +113,30 @@ def _members(groups: Any) -> dict[str, list[str]]:
     return {str(name): texts(members, f"group {name}") for name, members in groups.items()}
 
 
-def _passwordless(defaults: list[Mapping[str, Any]]) -> bool:
-    """Whether a Defaults line switches the password off; its scope is not worked out, any is a way round."""
-    return any(need(entry, "name") == "authenticate" and need(entry, "value") is False for entry in defaults)
+def _passwordless(
+    defaults: list[Mapping[str, Any]],
+    members: Mapping[str, list[str]],
+    known: Mapping[str, str],
+    outside: Mapping[str, Any],
+) -> set[str]:
+    """The accounts that a Defaults line spares the password, "ALL" for everybody.
+
+    Lines for a command, a host or a run-as user count for everybody: they are a way round for whoever uses it.
+    """
+    spared: set[str] = set()
+    for entry in defaults:
+        name, value = need(entry, "name"), need(entry, "value")
+        if name == "exempt_group" and value:
+            spared.update(members.get(str(value), []))
+        if name != "authenticate" or value is not False:
+            continue
+        if need(entry, "scope") != "user":
+            return {"ALL"}
+        users, doubt = _users(texts(need(entry, "of"), "users of a Defaults line"), members, known, outside)
+        if doubt:
+            return {"ALL"}
+        spared.update(user for user, _direct in users)
+    return spared
 
 
 def _as_root(runas: list[str]) -> bool:
