@@ -127,9 +127,11 @@ def build() -> pathlib.Path:
     machine = _start("vm-build", fresh, None)
     try:
         _wait_for_ssh(machine, BOOT_WAIT)
-        done = machine.run(["/bin/sh", "-eu"], timeout=600, stdin=seed)
+        done = machine.run(["/bin/sh", "-eu"], timeout=900, stdin=seed)
         if done.returncode:
             raise paths.LabError(f"could not define the domains:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        # QEMU cannot load a snapshot that was taken while one of its processors ran a nested guest.
+        machine.run(["virsh", "-q", "-c", "qemu:///system", "suspend", "vm1"])
         machine.monitor(f"savevm {SNAPSHOT}")
     finally:
         down("vm-build", keep=True)
@@ -146,9 +148,10 @@ def up(name: str) -> Machine:
     copy.mkdir()
     rootfs.quietly(["cp", "-a", "--sparse=always", f"{ready}/.", str(copy)], 300)
     machine = _start(name, copy, SNAPSHOT)
-    _wait_for_ssh(machine, 120.0)
+    _wait_for_ssh(machine, 180.0)
     # The snapshot's clock stands where it was saved.
     machine.run(["date", "-u", "-s", f"@{int(time.time())}"])
+    machine.run(["virsh", "-q", "-c", "qemu:///system", "resume", "vm1"])
     inventory.write(name, "127.0.0.1", machine.port)
     return machine
 
