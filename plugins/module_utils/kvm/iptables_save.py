@@ -12,6 +12,7 @@ from __future__ import annotations
 import shlex
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import nft
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 
 HOOKS = {"PREROUTING": "prerouting", "INPUT": "input", "FORWARD": "forward", "OUTPUT": "output"}
 PORT_PROTOCOLS = ("tcp", "udp", "sctp", "dccp", "udplite")
@@ -28,17 +29,25 @@ CORE = ("-s", "-d", "-i", "-o", "-p", "-j", "-g", "-m", "-f")
 
 
 def parse(text, family, source):
-    """Return the tables of one iptables-save output. family: ip or ip6; source: iptables-nft or iptables-legacy."""
+    """Return the tables of one iptables-save output. family: ip or ip6; source: iptables-nft or iptables-legacy.
+
+    :raises Unreadable: a line that iptables-save does not write, or a table without its end.
+    """
     tables, table = [], None
-    for line in text.splitlines():
-        line = line.strip()
-        if line.startswith("*"):
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("*") and table is None:
             table = nft.new_table(family, line[1:], source)
+        elif line == "COMMIT" and table is not None:
             tables.append(table)
-        elif table is not None and line.startswith(":"):
+            table = None
+        elif line.startswith(":") and len(line.split()) > 1 and table is not None:
             _chain(table, line)
-        elif table is not None and line.startswith("-A "):
+        elif line.startswith("-A ") and table is not None:
             _rule(table, line)
+        elif line and not line.startswith("#"):
+            raise Unreadable("iptables-save (%s): unexpected line %r" % (family, line[:60]))
+    if table is not None:
+        raise Unreadable("iptables-save (%s): table %s has no end" % (family, table["name"][:40]))
     return [entry for entry in map(nft.reduce_table, tables) if entry["chains"] or entry["dnat"]]
 
 

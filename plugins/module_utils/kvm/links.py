@@ -68,16 +68,13 @@ def _device(host, name):
     base = "/sys/class/net/%s/" % name
     if "/" in name or not host.exists(base + "device"):
         return {"physical": False, "pci": "", "pf": "", "vfs": [], "speed": 0}
-    function = base + "device/physfn"
+    device = host.real(base + "device")
+    entries = host.list(device)
     return {
         "physical": True,
-        "pci": _address(host.real(base + "device")),
-        "pf": _address(host.real(function)) if host.exists(function) else "",
-        "vfs": [
-            _address(host.real(base + "device/" + entry))
-            for entry in host.list(base + "device")
-            if entry.startswith("virtfn")
-        ],
+        "pci": _address(device),
+        "pf": _address(host.real(device + "/physfn")) if "physfn" in entries else "",
+        "vfs": [_address(host.real("%s/%s" % (device, entry))) for entry in entries if entry.startswith("virtfn")],
         "speed": _speed(host, base + "speed"),
     }
 

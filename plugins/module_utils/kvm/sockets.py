@@ -21,7 +21,11 @@ def listeners(host):
     """
     if host.euid() != 0:
         raise Unreadable("which process listens is shown to root alone")
-    found = [entry for entry in map(_line, host.succeed(COMMAND).splitlines()) if entry]
+    out = host.succeed(COMMAND)
+    if not out.endswith("\n"):
+        # Whoever asks over the network came in through a socket: no line at all is no answer, half a line half of one.
+        raise Unreadable("ss: the answer is empty or cut")
+    found = [_line(line) for line in out.splitlines() if line.strip()]
     if len(found) > MAX_LISTENERS:
         raise Unreadable("more than %d listening sockets" % MAX_LISTENERS)
     return sorted(found, key=lambda entry: (entry["proto"], entry["port"], entry["addr"], entry["process"]))
@@ -29,8 +33,8 @@ def listeners(host):
 
 def _line(line):
     words = line.split()
-    if len(words) < 6:
-        return None
+    if len(words) < 6 or ":" not in words[4]:
+        raise Unreadable("ss: unexpected line %r" % line[:80])
     address, _colon, port = words[4].rpartition(":")
     address, _percent, interface = address.strip("[]").partition("%")
     owner = re.search(r'users:\(\("([^"]*)",pid=(\d+)', line)

@@ -131,7 +131,7 @@ def saved_state(host, units, zones):
     tables = _saved_nftables(host, units["nftables"]["command"]) if "nftables" in loaders else []
     for unit, family, path in SAVED_IPTABLES:
         if unit in loaders:
-            tables += iptables_save.parse(_text(host, path), family, "iptables-nft")
+            tables += iptables_save.parse(_text(host, path), family, unit)
     return _saved(", ".join(loaders), "ruleset", tables)
 
 

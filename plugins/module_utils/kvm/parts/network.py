@@ -58,11 +58,12 @@ def default_routes(host):
     found = []
     for family, option in ((4, "-4"), (6, "-6")):
         try:
-            routes = json.loads(host.succeed(["ip", "-j", option, "route", "show", "default"]) or "[]")
+            routes = json.loads(host.succeed(["ip", "-j", option, "route", "show", "default"]))
             for route in routes[:MAX_ROUTES]:
-                for hop in route.get("nexthops", [route]):
-                    found.append({"family": family, "dev": hop.get("dev", ""), "gateway": hop.get("gateway", "")})
-        except (ValueError, TypeError, AttributeError) as error:
+                # unreachable, blackhole and the like are default routes to nowhere.
+                for hop in route.get("nexthops", [route]) if route.get("type", "unicast") == "unicast" else []:
+                    found.append({"family": family, "dev": hop["dev"], "gateway": hop.get("gateway", "")})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Unreadable("ip route show default: unexpected output (%s)" % type(error).__name__)
     return found
 
@@ -85,7 +86,7 @@ def bridge_vlans(host):
     try:
         return {
             entry["ifname"]: [[int(vlan["vlan"]), int(vlan.get("vlanEnd", vlan["vlan"]))] for vlan in entry["vlans"]]
-            for entry in json.loads(out or "[]")
+            for entry in json.loads(out)
         }
     except (ValueError, KeyError, TypeError) as error:
         raise Unreadable("bridge -j vlan show: unexpected output (%s)" % type(error).__name__)
