@@ -64,7 +64,7 @@ def collect(host, note):
     conf (path), in_force (False: it began before the file changed), every setting of DEFAULTS and auth_unix_rw/ro
     (defaults resolved), listen_argument (--listen), sockets [{unit, kind, active, enabled, listen, unit_mode, mode,
     user, group}]. mode, user and group of a socket are those of the file that is there, "" when there is none.
-    rbac.driver: "polkit" when every reachable daemon asks it, else "none".
+    rbac.driver: "polkit" when every reachable daemon was started with it, else "none".
     """
     units = systemd.show(host, _units(), PROPERTIES)
     groups = attempt(note, PATH, lambda: passwd.groups(host.read("/etc/group")), {})
@@ -105,10 +105,11 @@ def _units_of(name):
 
 
 def _driver(reachable):
-    drivers = [daemon.get("access_drivers") for daemon in reachable if daemon["name"] not in FORWARDING]
-    if None in drivers:
+    daemons = [daemon for daemon in reachable if daemon["name"] not in FORWARDING]
+    if any("access_drivers" not in daemon for daemon in daemons):
         return None
-    return "polkit" if drivers and all("polkit" in entry for entry in drivers) else "none"
+    asked = [daemon["in_force"] and "polkit" in daemon["access_drivers"] for daemon in daemons]
+    return "polkit" if asked and all(asked) else "none"
 
 
 def _owned(units):

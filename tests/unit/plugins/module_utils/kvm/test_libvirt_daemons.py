@@ -85,7 +85,9 @@ def test_configured():
 
 @pytest.mark.parametrize(("mtime", "in_force"), [(1799999050.0, True), (1799999500.0, False)])
 def test_in_force_only_when_started_after_the_change(mtime, in_force):
-    assert monolithic(conf_mtime=mtime)[1]["libvirtd"]["in_force"] is in_force
+    facts, known, _notes = monolithic('access_drivers = [ "polkit" ]\n', conf_mtime=mtime)
+    assert known["libvirtd"]["in_force"] is in_force
+    assert facts["rbac"]["driver"] == ("polkit" if in_force else "none")
 
 
 def test_command_line():
