@@ -24,8 +24,18 @@ FAMILIES = (("ip", "iptables", "/proc/net/ip_tables_names"), ("ip6", "ip6tables"
 # Settings of ufw without which the next start is not default deny for both families.
 UFW = {"IPV6": ("yes",), "DEFAULT_INPUT_POLICY": ("drop", "reject")}
 # The saved nftables file is loaded in a network namespace of its own, which ends with the command: the host's rules are
-# neither touched nor seen, and what comes back is what a start would load.
-SCRATCH = ["unshare", "--net", "sh", "-c", 'nft -f "$1" && nft -j list ruleset', "sh"]
+# neither touched nor seen, and what comes back is what a start would load. Rules on an interface by index (iif) need
+# one of that name; bridges stand in for them.
+SCRATCH = [
+    "unshare",
+    "--net",
+    "sh",
+    "-c",
+    'file=$1; shift; for name; do ip link add name "$name" type bridge || exit 3; done; '
+    'nft -f "$file" && nft -j list ruleset',
+    "sh",
+]
+MAX_STAND_INS = 100
 
 
 def collect(host, note):
@@ -143,7 +153,17 @@ def _saved_nftables(host, command):
     path = re.search(r"-f\s+(\S+)", command)
     if not path:
         raise Unreadable("nftables.service starts %r: the file it loads is not known" % command[:80])
-    return nft.parse(host.succeed(SCRATCH + [path.group(1)]))[0]
+    answer = host.run(SCRATCH + [path.group(1)])
+    if answer.rc != 0 and "Interface does not exist" in answer.err:
+        # Only where the kernel has bridges already: an audit loads no modules.
+        names = [name for name in host.list("/sys/class/net") if name != "lo"][:MAX_STAND_INS]
+        if host.exists("/sys/module/bridge") or any(host.exists("/sys/class/net/%s/bridge" % name) for name in names):
+            answer = host.run(SCRATCH + [path.group(1)] + names)
+    if answer.rc != 0:
+        raise Unreadable(
+            "%s does not load: %s" % (path.group(1), (answer.err.strip() or "no message").splitlines()[0][:200])
+        )
+    return nft.parse(answer.out)[0]
 
 
 def _ufw(host):

@@ -216,9 +216,16 @@ def test_the_saved_ruleset_is_loaded_apart():
     assert (saved["manager"], saved["kind"]) == ("nftables", "ruleset")
     assert saved["ruleset"][0]["chains"]["input"]["policy"] == "drop"
     given[scratch] = (1, "", "/etc/nftables.conf:3:1-5: Error: Interface does not exist\n")
-    found = facts(commands=given)
+    found = facts(files={"/sys/class/net/eth0/mtu": "1500\n"}, commands=given)
     assert found["firewall"]["saved"] is None
     assert "Interface does not exist" in reason(found, "firewall.saved")[0]
+    given[scratch + " eth0"] = nft(INPUT)
+    files = {
+        "/sys/class/net/eth0/mtu": "1500\n",
+        "/sys/class/net/lo/mtu": "65536\n",
+        "/sys/module/bridge/refcnt": "1\n",
+    }
+    assert facts(files=files, commands=given)["firewall"]["saved"]["kind"] == "ruleset"
 
 
 def test_netfilter_persistent():
