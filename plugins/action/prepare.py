@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ ARGUMENTS: dict[str, Any] = {
     "attestations_file": {"type": "path"},
     "fail_on": {"type": "list", "elements": "str"},
 }
+
+# The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is read
+# once in a run. A file that cannot be loaded is reported where it can be explained, in run().
+with contextlib.suppress(ValueError):
+    load_standard()
 
 
 class ActionModule(ActionBase):
