@@ -27,8 +27,8 @@ ARGUMENTS: dict[str, Any] = {
     "fail_on": {"type": "list", "elements": "str"},
 }
 
-# The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is read
-# once in a run. A file that cannot be loaded is reported where it can be explained, in run().
+# The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is
+# read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
 with contextlib.suppress(ValueError):
     load_standard()
 
