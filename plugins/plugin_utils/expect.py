@@ -68,6 +68,7 @@ PREDICATES: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     # Zero means disabled in many settings (P5), so an upper bound alone would pass it: both ends are tested.
     "between": (_range, "between {}"),
     "subset_of": (_subset, "nothing beyond {}"),
+    # pylint: disable-next=arguments-out-of-order
     "contains": (lambda value, operand: _subset(operand, value), "contains {}"),
     "excludes": (
         lambda value, operand: not set(map(str, _listed(value))) & set(map(str, _listed(operand))),

@@ -322,7 +322,7 @@ class Filter:
         return (flow, flow) if test == FREE else (flow.doubtful, flow.doubtful)
 
 
-_ACCEPT = (([[]], "accept"),)
+_ACCEPT: Any = (([[]], "accept"),)
 
 
 def _targets(step: _Step) -> list[str]:

@@ -104,8 +104,7 @@ def _users(block, accounts, admin):
         name = pattern.lstrip("!")
         groups = [group for group in sorted(accounts["groups"]) if fnmatch.fnmatchcase(group, name)]
         members = [member for group in groups for member in sorted(accounts["groups"][group])]
-        for member in members[:2]:
-            yield member
+        yield from members[:2]
 
 
 def _addresses(patterns):

@@ -145,5 +145,5 @@ class FakeHost:
 
     def _is_dir(self, path):
         prefix = path.rstrip("/") + "/"
-        return path in self.dirs or any(e.startswith(prefix) for e in (*self.files, *self.stats, *self.links,
-        *self.dirs))
+        entries = (*self.files, *self.stats, *self.links, *self.dirs)
+        return path in self.dirs or any(entry.startswith(prefix) for entry in entries)

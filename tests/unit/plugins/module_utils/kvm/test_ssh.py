@@ -156,7 +156,7 @@ def test_a_session_with_forwarded_ports_is_no_server():
         ),
         ({"commands": {SS: (1, "", "Permission denied")}}, "Permission denied"),
         ({"commands": {SHOW: Unreadable("systemctl did not answer within 10 s")}}, "did not answer"),
-        ({"commands": {SS: (0, SOCKET.split(" users")[0] + "\n", "")}, "uid": 1000}, "root only"),
+        ({"commands": {SS: (0, SOCKET.split(" users", maxsplit=1)[0] + "\n", "")}, "uid": 1000}, "root only"),
     ],
 )
 def test_servers_that_might_be_missing_leave_everything_unknown(changes, reason):
