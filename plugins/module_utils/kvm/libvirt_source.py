@@ -120,7 +120,8 @@ class _Reader(object):
             record["state"] = STATES[number] if 0 <= number < len(STATES) else "nostate"
             record["active"] = record["state"] not in ("shutoff", "crashed")
             # Without VIR_DOMAIN_XML_SECURE libvirt leaves passwords out.
-            record["live_xml"] = domain.XMLDesc(0)
+            # Of a machine that is shut off, the definition in the words it also has while it runs.
+            record["live_xml"] = domain.XMLDesc(0 if record["active"] else libvirt.VIR_DOMAIN_XML_INACTIVE)
             if record["active"] and record["persistent"]:
                 record["inactive_xml"] = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         except libvirt.libvirtError as error:

@@ -19,14 +19,23 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Outc
 def unseen(visibility: Mapping[str, Any]) -> list[Outcome]:
     """Items to add to a judgement over all domains: a fail for each unmatched process, an unknown where more may exist.
 
-    visibility: the fact libvirt.visibility, {complete: bool, unmatched: [{pid, ...}], gaps: [str]}.
+    visibility: the fact libvirt.visibility, {complete: bool, unmatched: [{pid, name, why, ...}], gaps: [str]}.
     """
-    message = "a process that runs a guest no visible domain accounts for"
+    unexplained = "runs a guest that no visible domain accounts for"
     items = [
-        o.item(f"pid {process.get('pid')}", o.failed(dict(process), "every guest is a domain", message))
+        o.item(
+            f"process {process.get('pid')}",
+            o.failed(
+                dict(process),
+                "every guest is a domain",
+                f"{str(process.get('name') or 'a process')[:80]} {process.get('why') or unexplained}",
+            ),
+        )
         for process in need(visibility, "unmatched", what="libvirt.visibility")
     ]
     if need(visibility, "complete", what="libvirt.visibility") is not True:
         gaps = [str(gap) for gap in visibility.get("gaps") or ["not every domain is visible"]]
-        items.append(o.item("unseen domains", o.unknown("; ".join(gaps[:5]))))
+        items.append(
+            o.item("unseen domains", o.unknown(f"the list of virtual machines is not complete: {'; '.join(gaps[:5])}"))
+        )
     return items

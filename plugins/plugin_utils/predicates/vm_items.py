@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 
 NO_VM = "libvirt lists no virtual machine and no other guest runs on this host"
 NO_RUNNING_VM = "no virtual machine runs on this host"
@@ -35,15 +36,7 @@ def machines(facts: Mapping[str, Any], *, running: bool = False) -> list[Mapping
 
 def hidden(facts: Mapping[str, Any]) -> list[Outcome]:
     """Items for what libvirt does not manage or does not show, from `facts["visibility"]` (libvirt.visibility)."""
-    visibility = facts["visibility"]
-    found = [
-        o.item(text(process, "id"), o.failed(process.get("name"), "a guest that libvirt manages", text(process, "why")))
-        for process in listed(visibility, "unmatched")
-    ]
-    if not flag(visibility, "complete"):
-        gaps = "; ".join(str(gap) for gap in listed(visibility, "gaps")[:3])
-        found.append(o.item("libvirt", o.unknown(f"the list of virtual machines is not complete: {gaps}")))
-    return found
+    return unseen(facts["visibility"])
 
 
 def each_vm(facts: Mapping[str, Any], judge: Judge, *, running: bool = False) -> Outcome:

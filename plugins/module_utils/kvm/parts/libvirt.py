@@ -57,8 +57,13 @@ def _list(note, branch, records, parser):
     """The parsed records, or None when one of them cannot be read: a list with a hole must not look whole."""
     if records is None:
         return None
-    found = [_parsed(note, branch, record, parser) for record in records]
+    found = [_parsed(note, branch, record, parser) for record in _sorted(records)]
     return None if None in found else found
+
+
+def _sorted(records):
+    """libvirt lists in no order; evidence of an unchanged host should not change."""
+    return sorted(records, key=lambda record: (record["name"], record.get("uuid", "")))
 
 
 def _parsed(note, branch, record, parser):
@@ -78,9 +83,9 @@ def _volumes(pools, note):
             note("volumes", "the pools could not be read")
         return None
     found = []
-    for pool in pools:
+    for pool in _sorted(pools):
         parser = _volume_parser(pool["name"])
-        for record in pool["volumes"]:
+        for record in _sorted(pool["volumes"]):
             found.append(_parsed(note, "volumes", record, parser))
     return None if None in found else found
 
@@ -95,7 +100,7 @@ def _vms(records, note):
     if len(records) > MAX_DOMAINS:
         note("vms", "more than %d domains" % MAX_DOMAINS)
         return None
-    return [_vm(record, note) for record in records]
+    return [_vm(record, note) for record in _sorted(records)]
 
 
 def _vm(record, note):
@@ -157,8 +162,8 @@ def _visibility(host, note, snapshot):
     """Reconcile what runs with what libvirt lists (amendments.md, per-VM checks).
 
     complete: True when every guest of the host is in libvirt's list, or among `unmatched`. False when something is or
-    may be hidden, with the reasons in `gaps`. unmatched: processes that run a guest outside libvirt, [{id, name, uid,
-    why}].
+    may be hidden, with the reasons in `gaps`. unmatched: processes that run a guest outside libvirt, [{id, pid, name,
+    uid, why}].
     """
     try:
         seen = qemu_proc.scan_once(host)
@@ -182,6 +187,7 @@ def _unmatched(process):
     why = "runs a guest that libvirt did not start" if process["holds_kvm"] else "is a QEMU that libvirt did not start"
     return {
         "id": "process %d" % process["pid"],
+        "pid": process["pid"],
         "name": process["executable"] or process["name"],
         "uid": process["uid"],
         "why": why,

@@ -161,6 +161,15 @@ def test_what_the_next_start_changes_is_told():
     assert configured["consoles"][0]["listen"] == ["0.0.0.0"]
 
 
+def test_the_hash_is_of_what_is_defined_not_of_what_runs():
+    plain = MINIMAL % "<disk type='file'><source file='/a'/><target dev='vda'/></disk>"
+    running = plain.replace("<source file='/a'/>", "<source file='/b' index='1'/><alias name='virtio-disk0'/>")
+    found = domain(plain, None)["config_hash"]
+    assert len(found) == 64
+    assert domain(running, plain)["config_hash"] == found
+    assert domain(running, None)["config_hash"] != found
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
