@@ -21,7 +21,10 @@ SERVICES = {
     "cockpit": "/usr/lib/cockpit/cockpit-session",
 }
 # Where some families keep the same program.
-ELSEWHERE = {"/usr/lib/cockpit/cockpit-session": "/usr/libexec/cockpit-session"}
+ELSEWHERE = {
+    "/usr/lib/cockpit/cockpit-session": "/usr/libexec/cockpit-session",
+    "/usr/lib/polkit-1/polkit-agent-helper-1": "/usr/libexec/polkit-agent-helper-1",
+}
 FALLBACK = "other"
 PATH = "mfa.pam"
 

@@ -56,7 +56,8 @@ def collect(host, note):
         asked, whole = _questions(host, note, servers)
         answers = _answers(host, note, asked)
         _describe_all(host, note, servers, asked, answers)
-        entries = _entries(asked, answers) if whole and None not in answers else None
+        whole = whole and not any(isinstance(answer, Unreadable) for answer in answers)
+        entries = _entries(asked, answers) if whole else None
         found.update(servers=servers, contexts=entries, user_ca=_user_ca(host, note, entries), **_shortcuts(entries))
         for name in SHORTCUTS:
             if found[name] is None:
@@ -93,10 +94,11 @@ def _entries(asked, answers):
 
 def _describe_all(host, note, servers, asked, answers):
     for server in servers:
-        mine = [answer for (owner, _context), answer in zip(asked, answers) if owner is server and answer]
-        if not mine:
-            note("%s.servers[%s]" % (PATH, server["id"]), "sshd -T gave no answer for this server")
-        _describe(host, server, mine[0] if mine else None)
+        mine = [answer for (owner, _context), answer in zip(asked, answers) if owner is server]
+        good = [answer for answer in mine if not isinstance(answer, Unreadable)]
+        if not good:
+            note("%s.servers[%s]" % (PATH, server["id"]), str(mine[0]) if mine else "its configuration was not read")
+        _describe(host, server, good[0] if good else None)
 
 
 def _answers(host, note, asked):
@@ -118,7 +120,7 @@ def _answers(host, note, asked):
     reasons = list(dict.fromkeys(str(answer) for answer in answers if isinstance(answer, Unreadable)))
     for reason in reasons[:5]:
         note(PATH + ".contexts", reason)
-    return [None if isinstance(answer, Unreadable) else answer for answer in answers]
+    return answers
 
 
 def settings(out):
