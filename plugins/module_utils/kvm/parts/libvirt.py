@@ -184,13 +184,13 @@ def _visibility(host, note, snapshot):
 
 
 def _unmatched(process):
-    why = "runs a guest that libvirt did not start" if process["holds_kvm"] else "is a QEMU that libvirt did not start"
+    what = "holds /dev/kvm" if process["holds_kvm"] else "is a QEMU"
     return {
         "id": "process %d" % process["pid"],
         "pid": process["pid"],
         "name": process["executable"] or process["name"],
         "uid": process["uid"],
-        "why": why,
+        "why": "%s, and libvirt did not start it" % what,
     }
 
 
