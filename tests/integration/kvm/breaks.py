@@ -18,7 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import n
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent / "breaks"
-STATUSES = (outcome.PASS, outcome.FAIL, outcome.UNKNOWN, outcome.MANUAL, outcome.NOT_APPLICABLE)
+STATUSES = (outcome.PASS, outcome.FAIL, outcome.UNKNOWN, outcome.MANUAL, outcome.NOT_APPLICABLE, outcome.NOT_EVALUATED)
 
 
 class BreakFileError(ValueError):
