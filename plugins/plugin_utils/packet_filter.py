@@ -29,8 +29,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import
 
 # The kernel refuses deeper jumps (NFT_JUMP_STACK_SIZE), so a ruleset that needs more did not come from a kernel.
 MAX_JUMPS = 16
-# Rules looked at for one kind of packet, over all ports; a ruleset beyond that (hostile, or a large Kubernetes node) is
-# answered "maybe".
+# Rules looked at for all questions about one ruleset; one that needs more (hostile, or a very large node) is answered
+# "maybe". firewalld with two zones needs 3,000.
 MAX_STEPS = 100_000
 FAMILIES = {"ip": (4,), "ip6": (6,), "inet": (4, 6)}
 VERDICTS = ("accept", "drop", "reject", "return")
@@ -61,7 +61,14 @@ class Flow:
 
 
 class _TooLong(Exception):
-    """The ruleset needs more steps than MAX_STEPS."""
+    """The budget of steps is spent."""
+
+
+@dataclass
+class Budget:
+    """Steps left; one budget may serve many filters."""
+
+    steps: int = MAX_STEPS
 
 
 @dataclass(frozen=True)
@@ -117,12 +124,12 @@ class Filter:
     :raises MissingFact: a chain whose hook, or a table whose family, was not read.
     """
 
-    def __init__(self, tables: Sequence[Mapping[str, Any]], packet: Packet):
+    def __init__(self, tables: Sequence[Mapping[str, Any]], packet: Packet, budget: Budget | None = None):
         self.packet = packet
         self._chains: dict[tuple[int, str], list[list[_Step]]] = {}
         self._tables = [table for table in tables if packet.family in FAMILIES.get(_need(table, "family"), ())]
         self._none = Flow(AddressSet(packet.family), AddressSet(packet.family))
-        self._steps = 0
+        self._budget = budget or Budget()
         self._bases = [
             (number, name, chain)
             for hook in BEFORE[packet.hook]
@@ -245,8 +252,8 @@ class Filter:
         if depth > MAX_JUMPS or (number, name) not in self._chains:
             return flow.doubtful, flow.doubtful
         for rule in self._chains[number, name]:
-            self._steps += 1
-            if self._steps > MAX_STEPS:
+            self._budget.steps -= 1
+            if self._budget.steps < 0:
                 raise _TooLong
             matched = flow
             rest = self._none

@@ -19,11 +19,13 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet, everything
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, need
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_filter import BEFORE, Filter, flags_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_filter import BEFORE, Budget, Filter, flags_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import MAX_PORT, PROTOCOLS, WITH_PORTS, Packet
 
 OTHER = "other"
 MULTICAST = {4: "224.0.0.1", 6: "ff02::1"}
+# What takes over the packets of its members. A VRF does not: rules see the member.
+MASTERS = ("bridge", "bond", "team", "openvswitch")
 # Interfaces packets come in on, interfaces they leave on, own addresses: each a group that no rule tells apart.
 Groups = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 # Kinds of packets asked for at most; a host with more interfaces that rules name apart is answered "unknown".
@@ -104,7 +106,8 @@ def _openings(hook: str, tables_json: str, interfaces_json: str) -> tuple[Openin
         raise MissingFact(
             f"the rules tell {len(kinds)} kinds of packets apart, more than this test follows ({MAX_KINDS})"
         )
-    return tuple(opening for packet, groups in kinds for opening in _of(Filter(host.tables, packet), packet, groups))
+    budget = Budget()
+    return tuple(each for packet, groups in kinds for each in _of(Filter(host.tables, packet, budget), packet, groups))
 
 
 def _of(ruleset: Filter, packet: Packet, groups: Groups) -> Iterable[Opening]:
@@ -169,7 +172,10 @@ class _Host:
         self._by_address = bool(words & {"daddr", "pkttype", "fib"})
         self._protocols = sorted(words & set(PROTOCOLS))
         # A packet for a bridge port arrives at its bridge; the loopback is not reached from outside.
-        self._interfaces = [entry for entry in interfaces if entry["kind"] != "loopback" and not entry["master"]]
+        masters = {entry["name"] for entry in interfaces if entry["kind"] in MASTERS}
+        self._interfaces = [
+            entry for entry in interfaces if entry["kind"] != "loopback" and entry["master"] not in masters
+        ]
         self._doors = self._grouped()
         spans = sorted(_destinations(tables)) if self._by_address else []
         self._spans = {family: [(low, high) for version, low, high in spans if version == family] for family in (4, 6)}

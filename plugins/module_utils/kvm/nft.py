@@ -57,7 +57,7 @@ def _tables(entries):
             if kind == "chain":
                 table["chains"].setdefault(body["name"], {"rules": []}).update(_base(body))
             elif kind in ("set", "map"):
-                table["sets"][body["name"]] = _set(body.get("elem", []))
+                table["sets"][body["name"]] = _set(body)
             elif kind == "rule":
                 if any("xt" in statement for statement in body["expr"] if isinstance(statement, dict)):
                     foreign.add((body["family"], name))
@@ -71,10 +71,11 @@ def new_table(family, name, source):
     return {"family": family, "name": name, "source": source, "chains": {}, "sets": {}, "dnat": []}
 
 
-def _set(found):
+def _set(body):
+    found, changes = body.get("elem", []), "dynamic" in body.get("flags", [])
     if len(found) > MAX_ELEMENTS:
-        return {"elements": [], "changes": False, "unread": "more than %d elements" % MAX_ELEMENTS}
-    return {"elements": elements(found), "changes": False, "unread": ""}
+        return {"elements": [], "changes": changes, "unread": "more than %d elements" % MAX_ELEMENTS}
+    return {"elements": elements(found), "changes": changes, "unread": ""}
 
 
 def _base(body):
@@ -219,7 +220,7 @@ def _targets(rule, sets):
 
 
 def _settle(rule, sets, named):
-    """Note which sets a rule names, and mark those that packets themselves change (nft drops the flag "dynamic")."""
+    """Note which sets a rule names, and mark those that packets themselves change (nft 1.0 hides the flag)."""
     kept = []
     for statement in rule:
         named.update(_names(statement))
