@@ -137,6 +137,9 @@ def settings(out):
         if keyword not in lines:
             raise Unreadable("sshd -T does not say %s" % keyword)
         found[keyword] = lines[keyword][0]
+    # Before 8.7 ChallengeResponseAuthentication yes switched keyboard-interactive on beside its own keyword.
+    if "yes" in lines["kbdinteractiveauthentication"]:
+        found["kbdinteractiveauthentication"] = "yes"
     for keyword in SPACED:
         found[keyword] = found[keyword].split()
     for keyword in COMMAS:

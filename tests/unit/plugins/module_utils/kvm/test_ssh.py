@@ -138,6 +138,18 @@ def test_a_servers_own_options_go_to_sshd_t(title, expected):
     assert all(argv[2 : 2 + len(expected)] == expected for argv in host.asked)
 
 
+def test_the_names_of_older_versions_are_understood():
+    def change(_argv, settings):
+        settings["pubkeyacceptedkeytypes"] = settings.pop("pubkeyacceptedalgorithms")
+        settings["challengeresponseauthentication"] = "yes"
+
+    found, errors = read(SshHost(change))
+    assert not errors
+    assert found["effective"]["pubkeyacceptedalgorithms"] == ["alpha", "beta"]
+    assert found["effective"]["kbdinteractiveauthentication"] == "yes"
+    assert found["effective"]["gssapiauthentication"] == "unsupported"
+
+
 def test_a_session_with_forwarded_ports_is_no_server():
     sockets = SOCKET + 'tcp LISTEN 0 128 127.0.0.1:6010 0.0.0.0:* users:(("sshd",pid=90,fd=9))\n'
     found, errors = read(SshHost(files={"/proc/90/cmdline": "sshd: alice@pts/0\0"}, commands={SS: (0, sockets, "")}))
