@@ -121,11 +121,20 @@ def denies(answer: Answer, principal: str, uuid: str) -> bool:
 
 
 def matrix(entries: Sequence[Any]) -> list[dict[str, Any]]:
-    """The access matrix in one shape. :raises ValueError: an entry without principal or actions."""
+    """The access matrix in one shape.
+
+    :raises ValueError: an entry without principal or actions, for everybody, or with actions that are not libvirt's: no
+        gold configuration makes an open door a granular right.
+    """
     found = []
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, Mapping) or not entry.get("principal") or not entry.get("actions"):
             raise ValueError(f"entry {number} of gold_rbac_matrix lacks principal or actions")
+        if str(entry["principal"]).lstrip("%") in ("", "*", "ALL"):
+            raise ValueError(f"entry {number} of gold_rbac_matrix is for everybody")
+        foreign = [str(action) for action in _listed(entry["actions"]) if not str(action).startswith((API, CONNECT))]
+        if foreign:
+            raise ValueError(f"entry {number} of gold_rbac_matrix has {foreign[0]}, expected actions below {API}")
         objects = {
             str(key): [str(value) for value in _listed(values)] for key, values in (entry.get("objects") or {}).items()
         }

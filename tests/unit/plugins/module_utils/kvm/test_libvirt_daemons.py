@@ -10,18 +10,18 @@ import pytest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import libvirt_daemons as part
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
-COMMAND = "systemctl show --no-pager -p Id,LoadState,%s -- %s" % (",".join(part.PROPERTIES), " ".join(part._units()))
 GROUP = {"/etc/group": "root:x:0:\nkvm:x:104:\nlibvirt:x:113:\n"}
 STAT = "88 (libvirtd) S " + " ".join(["0"] * 18) + " 10000 0"  # 100 s after boot
 
 
-def answer(**units):
-    """systemctl's answer: every unit asked for, those not given as not found."""
-    blocks = []
-    for unit in part._units():
-        values = {"Id": unit, "LoadState": "not-found", "ActiveState": "inactive", **units.get(unit, {})}
-        blocks.append("".join(f"{key}={value}\n" for key, value in values.items()))
-    return {COMMAND: (0, "\n".join(blocks), "")}
+def host(units, files, stats=None):
+    """A host with these units installed, and systemd's answer about them."""
+    wanted = [unit for name in (part.MONOLITHIC, *part.MODULAR) for unit in part._units_of(name) if unit in units]
+    blocks = ["".join(f"{key}={value}\n" for key, value in {"Id": unit, **units[unit]}.items()) for unit in wanted]
+    command = "systemctl show --no-pager -p Id,LoadState,%s -- %s" % (",".join(part.PROPERTIES), " ".join(wanted))
+    installed = {f"/usr/lib/systemd/system/{unit}": "" for unit in units}
+    stats = {"/dev/kvm": {"mode": "0660", "gid": 104, "type": "char"}, **(stats or {})}
+    return FakeHost(files={**GROUP, **installed, **files}, stats=stats, commands={command: (0, "\n".join(blocks), "")})
 
 
 def service(pid=88, state="active"):
@@ -41,7 +41,6 @@ def monolithic(conf="", conf_mtime=0.0, argv="/usr/sbin/libvirtd\0--timeout\0120
         **more,
     }
     files = {
-        **GROUP,
         "/etc/libvirt/libvirtd.conf": conf,
         "/proc/88/stat": STAT,
         "/proc/88/cmdline": argv,
@@ -49,16 +48,15 @@ def monolithic(conf="", conf_mtime=0.0, argv="/usr/sbin/libvirtd\0--timeout\0120
         "/usr/share/polkit-1/actions/org.libvirt.unix.policy": "",
     }
     stats = {
-        "/dev/kvm": {"mode": "0660", "gid": 104, "type": "char"},
         "/run/libvirt/libvirt-sock": {"mode": mode, "gid": 113, "type": "socket"},
         "/etc/libvirt/libvirtd.conf": {"mtime": conf_mtime},
     }
-    return collect(FakeHost(files=files, stats=stats, commands=answer(**units)))
+    return collect(host(units, files, stats))
 
 
-def collect(host):
+def collect(machine):
     notes = []
-    facts = part.PART.collect(host, lambda path, reason: notes.append((path, reason)))
+    facts = part.PART.collect(machine, lambda path, reason: notes.append((path, reason)))
     return facts, {daemon["name"]: daemon for daemon in facts["libvirt_daemons"]["daemons"]}, notes
 
 
@@ -110,8 +108,8 @@ def test_modular_and_masked_monolithic():
         "virtproxyd.service": service(0, "inactive"),
         "virtproxyd-tls.socket": socket("[::]:16514", "virtproxyd.service"),
     }
-    files = {**GROUP, "/etc/libvirt/virtqemud.conf": 'access_drivers = [ "polkit" ]\n'}
-    facts, known, _notes = collect(FakeHost(files=files, commands=answer(**units), stats={"/dev/kvm": {}}))
+    files = {"/etc/libvirt/virtqemud.conf": 'access_drivers = [ "polkit" ]\n'}
+    facts, known, _notes = collect(host(units, files))
     assert facts["libvirt_daemons"]["mode"] == "modular" and facts["rbac"]["driver"] == "polkit"
     assert known["libvirtd"]["reachable"] is False and known["virtqemud"]["reachable"] is True
     # The socket of another daemon belongs to the daemon it starts.
@@ -120,5 +118,5 @@ def test_modular_and_masked_monolithic():
 
 
 def test_a_host_without_libvirt():
-    facts, known, notes = collect(FakeHost(files=GROUP, commands=answer(), stats={"/dev/kvm": {}}))
+    facts, known, notes = collect(host({}, {}))
     assert (facts["libvirt_daemons"]["mode"], known, facts["rbac"]["driver"], notes) == ("none", {}, "none", [])
