@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, registers
@@ -124,12 +124,19 @@ class ActionModule(ActionBase):
             )
         except AnsibleConnectionFailure as error:
             raise CollectionFailed(f"unreachable: {error}") from error
+        except (AnsibleError, ValueError, RecursionError) as error:
+            # Text that is not UTF-8, or JSON nested thousands of levels deep, breaks the reading of the answer: neither
+            # may take the host out of the report.
+            raise CollectionFailed(f"the collector's answer could not be read: {str(error)[:300]}") from error
         if answer.get("unreachable"):
             raise CollectionFailed(f"unreachable: {answer.get('msg', 'no reason given')}")
         if answer.get("failed") or not isinstance(answer.get("facts"), dict):
             reason = answer.get("msg") or answer.get("module_stderr") or "the collector gave no answer"
             raise CollectionFailed(f"the collector failed: {str(reason)[:300]}")
-        return plain(answer["facts"])
+        try:
+            return plain(answer["facts"])
+        except RecursionError as error:
+            raise CollectionFailed("the collector's facts are nested too deeply") from error
 
 
 def load_registers(given, standard):

@@ -145,7 +145,22 @@ class _Run(object):
                 "parts": names_done,
                 "seconds": dict(self._seconds),
             }
-            return facts
+            return encodable(facts)
+
+
+def encodable(value):
+    """The same data in which every text can be written as UTF-8; a byte nobody can decode becomes a visible escape.
+
+    File names may hold any byte, which Python keeps as a lone surrogate. ansible-core 2.19 refuses a module's whole
+    answer for one of them: a single file with such a name would make the host unreadable.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {encodable(key): encodable(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encodable(entry) for entry in value]
+    return value
 
 
 def _failed(part, reason):
