@@ -145,7 +145,8 @@ def settings(out):
     for keyword in COMMAS:
         found[keyword] = [name for name in found[keyword].split(",") if name]
     for keyword in LISTS:
-        found[keyword] = [name for value in lines.get(keyword, []) for name in value.split()]
+        # One entry on each line: the name of a directory's group may hold blanks.
+        found[keyword] = lines.get(keyword, [])
     for keyword in OPTIONAL:
         found[keyword] = lines.get(keyword, ["unsupported"])[0]
     return found

@@ -109,10 +109,12 @@ def test_every_match_block_is_reached_through_includes():
 def test_lists_are_read_line_by_line():
     def change(_argv, settings):
         settings["allowusers"] = "alice\nallowusers bob@10.0.0.0/8"
+        settings["denygroups"] = "domain users"
 
     found, _errors = read(SshHost(change))
     assert found["allow_users"] == ["alice", "bob@10.0.0.0/8"]
     assert found["allow_groups"] == []
+    assert found["effective"]["denygroups"] == ["domain users"]
 
 
 @pytest.mark.parametrize(
