@@ -192,7 +192,13 @@ class _Rule(object):
             self._unknown(operator, option, values)
             return
         words = [word.lower() for word in values[0].split(",")]
-        self._match(operator, {"ct": {"key": STATES[option]}}, {"set": words})
+        if words in (["dnat"], ["snat"]):
+            # Not a state of nft's: the connection's destination or source was rewritten.
+            self._match("!=" if operator == "!=" else "in", {"ct": {"key": "status"}}, words)
+        elif {"dnat", "snat"} & set(words):
+            self._unknown(operator, option, values)
+        else:
+            self._match(operator, {"ct": {"key": STATES[option]}}, {"set": words})
 
     def _ports(self, operator, option, values):
         field = {"dport": "dport", "dports": "dport", "destination-port": "dport"}.get(option)

@@ -37,7 +37,9 @@ def _line(line):
         raise Unreadable("ss: unexpected line %r" % line[:80])
     address, _colon, port = words[4].rpartition(":")
     address, _percent, interface = address.strip("[]").partition("%")
-    owner = re.search(r'users:\(\("([^"]*)",pid=(\d+)', line)
+    owners = re.findall(r'\("([^"]*)",pid=(\d+)', line)
+    # systemd keeps the socket it handed to a daemon; the daemon is who serves it.
+    process, pid = next((owner for owner in owners if owner[0] != "systemd"), owners[0] if owners else ("", "0"))
     uid = re.search(r" uid:(\d+)", line)
     group = re.search(r" cgroup:(\S+)", line)
     return {
@@ -47,8 +49,8 @@ def _line(line):
         "interface": interface.strip("[]"),
         # Raw sockets show a protocol where others show a port.
         "port": int(port) if port.isdigit() else 0,
-        "process": owner.group(1) if owner else "",
-        "pid": int(owner.group(2)) if owner else 0,
+        "process": process,
+        "pid": int(pid),
         "uid": int(uid.group(1)) if uid else 0,
         "unit": group.group(1).rsplit("/", 1)[-1] if group else "",
     }

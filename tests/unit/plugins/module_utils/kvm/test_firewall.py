@@ -94,6 +94,12 @@ def test_listeners():
     assert by_port[5900, "127.0.0.1"]["uid"] == 64055
 
 
+def test_a_daemon_comes_before_the_systemd_that_keeps_its_socket():
+    line = socket("tcp LISTEN", "*:22", "systemd", "/init.scope").replace("fd=3))", 'fd=3),("sshd",pid=9,fd=4))')
+    (found,) = facts(commands={SS: (0, line, "")})["firewall"]["listeners"]
+    assert (found["process"], found["pid"], found["addr"]) == ("sshd", 9, "*")
+
+
 @pytest.mark.parametrize("out", ["", LISTENING.rstrip("\n"), "Zugriff verweigert\n", LISTENING + "tcp LISTEN\n"])
 def test_half_an_answer_about_listeners_is_none(out):
     found = facts(commands={SS: (0, out, "")})
