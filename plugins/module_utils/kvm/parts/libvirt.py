@@ -167,11 +167,21 @@ def _visibility(host, note, snapshot):
     """
     try:
         seen = qemu_proc.scan_once(host)
+        if snapshot["domains"] is None:
+            return {"complete": False, "gaps": ["libvirt did not list its domains"], "unmatched": []}
+        gaps, strangers = _differences(seen, snapshot)
+        if gaps or strangers:
+            # A machine may have started or stopped between the two looks: only what a second look confirms counts.
+            later, strangers = _differences(qemu_proc.scan(host), snapshot)
+            gaps = [gap for gap in gaps if gap in later]
     except Unreadable as reason:
         note("libvirt.visibility", str(reason))
         return None
-    if snapshot["domains"] is None:
-        return {"complete": False, "gaps": ["libvirt did not list its domains"], "unmatched": []}
+    return {"complete": not gaps, "gaps": gaps[:50], "unmatched": [_unmatched(process) for process in strangers]}
+
+
+def _differences(seen, snapshot):
+    """What hides or may hide a guest, and the processes that run one outside libvirt."""
     gaps = list(seen["gaps"])
     listed = {record["uuid"]: record for record in snapshot["domains"]}
     running = {process["domain"] for process in seen["processes"] if process["domain"]}
@@ -179,8 +189,7 @@ def _visibility(host, note, snapshot):
     if snapshot["hypervisor"] == "QEMU":
         active = {uuid for uuid, record in listed.items() if record["active"]}
         gaps += ["%s runs but its process cannot be seen" % uuid for uuid in sorted(active - running)]
-    unmatched = [_unmatched(process) for process in seen["processes"] if not process["domain"]]
-    return {"complete": not gaps, "gaps": gaps[:50], "unmatched": unmatched}
+    return gaps, [process for process in seen["processes"] if not process["domain"]]
 
 
 def _unmatched(process):

@@ -104,6 +104,21 @@ def test_a_running_domain_without_a_process_is_not_complete():
     assert "its process cannot be seen" in facts["libvirt"]["visibility"]["gaps"][0]
 
 
+def test_a_guest_that_started_between_two_looks_is_no_difference():
+    host = host_with(snapshot(), process(225), pid_files={"vm1.pid": "225"})
+    listing, looks = host.list, []
+
+    def late(path, limit=5000):
+        if path == "/proc":
+            looks.append(path)
+        return [] if path == "/proc" and len(looks) == 1 else listing(path, limit)
+
+    host.list = late
+    facts, _notes = collect(host)
+    assert len(looks) == 2
+    assert facts["libvirt"]["visibility"] == {"complete": True, "gaps": [], "unmatched": []}
+
+
 def test_fewer_rights_are_not_complete():
     facts, _notes = collect(host_with(snapshot(), process(225), pid_files={"vm1.pid": "225"}, uid=1000))
     assert not facts["libvirt"]["visibility"]["complete"]
