@@ -53,8 +53,8 @@ def directories(snapshot, host):
 
 
 # An image: type is file, block, dir, network, absent, or what libvirt calls another kind of source. uses: what it
-# serves, {kind: disk|backing|pool|vtpm|saved state, of: UUID or name of a pool, writable}. problem: why it could not be
-# read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network source.
+# serves, {kind: disk|backing|pool|vtpm|saved state, of: UUID, pool or image above, writable}. problem: why it could not
+# be read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network source.
 BLANK = {
     "type": "", "encryption": "", "format": "", "backing": "", "luks": {}, "size_b": 0, "mtime": 0, "mode": "",
     "uid": 0, "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "",
@@ -128,10 +128,18 @@ class Inventory(object):
             return  # A pool that is not active need not have its directory.
         for name in names:
             full = posixpath.join(path, name)
-            if not name.endswith(BESIDE) and self._host.stat(full)["type"] in ("file", "block"):
+            if not name.endswith(BESIDE) and self._holds_bytes(full):
                 for pool in pools or [""]:
                     self._add_path(full, {"kind": "pool", "of": pool, "writable": False})
                 self._found[full]["signature"] = self._signature(full, names)
+
+    def _holds_bytes(self, path):
+        try:
+            return self._host.stat(path)["type"] in ("file", "block")
+        except Absent:
+            return False  # It went away meanwhile, or is a link that leads nowhere.
+        except Unreadable:
+            return True  # _read finds the same reason, and keeps it with the image.
 
     def add_saved_states(self):
         """What `virsh managedsave` left: a machine's memory in a file."""
@@ -159,13 +167,15 @@ class Inventory(object):
         entry = self._entry(path, use, "file")
         if not known:
             self._read(entry, path)
-        if entry["backing"] and use["kind"] in ("disk", "backing") and depth < MAX_CHAIN:
+        if entry["backing"] and depth < MAX_CHAIN:
             backing = entry["backing"]
+            # What a machine's chain ends in belongs to the machine; what a library image stands on, to that image.
+            above = {"kind": "backing", "of": path if use["kind"] == "pool" else use["of"], "writable": False}
             if "://" in backing or backing.startswith("json:"):
-                self._entry("address:" + backing, {"kind": "backing", "of": use["of"], "writable": False}, "address")
+                self._entry("address:" + backing, above, "address")
             else:
                 below = posixpath.normpath(posixpath.join(posixpath.dirname(path), backing))
-                self._add_path(below, {"kind": "backing", "of": use["of"], "writable": False}, depth + 1)
+                self._add_path(below, above, depth + 1)
         return entry
 
     def _read(self, entry, path):
