@@ -87,7 +87,11 @@ def _domains(virsh, uuids, autostart, persistent):
         state = _STATES.get(state, state) or None
         active = None if state is None else state not in ("shutoff", "crashed")
         record = {"uuid": domain, "name": name.group(1) if name else "", "state": state, "active": active}
-        record.update(autostart=domain in autostart, persistent=domain in persistent, live_xml=live or None)
+        record.update(
+            autostart=domain in autostart,
+            persistent=domain in persistent,
+            live_xml=(live if active else inactive or live) or None,
+        )
         record["inactive_xml"] = inactive if active and record["persistent"] and inactive else None
         record["error"] = None if live and state else "virsh could not describe it"
         domains.append(record)
