@@ -14,7 +14,7 @@ SESSION_UNITS = re.compile(
     r"^(sshd?(@.*)?|cron|crond|atd|anacron|getty@.*|serial-getty@.*|console-getty|cockpit.*)\.(service|socket)$"
 )
 # Kernel threads count too: a host with hundreds of processors has thousands of them.
-MAX_PROCESSES = 100000
+MAX_PROCESSES = 65536
 CLOCK_TICKS = 100  # USER_HZ, fixed in the kernel's interface to user space.
 
 
