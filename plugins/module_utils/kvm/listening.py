@@ -38,6 +38,6 @@ def listening(host):
 
 
 def endpoint(socket):
-    """A listening socket as people write it: 0.0.0.0:22, [::]:22."""
-    address = socket["address"]
+    """A listening socket as systemd writes it too: 0.0.0.0:22, [::]:22. For ss, * is :: that takes IPv4 as well."""
+    address = "::" if socket["address"] == "*" else socket["address"]
     return ("[%s]:%d" if ":" in address else "%s:%d") % (address, socket["port"])

@@ -93,12 +93,24 @@ def _protocol(name, units, sockets, libvirt):
             for unit, state in sorted(mine.items())
         }
     if sockets is not None:
-        ends = [socket for socket in sockets if _speaks(name, socket, processes, ports, libvirt)]
+        held = _held_for(mine or {})
+        ends = [
+            socket
+            for socket in sockets
+            if _speaks(name, socket, processes, ports, libvirt)
+            or (socket["name"] in SUPER_SERVERS and endpoint(socket) in held)
+        ]
         found["listen"] = sorted({endpoint(socket) for socket in ends})[:50]
         found["listening"] = None if name.startswith("libvirt_") and libvirt is None else bool(ends)
     if name.startswith("libvirt_"):
         _configured_listen(found, name, units, libvirt)
     return found
+
+
+def _held_for(units):
+    """The endpoints that systemd holds for active socket units."""
+    active = [state["Listen"] for state in units.values() if state["ActiveState"] == "active"]
+    return {found for text in active for found in re.findall(r"(\S+:\d+) \(Stream\)", text)}
 
 
 def _matches(unit, patterns):

@@ -70,6 +70,14 @@ def test_who_listens_tells_the_protocol(socket, name):
     assert [entry["name"] for entry in found.values() if entry["listening"]] == ["ssh", name]
 
 
+def test_a_socket_that_systemd_holds_for_a_unit_is_the_units():
+    answer = units(ssh__socket=("enabled", "active")).replace("Id=ssh.socket", "Listen=[::]:22 (Stream)\nId=ssh.socket")
+    sockets = 'tcp LISTEN 0 4096 *:22 *:* users:(("systemd",pid=1,fd=19))\n'
+    host = FakeHost({}, {SHOW: (0, answer, ""), SS: (0, sockets, "")})
+    found = {entry["name"]: entry for entry in protocols.collect(host, {}.setdefault)["remote_access"]["protocols"]}
+    assert (flags(found["ssh"]), found["ssh"]["listen"]) == ((True, True, True), ["[::]:22"])
+
+
 def test_a_guests_console_is_not_a_way_to_the_host():
     socket = 'tcp LISTEN 0 1 127.0.0.1:5900 0.0.0.0:* users:(("qemu-system-x86",pid=9,fd=5))\n'
     assert read(sockets=SSHD + socket)["vnc"]["listening"] is False

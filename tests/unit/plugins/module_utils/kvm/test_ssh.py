@@ -281,6 +281,17 @@ def test_a_socket_unit_is_a_server_and_so_is_what_starts_at_boot():
     assert found["servers"] == [] and found["contexts"] == []
 
 
+def test_a_server_that_a_socket_unit_started_is_one_server():
+    socket = "Listen=[::]:22 (Stream)\nAccept=no\n" + NOT_FOUND.format("ssh.socket")
+    socket = socket.replace("not-found", "loaded").replace("inactive", "active")
+    absent = [NOT_FOUND.format(name) for name in ("sshd.service", "sshd.socket")]
+    answer = "\n".join([UNITS.replace("enabled", "disabled"), absent[0], socket, absent[1]])
+    held = 'tcp LISTEN 0 4096 *:22 *:* users:(("sshd",pid=76,fd=3),("systemd",pid=1,fd=19))\n'
+    found, errors = read(SshHost(commands={SS: (0, held, ""), SHOW: (0, answer, "")}))
+    assert not errors
+    assert [server["id"] for server in found["servers"]] == ["[::]:22"]
+
+
 def test_the_authority_for_certificates_is_counted():
     def change(_argv, settings):
         settings["trustedusercakeys"] = "/etc/ssh/ca.pub"
