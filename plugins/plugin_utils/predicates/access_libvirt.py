@@ -61,7 +61,7 @@ def _driver(daemon: Mapping[str, Any]) -> Outcome:
 def deny_capability(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """libvirt asks polkit about each object, and polkit's rules can tell one object from another (0.106 and later)."""
     driver = access_driver({"daemons": facts["daemons"]}, gold)
-    polkit = guarded(partial(_javascript, facts["polkit"]))
+    polkit = guarded(partial(_javascript, facts))
     items = driver.items or [o.item("libvirt", driver)]
     return o.combine(
         [*items, o.item("polkit", polkit)], empty=driver, expected="polkit 0.106 or later, asked by every daemon"

@@ -43,7 +43,12 @@ def collect(host, note):
         "in_force": None,
         "newest": None,
     }
-    if files is not None:
+    if files is None:
+        for key in ("running", "in_force", "newest"):
+            note(
+                "rbac.polkit." + key, "the rule files could not be read, so there is nothing to compare the daemon with"
+            )
+    else:
         polkit.update(attempt(note, "rbac.polkit", lambda: _daemon(host, files), {}))
     return {"rbac": {"polkit": polkit, "rules": None if files is None else [entry["facts"] for entry in files]}}
 

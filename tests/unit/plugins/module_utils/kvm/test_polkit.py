@@ -212,3 +212,4 @@ def test_rules_nobody_may_read_are_noted():
     facts, notes = collect(host)
     assert facts["rules"] is None
     assert ("rbac.rules", "Permission denied") in notes
+    assert {path for path, _reason in notes} >= {"rbac.polkit.running", "rbac.polkit.in_force", "rbac.polkit.newest"}
