@@ -18,7 +18,12 @@ MAX_LINES = 200
 MAX_ARGUMENTS = 300
 _LINE = re.compile(r"^(-?)(\w+)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$")
 # Arguments whose value is a secret of its own.
-_SECRET = re.compile(r"\b(passw(?:or)?d|secret|key|bindpw)=\S+", re.I)
+_SECRET = re.compile(
+    r"(?i)(?P<bracket>\[)?(?P<name>[\w.-]*(?:pass|pwd?|secret|key|token|cred|psk|pin)[\w.-]*)="
+    r"(?(bracket)(?:\\.|[^\]\\])*|\S+)"
+)
+# pam_exec(8): options, then a command with arguments of its own.
+_COMMAND = re.compile(r"^((?:[^/\s]\S*\s+)*/\S+)\s+\S.*$", re.S)
 
 
 def stack(host, service, kind="auth"):
@@ -52,7 +57,7 @@ def _file(host, path, kind, level, depth, lines):
             continue
         parts = _LINE.match(line)
         if not parts or parts.group(2).lower() not in TYPES:
-            raise Unreadable("%s: a line that PAM would refuse: %s" % (path, line[:60]))
+            raise Unreadable("%s: a line that PAM would refuse: %s" % (path, " ".join(line.split()[:2])[:60]))
         dash, found, control, module, args = parts.groups()
         if found.lower() != kind:
             continue
@@ -66,11 +71,18 @@ def _file(host, path, kind, level, depth, lines):
                 {
                     "control": control.lower(),
                     "module": module.rsplit("/", 1)[-1],
-                    "args": _SECRET.sub(r"\1=***", args.strip())[:MAX_ARGUMENTS],
+                    "args": _arguments(module, args.strip()[:MAX_ARGUMENTS]),
                     "level": level,
                     "optional": bool(dash),
                 }
             )
+
+
+def _arguments(module, args):
+    """The arguments without the values of those that name a secret, and without those of a command that is run."""
+    if module.endswith("pam_exec.so"):
+        args = _COMMAND.sub(r"\1 ***", args)
+    return _SECRET.sub(lambda found: "%s%s=***" % (found["bracket"] or "", found["name"]), args)
 
 
 def _included(host, name, path):

@@ -154,8 +154,11 @@ def _plant_in_libvirt(host: BootedHost, planted: Planted) -> None:
     conf = f'vnc_password = "{new("qemu.conf VNC", 8)}"\nspice_password = "{new("qemu.conf SPICE")}"\n'
     host.put("/run/lab-qemu.conf", conf)
     host.run("cat /run/lab-qemu.conf >> /etc/libvirt/qemu.conf; rm /run/lab-qemu.conf")
-    host.run(f"systemd-run -q --unit lab-nbd qemu-nbd --object secret,id=s,data={new('qemu-nbd argument')}"
-             " -k /run/lab-nbd.sock -t /var/lib/libvirt/images/vm1.qcow2 --read-only -U")  # fmt: skip
+    argument = new("qemu-nbd argument")
+    host.run(
+        "truncate -s 1M /run/lab-nbd.raw; systemd-run -q --unit lab-nbd"
+        f" qemu-nbd --object secret,id=s,data={argument} -k /run/lab-nbd.sock -f raw -t /run/lab-nbd.raw"
+    )
 
 
 def _plant_in_files(host: BootedHost, planted: Planted) -> None:
@@ -199,8 +202,9 @@ def _plant_in_files(host: BootedHost, planted: Planted) -> None:
     host.run(f"usermod -p '{salted}' alice")
     host.put(
         "/run/lab-pam",
-        f"session optional pam_radius_auth.so secret={new('PAM secret')} key={new('PAM key')}\n"
-        f"session optional pam_mysql.so user=u passwd={new('PAM passwd')}\n"
-        f"session optional pam_exec.so quiet /usr/bin/curl -u u:{new('PAM command')} https://x.example\n",
+        f"auth optional pam_radius_auth.so secret={new('PAM secret')} key={new('PAM key')}\n"
+        f"auth optional pam_mysql.so user=u passwd={new('PAM passwd')}\n"
+        f"auth optional pam_custom.so client_secret={new('PAM client secret')} [bind_password=a {new('PAM brackets')}]\n"
+        f"auth optional pam_exec.so quiet /usr/bin/curl -u u:{new('PAM command')} https://x.example\n",
     )
     host.run("cat /run/lab-pam >> /etc/pam.d/sshd; rm /run/lab-pam")

@@ -26,6 +26,8 @@ SCALARS = (
     "loglevel", "trustedusercakeys", "authorizedkeyscommand", "authorizedprincipalsfile", "authorizedprincipalscommand",
     "forcecommand", "pidfile",
 )  # fmt: skip
+# Programs with arguments, which may hold secrets and decide nothing here.
+COMMANDS = ("authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand")
 # Built without, or older than, the feature: sshd -T says nothing of it.
 OPTIONAL = ("gssapiauthentication", "kerberosauthentication", "requiredrsasize", "disableforwarding")
 # OpenSSH before 8.5 and 8.7 printed these names.
@@ -144,6 +146,9 @@ def settings(out):
         found[keyword] = found[keyword].split()
     for keyword in COMMAS:
         found[keyword] = [name for name in found[keyword].split(",") if name]
+    for keyword in COMMANDS:
+        program, blank, _arguments = found[keyword].partition(" ")
+        found[keyword] = program + (" ***" if blank else "")
     for keyword in LISTS:
         # One entry on each line: the name of a directory's group may hold blanks.
         found[keyword] = lines.get(keyword, [])
