@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A static reading of polkit rules: what a file can return for org.libvirt actions.
+"""A static reading of polkit rules: what a file can return for libvirt's actions, and for those that lead to root.
 
 Rules are JavaScript (polkit(8)), so no reading is complete. This one errs to one side: a condition it does not
 understand restricts nothing, an expression it does not understand can be anything, and a file it cannot parse can grant
@@ -14,7 +14,8 @@ import configparser
 import json
 import re
 
-LIBVIRT = "org.libvirt."
+# libvirt's own actions; pkexec, which runs a program as root; systemd's, which stops and edits any service.
+WATCHED = ("org.libvirt.", "org.freedesktop.policykit.exec", "org.freedesktop.systemd1.")
 MAX_RETURNS = 60
 TOKEN = re.compile(
     r"""(?P<blank>\s+|//[^\n]*|/\*.*?\*/)
@@ -41,7 +42,7 @@ class Unparsable(Exception):
 
 
 def javascript(text):
-    """Return what a .rules file can answer for libvirt's actions.
+    """Return what a .rules file can answer for the actions of WATCHED.
 
     [{result: yes|no|self|admin|unknown, actions: [id or prefix*], users, groups, lookups: {key: [values]}, exact}], in
     order. exact: every condition was understood, so that the answer is given exactly then and not less often.
@@ -101,7 +102,7 @@ def _answer(result, limits, exact):
 
 def _touches(pattern):
     bare = pattern.split("*")[0]
-    return bare.startswith(LIBVIRT) or (pattern.endswith("*") and LIBVIRT.startswith(bare))
+    return bare.startswith(WATCHED) or (pattern.endswith("*") and any(name.startswith(bare) for name in WATCHED))
 
 
 def _tokens(text):

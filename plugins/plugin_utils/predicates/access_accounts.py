@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import polkit_policy as policy
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import sudo_rights
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings, texts
 
@@ -273,6 +274,9 @@ def operators_lack_log_rights(facts: dict[str, Any], gold: dict[str, Any]) -> Ou
         reason = next((r for command in grant.commands if (r := sudo_rights.log_reason(command, grant.noexec))), "")
         if reason:
             reasons.setdefault(grant.user, f"sudo ({grant.source}): {reason}")
+    by_polkit, doubtful = _root_by_polkit(facts, gold)
+    for name, reason in by_polkit.items():
+        reasons.setdefault(name, reason)
     groups = LOG_GROUPS + (() if facts["driver"] == "polkit" else ("libvirt",))
     for group in groups:
         for name in members_of(facts["groups"], group):
@@ -280,6 +284,7 @@ def operators_lack_log_rights(facts: dict[str, Any], gold: dict[str, Any]) -> Ou
     people = declared | {name for group in ADMIN_GROUPS for name in members_of(facts["groups"], group)}
     people |= set(reasons) - named(gold, "gold_automation_accounts")
     items = [o.item(sentence.split(": ")[0], o.unknown(sentence.split(": ", 1)[1])) for sentence in unresolved]
+    items += doubtful
     for name in sorted(people - {"root"}):
         if name in log_admins and name not in declared:
             continue
@@ -287,6 +292,25 @@ def operators_lack_log_rights(facts: dict[str, Any], gold: dict[str, Any]) -> Ou
         items.append(o.item(name, guarded(partial(_apart, person, bool(facts["joined"])))))
     empty = o.failed([], None, "no administrator or operator is declared, and none was found")
     return o.combine(items, empty=empty, expected="no administrator or operator can alter, delete or stop the logs")
+
+
+def _root_by_polkit(facts: dict[str, Any], gold: dict[str, Any]) -> tuple[dict[str, str], list[Outcome]]:
+    """{account: why} of those whom a polkit rule makes root or master of every service, and what cannot be read."""
+    reviewed = policy.reviewed(facts["rules"], gold["gold_polkit_rule_files"])
+    reasons: dict[str, str] = {}
+    items = []
+    for answer in policy.answers(facts["rules"]):
+        if not answer.grants or answer.path in reviewed or not any(answer.touches(action) for action in policy.ROOT):
+            continue
+        actions = ", ".join(answer.actions)[:80]
+        if not answer.certain:
+            items.append(o.item(answer.path, o.unknown(f"can grant {actions}, and when cannot be read from the file")))
+        elif not answer.principals:
+            items.append(o.item(answer.path, o.failed(actions, None, f"grants {actions} to everybody")))
+        names = set(answer.users) | {name for group in answer.groups for name in members_of(facts["groups"], group)}
+        if answer.certain:
+            reasons.update(dict.fromkeys(names, f"{answer.path} grants {actions}"))
+    return reasons, items
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes i
 
 API = "org.libvirt.api."
 CONNECT = "org.libvirt.unix.manage"
+# pkexec runs a program as root, systemd's actions stop and edit any service.
+ROOT = ("org.freedesktop.policykit.exec", "org.freedesktop.systemd1.")
 DOMAIN = "org.libvirt.api.domain."
 # An answer that lets the caller in without an administrator: "self" asks for the caller's own password only.
 GRANTING = ("yes", "self", "unknown")

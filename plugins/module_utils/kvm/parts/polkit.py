@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""polkit: its version, its daemon, and every rule file with what it can answer for libvirt."""
+"""polkit: its version, its daemon, and every rule file with what it can answer for libvirt and for root."""
 
 from __future__ import annotations
 

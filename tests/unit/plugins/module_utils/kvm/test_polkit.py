@@ -114,6 +114,11 @@ def test_files_that_say_nothing_about_libvirt(text):
     assert polkit_rules.javascript(text) == []
 
 
+@pytest.mark.parametrize("action", ["org.freedesktop.policykit.exec", "org.freedesktop.systemd1.manage-units"])
+def test_actions_that_lead_to_root_are_kept(action):
+    assert one(rule(f'if (action.id == "{action}" && subject.user == "o") return "yes";'))["actions"] == [action]
+
+
 def test_parameters_may_have_other_names():
     assert one(rule('if (a.id == "org.libvirt.x" && s.user == "o") return "no";', "a, s"))["users"] == ["o"]
 
