@@ -33,6 +33,7 @@ def collect(host, note):
         note, "libvirt.iommu_groups", lambda: _iommu_groups(host, facts["vms"] or [])
     )
     facts["libvirt"]["visibility"] = _visibility(host, note, snapshot)
+    _add_confinement(host, facts["vms"] or [])
     return facts
 
 
@@ -178,6 +179,23 @@ def _visibility(host, note, snapshot):
         note("libvirt.visibility", str(reason))
         return None
     return {"complete": not gaps, "gaps": gaps[:50], "unmatched": [_unmatched(process) for process in strangers]}
+
+
+def _add_confinement(host, vms):
+    """Give each running machine the label, user and capabilities of its process; left out where that was not seen.
+
+    confined: a label of libvirt's that a security module enforces, on SELinux (svirt) or AppArmor.
+    """
+    try:
+        processes = {process["domain"]: process for process in qemu_proc.scan_once(host)["processes"]}
+    except Unreadable:
+        return  # Noted by _visibility.
+    for vm in vms:
+        process = processes.get(vm["id"])
+        if process and "security" in vm and process["label"] is not None:
+            label = process["label"]
+            vm["security"].update(label=label, user=process["uid"], capeff=process["capeff"])
+            vm["security"]["confined"] = label.endswith("(enforce)") or ":svirt" in label
 
 
 def _differences(seen, snapshot):

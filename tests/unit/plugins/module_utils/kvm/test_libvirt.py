@@ -79,6 +79,7 @@ def test_a_managed_guest_is_seen_whole():
     assert facts["libvirt"]["visibility"] == {"complete": True, "gaps": [], "unmatched": []}
     assert facts["libvirt"]["iommu_groups"] == {"0000:03:00.0": "12"}
     assert facts["vms"][0]["configured"] == {} and facts["vms"][0]["active"]
+    assert facts["vms"][0]["security"]["confined"] is True and facts["vms"][0]["security"]["user"] == 64055
 
 
 def test_a_qemu_without_libvirt_is_unmatched_even_with_the_uuid_of_a_domain():
