@@ -36,7 +36,7 @@ def test_an_audit_knows_more_than_in_a_container(vm: booted.BootedHost) -> None:
     assert facts["boot"]["tpm"]["version"].startswith("2")
     # auditctl's own words: 1 is enabled, 2 enabled and locked.
     assert facts["logging"]["audit"]["enabled"] in ("1", "2")
-    running = [domain for domain in facts["vms"] if domain["power"] == "on"]
+    running = [domain for domain in facts["vms"] if domain["power"] == "running"]
     assert running
     assert all(domain["security"]["confined"] for domain in running)
 

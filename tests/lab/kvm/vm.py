@@ -148,10 +148,14 @@ def up(name: str) -> Machine:
     copy.mkdir()
     rootfs.quietly(["cp", "-a", "--sparse=always", f"{ready}/.", str(copy)], 300)
     machine = _start(name, copy, SNAPSHOT)
-    _wait_for_ssh(machine, 180.0)
-    # The snapshot's clock stands where it was saved.
-    machine.run(["date", "-u", "-s", f"@{int(time.time())}"])
-    machine.run(["virsh", "-q", "-c", "qemu:///system", "resume", "vm1"])
+    try:
+        _wait_for_ssh(machine, 180.0)
+        # The snapshot's clock stands where it was saved, and so does its guest.
+        machine.run(["date", "-u", "-s", f"@{int(time.time())}"])
+        machine.run(["virsh", "-q", "-c", "qemu:///system", "resume", "vm1"])
+    except BaseException:
+        down(name)
+        raise
     inventory.write(name, "127.0.0.1", machine.port)
     return machine
 
