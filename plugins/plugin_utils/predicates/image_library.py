@@ -92,7 +92,7 @@ def _file(image: Mapping[str, Any]) -> Outcome:
 
 def pool_rules(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """libvirt asks who may change storage, and its rules let in image administrators only. facts: daemons, rules."""
-    daemons = [daemon for daemon in entries(facts, "daemons") if text(daemon, "name") in STORAGE_DAEMONS]
+    daemons = [daemon for daemon in entries(facts, "daemons") if _serves_storage(daemon)]
     driver = access_libvirt.access_driver({"daemons": daemons}, gold)
     items = driver.items or [o.item("libvirt", driver)]
     allowed = set(gold["gold_image_admins"])
@@ -104,6 +104,13 @@ def pool_rules(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             items.append(o.item(answer.path, _grant(answer, allowed)))
     expected = f"polkit asked for storage, and granted to {', '.join(sorted(allowed)) or 'nobody'} only"
     return o.combine(items, empty=o.unknown("no daemon was judged"), expected=expected)
+
+
+def _serves_storage(daemon: Mapping[str, Any]) -> bool:
+    """By its name, or because a socket unit of the storage daemon starts it: systemd may give that to another."""
+    sockets = daemon.get("sockets")
+    units = [str(socket.get("unit")) for socket in sockets or [] if isinstance(socket, Mapping)]
+    return text(daemon, "name") in STORAGE_DAEMONS or any(unit.startswith("virtstoraged") for unit in units)
 
 
 def _changes_storage(answer: policy.Answer) -> bool:
