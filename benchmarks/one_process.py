@@ -85,11 +85,13 @@ def assess() -> list[Figure]:
 
 
 def _judgements(check: Check, facts: dict[str, Any]) -> int:
-    """How many things a check judges in these facts: its items, or the host."""
+    """How many things a check judges in these facts: each VM when it reads VMs, else the items of its list, or one."""
     if check.platform not in ("all", "kvm"):
         return 0
-    items = lookup(facts, check.data["each"]) if "each" in check.data else None
-    return max(len(items), 1) if isinstance(items, list) else 1
+    paths = [check.data["each"]] if "each" in check.data else []
+    paths += [path.rstrip("?") for path in check.data.get("facts", {}).values() if path.startswith("vms")]
+    found = [lookup(facts, path) for path in paths]
+    return max([1, *(len(items) for items in found if isinstance(items, list))])
 
 
 def kept() -> list[Figure]:
