@@ -96,7 +96,7 @@ def _worst_of(entries: Iterable[tuple[str, Outcome]], expected: Any, empty: Outc
         if known is None or o.WORST_FIRST.index(found.status) < o.WORST_FIRST.index(known.status):
             kept[name] = o.item(name, found)
     combined = o.combine(list(kept.values()), empty=empty, expected=expected)
-    if combined.status == o.PASS:
+    if combined.status == o.PASS and kept:
         combined.actual = {name: found.actual for name, found in list(kept.items())[:50]}
     return combined
 
