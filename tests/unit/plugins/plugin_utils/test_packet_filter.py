@@ -175,6 +175,21 @@ def test_a_rule_nobody_can_read_is_never_a_pass():
     assert judge(iptables_save.parse(broken, "ip", "iptables-legacy"), "tcp/9", "192.0.2.9") == "unknown"
 
 
+OPTIONS = st.sampled_from(
+    "! -s -d -i -o -p -m -j -g -f --dport --dports --sport --ctstate --src-range --match-set --set --tcp-flags --syn tcp "
+    "udp all multiport conntrack recent mark 10.0.0.0/8 10.0.0.0/255.0.255.0 22 1:2: 1,2 a-b ACCEPT DROP "
+    "LOG CT NOWHERE eth+ \" ' \\".split(" ")
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(OPTIONS, max_size=12))
+def test_words_of_iptables_in_any_order_never_crash(words):
+    text = SAVED.replace("-A INPUT -i lo -j ACCEPT", "-A INPUT " + " ".join(words))
+    tables = iptables_save.parse(text, "ip", "iptables-legacy")
+    assert judge(tables, "tcp/22", "10.1.0.1") in ("accept", "drop", "unknown")
+
+
 def _table(rules, policy="drop", **more):
     chains = {"input": {"hook": "input", "type": "filter", "policy": policy, "rules": rules}, **more}
     return [{"family": "inet", "name": "host", "source": "nft", "sets": {}, "dnat": [], "chains": chains}]
