@@ -176,8 +176,8 @@ def test_a_rule_nobody_can_read_is_never_a_pass():
 
 
 OPTIONS = st.sampled_from(
-    "! -s -d -i -o -p -m -j -g -f --dport --dports --sport --ctstate --src-range --match-set --set --tcp-flags --syn tcp "
-    "udp all multiport conntrack recent mark 10.0.0.0/8 10.0.0.0/255.0.255.0 22 1:2: 1,2 a-b ACCEPT DROP "
+    "! -s -d -i -o -p -m -j -g -f --dport --dports --sport --ctstate --src-range --set --tcp-flags --syn tcp "
+    "--match-set udp all multiport conntrack recent mark 10.0.0.0/8 10.0.0.0/255.0.255.0 22 1:2: 1,2 a-b ACCEPT DROP "
     "LOG CT NOWHERE eth+ \" ' \\".split(" ")
 )
 
