@@ -54,7 +54,7 @@ def directories(snapshot, host):
 
 # An image: type is file, block, dir, network, absent, or what libvirt calls another kind of source. uses: what it
 # serves, {kind: disk|backing|pool|vtpm|saved state, of: UUID, pool or image above, writable}. problem: why it could not
-# be read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network source.
+# be read, for one image that cannot be judged must not hide the others. protocol, hosts, local, tls: of a network.
 BLANK = {
     "type": "", "encryption": "", "format": "", "backing": "", "luks": {}, "size_b": 0, "mtime": 0, "mode": "",
     "uid": 0, "gid": 0, "place": "", "problem": "", "protocol": "", "hosts": [], "local": False, "tls": "",
