@@ -44,6 +44,8 @@ class BootedHost:
         self.stop()
         self.lab = vm.up(name) if variant == VM else nspawn.up(name, variant)
         self.seen = seen.VM if variant == VM else seen.BOOTED
+        # Emulated, and beside other work, a collection takes a minute.
+        self.patience = 300 if variant == VM else 60
 
     def stop(self) -> None:
         """Take the host down with everything it left."""
@@ -118,7 +120,7 @@ class BootedHost:
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=self.patience + 50,
             check=False,
             env=ansible_environment(),
         )
@@ -130,7 +132,9 @@ class BootedHost:
 
     def facts(self, parts: Sequence[str] | None = None, user: str = "ansible", become: bool = True) -> dict[str, Any]:
         """Return the facts document that dwp.hypervisor.kvm_info reads (all parts, or the named ones)."""
-        result = self.module("dwp.hypervisor.kvm_info", {"parts": list(parts or [])}, user, become)
+        result = self.module(
+            "dwp.hypervisor.kvm_info", {"parts": list(parts or []), "time_limit": self.patience}, user, become
+        )
         assert result["changed"] is False
         return result["facts"]
 
