@@ -75,13 +75,16 @@ class Errors:
     def reason(self, path: str, item_id: str | None = None) -> str | None:
         """Why `path` (inside item `item_id` of its list, when given) cannot be trusted, or None.
 
-        An error at the path, above it, or below it counts: a container that is partly unreadable is not whole.
+        An error at the path, above it, or below it counts: a container that is partly unreadable is not whole. But an
+        error of one item says nothing of its list: the item holds a null, and what the other items prove stays proven.
         """
         wanted = _dotted(path)
         for broken, reason in self._reasons:
+            of_item = "[" in broken
+            if of_item and (item_id is None or f"[{item_id}]" not in broken):
+                continue
             if _covers(broken, wanted) or _covers(wanted, broken):
-                if item_id is None or "[" not in broken or f"[{item_id}]" in broken:
-                    return f"{broken}: {reason}"
+                return f"{broken}: {reason}"
         return None
 
 

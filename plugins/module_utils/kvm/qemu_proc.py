@@ -219,16 +219,19 @@ def _pid_files(host, gaps):
         for name in names:
             if key == "probes" and name.startswith("qmp-"):
                 path = "%s/%s/qmp.pid" % (directory, name)
-                found["probes"][path] = _pid(host, path)
+                found["probes"][path] = _pid(host, path, gaps)
             elif key == "guests" and name.endswith(".pid"):
-                pid = _pid(host, "%s/%s" % (directory, name))
+                pid = _pid(host, "%s/%s" % (directory, name), gaps)
                 if pid.isdigit():
                     found["guests"][int(pid)] = name[: -len(".pid")]
     return found
 
 
-def _pid(host, path):
+def _pid(host, path, gaps):
     try:
         return host.read(path, 64).strip()
-    except Unreadable:
+    except Absent:
+        return ""
+    except Unreadable as reason:
+        gaps.append(str(reason))
         return ""

@@ -178,6 +178,8 @@ def _visibility(host, note, snapshot):
     except Unreadable as reason:
         note("libvirt.visibility", str(reason))
         return None
+    # Where libvirt's own record was not read whole, a guest of its own looks like a stranger: nobody is accused.
+    strangers = [] if gaps else strangers
     return {"complete": not gaps, "gaps": gaps[:50], "unmatched": [_unmatched(process) for process in strangers]}
 
 

@@ -214,6 +214,8 @@ def _owner(stat, by_gid):
 
 
 def _dev_kvm(host, by_gid):
+    if not by_gid:
+        raise Unreadable("/dev/kvm: the names of the groups were not read")
     return _owner(host.stat("/dev/kvm"), by_gid)
 
 

@@ -28,6 +28,9 @@ def collect(host, note):
     """Return the branch patch."""
     manager = attempt(note, "patch.manager", lambda: package_manager(host))
     updates = attempt(note, "patch.pending", lambda: pending(host, manager), {})
+    if not updates:
+        for path in ("patch.list_date", "patch.holds"):
+            note(path, "the pending updates could not be told, see patch.pending")
     return {
         "patch": {
             "manager": manager,

@@ -33,6 +33,8 @@ def collect(host, note):
     facts["conf"] = _conf(host, note)
     if seen is not None:
         facts["daemon"] = _daemon(seen["daemons"], facts["conf"])
+        if facts["daemon"]["in_force"] is None:
+            note("qemu.daemon.in_force", "when qemu.conf changed or its daemon started was not read")
     facts["version"] = attempt(note, "qemu.version", lambda: _version(host))
     facts["sasl"] = attempt(note, "qemu.sasl", lambda: _sasl(host))
     facts["cgroup"] = attempt(note, "qemu.cgroup", lambda: _cgroup(host))
@@ -73,11 +75,12 @@ def _daemon(daemons, conf):
     qemu.conf at start only; its daemons have no reload for it.
     """
     if not daemons:
-        return {"name": "", "pid": 0, "started": 0, "in_force": conf is not None}
+        return {"name": "", "pid": 0, "started": 0, "in_force": None if conf is None else True}
     newest = max(daemons, key=lambda daemon: daemon["started"] or 0)
     # The start time is reckoned from the boot time, both in whole seconds: a difference of one says nothing.
-    stale = conf is None or newest["started"] is None or newest["started"] + 1 < conf["mtime"]
-    return {"name": newest["name"], "pid": newest["pid"], "started": newest["started"] or 0, "in_force": not stale}
+    known = conf is not None and newest["started"] is not None
+    in_force = newest["started"] + 1 >= conf["mtime"] if known else None
+    return {"name": newest["name"], "pid": newest["pid"], "started": newest["started"], "in_force": in_force}
 
 
 def _version(host):

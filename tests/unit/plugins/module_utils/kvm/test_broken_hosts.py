@@ -19,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collecto
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Answer, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import Errors, lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.recorded_host import ReplayHost
 
@@ -82,14 +82,18 @@ def gold():
     return {**known, **{name: value for name, value in SITE.items() if name in known}}
 
 
-def read_by(check, facts):
-    """The facts a check looks at, as they are now."""
+def paths_of(check):
+    """Every path of the facts document that a check names; optional ones too."""
     data = check.data
     paths = [str(path).rstrip("?") for path in data.get("facts", {}).values()]
     rules = (data, data.get("persistent", {}), *data.get("all", []), *data.get("not_applicable", []))
     paths += [rule["fact"] for rule in rules if "fact" in rule and "each" not in data]
-    paths += [data["each"]] if "each" in data else []
-    return json.dumps([lookup(facts, path) for path in paths], sort_keys=True, default=str)
+    return paths + ([data["each"]] if "each" in data else [])
+
+
+def read_by(check, facts):
+    """The facts a check looks at, as they are now."""
+    return json.dumps([lookup(facts, path) for path in paths_of(check)], sort_keys=True, default=str)
 
 
 def verdicts(facts):
@@ -111,6 +115,22 @@ def test_the_recording_is_complete():
     host = ReplayHost(RECORDING)
     collector.collect(host)
     assert not [key for key in host.asked if key not in RECORDING]
+
+
+def test_every_fact_that_a_check_names_is_collected():
+    """A path that no part fills would make its check unknown for ever, and no case with made-up facts would show it."""
+    facts = facts_of()
+    facts["assessment"] = {"gold_sha256": ""}
+    known = Errors(facts["collector"]["errors"])
+    lost = []
+    for check in load_standard().checks.values():
+        if check.platform in ("all", "kvm"):
+            lost += [
+                f"{check.id}: {path}"
+                for path in paths_of(check)
+                if lookup(facts, path) is None and not known.reason(path)
+            ]
+    assert not lost, "\n".join(lost)
 
 
 def test_the_recording_has_passes_and_fails_to_lose(whole):
@@ -168,6 +188,38 @@ def test_one_program_broken(whole, command, mode):
         return BROKEN_COMMANDS[mode](value)
 
     wrong = changed_wrongly(whole, verdicts(facts_of(broken)))
+    assert not wrong, "\n".join(wrong)
+
+
+# Checks that look at a wide branch of facts and whose verdict rests on another part of it.
+RESTS_ON_OTHERS = (
+    "kvm-11.2.1-sig-enforce",
+    "kvm-11.2.8-path-acl",
+    "kvm-11.3.2-policy",
+    "kvm-11.3.4-policy",
+    "kvm-11.4.6-ssh-in-force",
+    "kvm-11.4.6-ssh-keywords",
+)
+FILES = [
+    key for key in sorted(RECORDING) if key.startswith(("read_bytes", "list", "stat")) and "value" in RECORDING[key]
+]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("place", ["/etc/", "/run/", "/var/"])
+def test_one_file_denied(whole, place):
+    """Each file and directory of the host alone: the checks that need it are unknown, nobody is accused."""
+    wrong = []
+    for key in FILES:
+        method, _space, arguments = key.partition(" ")
+        path = json.loads(arguments)[0]
+        if path.startswith(place):
+
+            def broken(asked, args, value, method=method, path=path):
+                return denied(value) if asked == method and args[0] == path else value
+
+            found = changed_wrongly(whole, verdicts(facts_of(broken)))
+            wrong += [f"{key}: {entry}" for entry in found if not entry.startswith(RESTS_ON_OTHERS)]
     assert not wrong, "\n".join(wrong)
 
 
