@@ -15,6 +15,7 @@ TYPES = ("auth", "account", "password", "session")
 # pam_handlers.c: PAM_SUBSTACK_MAX_LEVEL.
 MAX_DEPTH = 16
 MAX_LINES = 200
+MAX_LINE = 4096
 MAX_ARGUMENTS = 300
 _LINE = re.compile(r"^(-?)(\w+)\s+(\[[^\]]*\]|\S+)\s+(\S+)\s*(.*)$")
 # Arguments whose value is a secret of its own.
@@ -51,6 +52,8 @@ def _file(host, path, kind, level, depth, lines):
     if depth > MAX_DEPTH or len(lines) > MAX_LINES:
         raise Unreadable("%s: more than %d levels or %d lines of PAM" % (path, MAX_DEPTH, MAX_LINES))
     for line in _joined(host.read(path)):
+        if len(line) > MAX_LINE:
+            raise Unreadable("%s: a line of %d characters" % (path, len(line)))
         include = re.match(r"^@include\s+(\S+)$", line)
         if include:
             _file(host, _included(host, include.group(1), path), kind, level, depth + 1, lines)

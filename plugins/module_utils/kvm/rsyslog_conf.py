@@ -18,11 +18,13 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Abs
 MAIN = "/etc/rsyslog.conf"
 MAX_FILES = 200
 MAX_DEPTH = 10
+MAX_OBJECT = 65536
 
 _OBJECT = re.compile(r"(?i)\b(action|module|global|input|include|main_queue|template|ruleset)\s*\(")
-_PARAMETER = re.compile(r'(?s)([\w.]+)\s*=\s*("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s()]+)')
+# Here and below no two parts of a pattern can share what they match: a line of a megabyte must not stop the audit.
+_PARAMETER = re.compile(r'(?s)(?<![\w.])([\w.]+)\s*=\s*("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^\s()]+)')
 _LEGACY = re.compile(r"^\$(\w+)\s+(.+?)\s*$")
-_SELECTOR = re.compile(r"^\s*([\w*,;.=!]+\.[\w*=!,;.]+|:[\w-]+,\s*!?\w+,\s*\"[^\"]*\")\s+(-?\S.*)$")
+_SELECTOR = re.compile(r"^\s*([\w*,;=!]+\.[\w*=!,;.]+|:[\w-]+,\s*!?\w+,\s*\"[^\"]*\")\s+(-?\S.*)$")
 _FORWARD = re.compile(r"^(@@?)(?:\(([^)]*)\))?(\[[^\]]+\]|[^:;\s]+)(?::(\w+))?(?:;(\S+))?$")
 _RELP = re.compile(r"^:omrelp:(\[[^\]]+\]|[^:;\s]+)(?::(\w+))?(?:;(\S+))?$")
 
@@ -83,7 +85,7 @@ class _Reader(object):
         position = 0
         for match in _objects(text):
             self._lines(text[position : match[0]], depth)
-            self._object(match[2].lower(), match[3], text[: match[0]].rpartition("\n")[2], depth)
+            self._object(match[2].lower(), match[3], text[text.rfind("\n", 0, match[0]) + 1 : match[0]], depth)
             position = match[1]
         self._lines(text[position:], depth)
 
@@ -208,7 +210,7 @@ def _selected(before):
     before = before.strip()
     if not before:
         return "*.*"
-    chosen = re.match(r"^([\w*,;.=!]+\.[\w*=!,;.]+)$", before)
+    chosen = re.match(r"^([\w*,;=!]+\.[\w*=!,;.]+)$", before)
     return chosen.group(1) if chosen else "conditional"
 
 
@@ -221,6 +223,8 @@ def _objects(text):
             return
         end = _closing(text, match.end())
         body = text[match.end() : end - 1]
+        if len(body) > MAX_OBJECT:
+            raise Unreadable("rsyslog's configuration holds an object of %d characters" % len(body))
         parameters = {name.lower(): _value(value) for name, value in _PARAMETER.findall(body)}
         yield match.start(), end, match.group(1), parameters
         position = end

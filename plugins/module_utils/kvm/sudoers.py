@@ -316,7 +316,7 @@ def _cut(spec):
 
 def _users_and_hosts(left):
     """Split the user list from the host list: at the first blank that no comma and no quote holds together."""
-    text = re.sub(r"\s*,\s*", ",", left.strip())
+    text = re.sub(r"(?<!\s)\s*,\s*", ",", left.strip())
     text = re.sub(r"!\s+", "!", text)
     match = re.match(r"((?:\"[^\"]*\"|\\.|[^\s\"\\])+)\s+(.*)$", text)
     return (match.group(1), match.group(2)) if match else (text, "")

@@ -16,7 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_source 
 
 TIME_LIMIT = 30
 AT_ONCE = 100
-_UUID = re.compile(r"^\s*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b", re.MULTILINE)
+_UUID = re.compile(r"^[ \t]*([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b", re.MULTILINE)
 _STATES = {"shut off": "shutoff", "in shutdown": "shutdown", "no state": "nostate", "idle": "blocked"}
 # branch of the facts: (list, list of those that start by themselves, list of the active ones, description)
 _OBJECTS = (
