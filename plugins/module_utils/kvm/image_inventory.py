@@ -95,7 +95,8 @@ class Inventory(object):
                 for link in disk["backing"]:
                     self._add_source(link, uuid, "backing", False, volumes)
         if attribute(root, "devices/tpm/backend", "type") == "emulator":
-            entry = self._add_path("%s/%s" % (VIRTUAL_TPMS, uuid), {"kind": "vtpm", "of": uuid, "writable": True})
+            state = attribute(root, "devices/tpm/backend/source", "path") or "%s/%s" % (VIRTUAL_TPMS, uuid)
+            entry = self._add_path(state, {"kind": "vtpm", "of": uuid, "writable": True})
             if root.find("devices/tpm/backend/encryption") is not None:
                 entry["encryption"] = "swtpm"
 

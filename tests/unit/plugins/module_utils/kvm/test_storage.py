@@ -187,6 +187,12 @@ def test_saved_states_and_virtual_tpms_are_images_too():
     assert kinds["vtpm"]["encryption"] == "swtpm" and kinds["vtpm"]["type"] == "dir"
 
 
+def test_a_virtual_tpm_with_a_place_of_its_own():
+    tpm = "<tpm model='tpm-crb'><backend type='emulator'><source type='dir' path='/srv/tpm'/></backend></tpm>"
+    facts, _notes = collected(host_with({"/srv/tpm/tpm2-00.permall": "x"}, snapshot(tpm)))
+    assert [(image["id"], image["encryption"]) for image in facts["images"]] == [("/srv/tpm", "")]
+
+
 def test_a_logical_volume_on_luks_is_encrypted():
     devices = Devices(host_with(stats={"/dev/vg/images": {"type": "block", "rdev": os.makedev(252, 1)}}))
     assert devices.place("/dev/vg/images") == "block 252:1"
