@@ -62,3 +62,5 @@ socket virtproxyd-tls 16514 0666 libvirtd-tls.socket
 systemctl enable -q virtqemud.service virtlogd.socket
 # Debian's client asks libvirtd unless told otherwise, and guesses no URI without it.
 printf '\nremote_mode = "direct"\nuri_default = "qemu:///system"\n' >> /etc/libvirt/libvirt.conf
+# Debian 13 has a timer for freshclam beside the daemon that customise.sh disables.
+systemctl disable -q clamav-freshclam-once.timer clamav-freshclam-once.service
