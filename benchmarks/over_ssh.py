@@ -18,7 +18,7 @@ from clock import BIN, CHECKOUT, WORK, Figure, in_turn
 
 HOST = "bench"
 RATIO_BUDGET = 2.0
-ROUNDS = 7
+ROUNDS = 5
 FLEETS = (1, 10, 20)
 
 
@@ -49,14 +49,14 @@ def twenty() -> list[Figure]:
     with lab_host() as inventory:
         for count in FLEETS:
             fleet = several_names(inventory, count)
-            times = in_turn({"audit": playbook(fleet, "--forks", "20")}, 3)["audit"]
+            times = in_turn({"audit": playbook(fleet, "--forks", "20")}, 2)["audit"]
             base = base or times.work
             extra = "" if count == 1 else f", each further host {(times.work - base) / (count - 1):.2f} s of CPU"
             figures.append(
                 Figure(
                     f"{count} host{'s' if count > 1 else ''} in one run",
                     f"{times}{extra}",
-                    "`benchmarks twenty`: median of 3, 20 forks; CPU of the controller",
+                    "`benchmarks twenty`: median of 2, 20 forks; CPU of the controller",
                 )
             )
     return figures
