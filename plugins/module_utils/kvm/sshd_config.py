@@ -19,6 +19,8 @@ MAIN = "/etc/ssh/sshd_config"
 # servconf.c: SERVCONF_MAX_DEPTH.
 MAX_DEPTH = 16
 MAX_FILES = 200
+# Splitting a line into words takes time with the square of its length.
+MAX_LINE = 65536
 # criterion: the key of the connection that `sshd -T -C` takes for it.
 CRITERIA = {
     "user": "user",
@@ -64,6 +66,8 @@ def _file(host, path, found, depth):
     # RHEL's crypto policy is a link that is pointed elsewhere, at a file that may be years old.
     _newer(found, path, host.stat(path, follow=False)["mtime"])
     for line in text.splitlines():
+        if len(line) > MAX_LINE and not line.lstrip().startswith("#"):
+            raise Unreadable("%s: a line of %d characters" % (path, len(line)))
         words = _words(line)
         if not words:
             continue
