@@ -24,7 +24,7 @@ SOURCE_DIRECTORIES = ("/etc/chrony/sources.d", "/etc/chrony.d", "/etc/chrony/con
 
 
 def collect(host, note):
-    """Return {"logging": {"time_sync": {program, active, enabled, sources, synced}}}."""
+    """Return {"logging": {"time_sync": {program, active, enabled, sources}}}."""
     units = attempt(
         note, "logging.time_sync.program", lambda: systemd.show(host, list(PROGRAMS), ["ActiveState", "UnitFileState"])
     )
@@ -36,7 +36,6 @@ def collect(host, note):
                 "active": found[1],
                 "enabled": found[2],
                 "sources": attempt(note, "logging.time_sync.sources", lambda: sources(host, found[0])),
-                "synced": attempt(note, "logging.time_sync.synced", lambda: synced(host)),
             }
         }
     }
@@ -82,15 +81,6 @@ def drop_ins(host):
             continue
         texts += [host.read("%s/%s" % (directory, name)) for name in names if name.endswith((".conf", ".sources"))]
     return texts
-
-
-def synced(host):
-    """What the kernel's clock discipline says, by way of systemd: adjtimex(2) without STA_UNSYNC."""
-    out = host.succeed(["timedatectl", "show", "--property=NTPSynchronized"])
-    found = re.search(r"^NTPSynchronized=(yes|no)$", out, re.MULTILINE)
-    if not found:
-        raise Unreadable("timedatectl does not say whether the clock is synchronised")
-    return found.group(1) == "yes"
 
 
 PART = Part("clock", ["logging.time_sync"], collect)
