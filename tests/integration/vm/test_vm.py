@@ -43,7 +43,7 @@ def test_an_audit_knows_more_than_in_a_container(vm: booted.BootedHost) -> None:
 
 def test_two_audits_contradict_each_other_nowhere(vm: booted.BootedHost) -> None:
     """Emulated, a part may run into its time limit; that makes its checks unknown, never something else."""
-    first, second = ({r["check"]: r for r in vm.audit()["results"]} for _ in range(2))
+    first, second = ({r["check"]: r for r in vm.audit()["results"]} for _audit in range(2))
     differ = {check for check in first if first[check]["measured"] != second[check]["measured"]}
     told = {check: (first[check]["message"], second[check]["message"]) for check in differ}
     assert all("unknown" in (first[check]["measured"], second[check]["measured"]) for check in differ), told

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Run inside the fresh root (chroot) by tests/lab/kvm/rootfs.py. Environment: KEY_<account>, BREAKGLASS_PASSWORD.
 # The host is a plain default installation: what an audit finds wrong on it is what Debian ships.
 
@@ -14,6 +15,7 @@ usermod -aG libvirt,operators oscar
 usermod -aG sudo breakglass
 printf 'breakglass:%s\n' "$BREAKGLASS_PASSWORD" | chpasswd
 for account in ansible alice bob oscar; do
+    key=
     eval "key=\$KEY_$account"
     install -d -m 0700 -o "$account" -g "$account" "/home/$account/.ssh"
     printf '%s\n' "$key" > "/home/$account/.ssh/authorized_keys"
@@ -67,7 +69,7 @@ systemctl mask getty-static.service console-getty.service systemd-networkd-wait-
 
 # Volumes are made here: the key derivation of a LUKS volume takes seconds, and every start uses the same root.
 install -d -m 0711 /var/lib/libvirt/images
-cd /var/lib/libvirt/images
+cd /var/lib/libvirt/images || exit 1
 qemu-img create -q -f qcow2 vm1.qcow2 64M
 printf 'lab-only-passphrase' > /root/luks.key
 qemu-img create -q --object secret,id=key,file=/root/luks.key -f luks -o key-secret=key,iter-time=10 vm2.luks 16M

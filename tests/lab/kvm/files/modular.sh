@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Appended to customise.sh for the modular variant.
 #
 # Debian builds libvirt without the modular daemons, in 13 too. virtqemud is the same program as libvirtd with other

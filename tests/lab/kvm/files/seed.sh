@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Run as root inside a started lab host by tests/lab/kvm/host.py: what an administrator would have defined.
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

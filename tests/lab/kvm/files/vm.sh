@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Appended to customise.sh for the full VM: its own kernel, clock and network, so the lab's concessions go.
 systemctl disable -q lab-kernel.service
 rm -rf /usr/local/sbin/lab-kernel /etc/systemd/system/lab-kernel.service /etc/systemd/system/chrony.service.d
