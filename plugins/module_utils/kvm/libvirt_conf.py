@@ -34,13 +34,14 @@ def parse(text):
 
 
 def _tokens(text):
-    tokens, at = [], 0
+    tokens, at, line = [], 0, 1
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise BadConfiguration("line %d: a string without an end" % (text.count("\n", 0, at) + 1))
+            raise BadConfiguration("line %d: a string without an end" % line)
         if match.lastgroup != "skip":
-            tokens.append((match.lastgroup, match.group(), text.count("\n", 0, at) + 1))
+            tokens.append((match.lastgroup, match.group(), line))
+        line += match.group().count("\n")
         at = match.end()
     return tokens
 
@@ -50,7 +51,7 @@ def _value(tokens, at):
     kind, text, line = tokens[at]
     if kind == "string":
         return text[3:-3] if text.startswith('"""') else text[1:-1], at + 1
-    if kind == "word" and re.match(r"-?\d+$", text):
+    if kind == "word" and re.match(r"-?\d{1,19}$", text):
         return int(text), at + 1
     if text != "[":
         raise BadConfiguration("line %d: %r is not a value" % (line, text[:40]))
@@ -59,6 +60,8 @@ def _value(tokens, at):
         if tokens[at][1] == ",":
             at += 1
             continue
+        if tokens[at][1] == "[":
+            raise BadConfiguration("line %d: a list inside a list" % tokens[at][2])
         entry, at = _value(tokens, at)
         entries.append(entry)
     if at >= len(tokens):

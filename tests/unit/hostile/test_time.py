@@ -58,6 +58,12 @@ def test_a_megabyte_of_anything_takes_seconds(reader, pump):
     started = time.process_time()
     try:
         read(FakeHost({path: text}))
-    except (Unreadable, ValueError):
+    except (Unreadable, ValueError, libvirt_conf.BadConfiguration):
         pass
     assert time.process_time() - started < SECONDS
+
+
+@pytest.mark.parametrize("text", ["a = [[[[", "a = " + "9" * 6000, "a = [" + "[" * 100_000])
+def test_what_libvirt_refuses_is_refused_here(text):
+    with pytest.raises(libvirt_conf.BadConfiguration, match="line 1"):
+        libvirt_conf.parse(text)
