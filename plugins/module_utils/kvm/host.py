@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat as stat_bits
 import subprocess
 import threading
@@ -83,7 +84,8 @@ class Host(object):
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             with os.fdopen(handle, "rb") as stream:
-                return stream.read(size)
+                # None: a FIFO that somebody holds open and writes nothing to.
+                return stream.read(size) or b""
         except OSError as error:
             raise _reason(path, error)
 
@@ -158,7 +160,8 @@ class Host(object):
         try:
             out, err = process.communicate(stdin.encode() if stdin else None, timeout=timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # The whole group: a child that lives on holds the pipes open, and the wait for their end has no limit.
+            os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             raise Unreadable("%s did not answer within %s s" % (" ".join(argv[:3]), timeout))
         if len(out) > MAX_OUTPUT:
