@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a hostile or careless administrator leaves on a host: names that attack a report, and secrets in their places."""
+"""What a hostile or careless administrator leaves on a host: names that attack a report, secrets in their places."""
 
 from __future__ import annotations
 
@@ -141,7 +141,8 @@ def _plant_in_libvirt(host: BootedHost, planted: Planted) -> None:
     _define(
         host,
         "secret-define",
-        f"<secret ephemeral='no' private='no'><uuid>{secret}</uuid><usage type='iscsi'><target>t</target></usage></secret>",
+        f"<secret ephemeral='no' private='no'><uuid>{secret}</uuid>"
+        "<usage type='iscsi'><target>t</target></usage></secret>",
     )
     value = base64.b64encode(new("libvirt secret").encode()).decode()
     host.run(f"virsh -q -c qemu:///system secret-set-value {secret} {value}")
@@ -172,7 +173,7 @@ def _plant_in_files(host: BootedHost, planted: Planted) -> None:
         "/etc/pki/libvirt/private/serverkey.pem": key.replace("OPENSSH ", "") % new("TLS key of libvirt"),
         "/home/alice/.google_authenticator": f'{new("TOTP seed").upper()}\n" TOTP_AUTH\n12345678\n',
         "/etc/users.oath": f"HOTP/T30/6 alice - {new('OATH seed')}\n",
-        "/etc/rsyslog.d/secret.conf": f'*.* action(type="omfwd" target="log1" protocol="tcp" pwd="{new("rsyslog pwd")}"\n'
+        "/etc/rsyslog.d/secret.conf": f'*.* action(type="omfwd" target="log1" protocol="tcp"\n pwd="{new("rsyslog pwd")}"'
         f' password="{new("rsyslog password")}")\n*.* :ommysql:log1,db,user,{new("rsyslog legacy")}\n'
         f'action(type="omelasticsearch" server="log1" uid="u" pwd="{new("rsyslog other module")}")\n',
         "/var/lib/cloud/instance/user-data.txt": f"#cloud-config\nchpasswd: {{list: 'root:{new('cloud-init')}'}}\n",
@@ -192,7 +193,8 @@ def _plant_in_files(host: BootedHost, planted: Planted) -> None:
         "/boot/grub/grub.cfg": f"password_pbkdf2 root grub.pbkdf2.sha512.10000.{new('grub hash', 64).upper()}\n",
         "/etc/systemd/system/lab.service": f"[Service]\nEnvironment=TOKEN={new('unit')}\nExecStart=/bin/true\n",
         "/etc/default/grub.d/x.cfg": f"# {new('comment of grub')}\n",
-        "/etc/ssh/sshd_config.d/key.conf": f"# {new('comment of sshd')}\nAuthorizedKeysCommand /bin/true --pw {new('sshd')}\n"
+        "/etc/ssh/sshd_config.d/key.conf": f"# {new('comment of sshd')}\nAuthorizedKeysCommand /bin/true --pw"
+        f" {new('sshd')}\n"
         "AuthorizedKeysCommandUser nobody\n",
     }  # fmt: skip
     for path, text in files.items():
@@ -204,7 +206,8 @@ def _plant_in_files(host: BootedHost, planted: Planted) -> None:
         "/run/lab-pam",
         f"auth optional pam_radius_auth.so secret={new('PAM secret')} key={new('PAM key')}\n"
         f"auth optional pam_mysql.so user=u passwd={new('PAM passwd')}\n"
-        f"auth optional pam_custom.so client_secret={new('PAM client secret')} [bind_password=a {new('PAM brackets')}]\n"
+        f"auth optional pam_custom.so client_secret={new('PAM client secret')}"
+        f" [bind_password=a {new('PAM brackets')}]\n"
         f"auth optional pam_exec.so quiet /usr/bin/curl -u u:{new('PAM command')} https://x.example\n",
     )
     host.run("cat /run/lab-pam >> /etc/pam.d/sshd; rm /run/lab-pam")

@@ -69,10 +69,11 @@ def test_check_mode_gives_the_same_results(normal: Run, kvm_host: BootedHost, tm
 )
 def test_a_host_that_does_not_answer(kvm_host: BootedHost, tmp_path, limit, subjects, fail_on, code) -> None:
     arguments = ["--limit", limit] if limit else []
-    run = audit_playbook(
-        tmp_path, [kvm_host], *arguments, variables={"hypervisor_fail_on": fail_on}, more_hosts=LOST
-    )
-    found = {subject["name"].partition("-")[0].replace("test", "kvm"): subject["reachable"] for subject in run.document["subjects"]}
+    run = audit_playbook(tmp_path, [kvm_host], *arguments, variables={"hypervisor_fail_on": fail_on}, more_hosts=LOST)
+    found = {
+        subject["name"].partition("-")[0].replace("test", "kvm"): subject["reachable"]
+        for subject in run.document["subjects"]
+    }
     assert found == subjects
     assert run.code == code, run.output[-2000:]
     assert (run.directory / "report.html").stat().st_size > 10_000
@@ -93,7 +94,9 @@ def test_a_wrong_sudo_password_is_unknown_and_said(kvm_host: BootedHost, tmp_pat
     assert {entry["status"] for entry in run.document["measures"]} == {"unknown"}
     assert run.code == 2
     written = b"".join(path.read_bytes() for path in run.files() if path.is_file())
-    assert password.encode() not in written + run.output.encode().replace(f'"ansible_become_password": "{password}"'.encode(), b"")
+    assert password.encode() not in written + run.output.encode().replace(
+        f'"ansible_become_password": "{password}"'.encode(), b""
+    )
 
 
 def test_without_become_what_was_not_read_is_unknown_with_a_reason(normal: Run, kvm_host: BootedHost, tmp_path) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts whose Python is a liar: whatever comes back in place of the collector's answer, the host stays in the report."""
+"""Hosts whose Python is a liar: whatever they send as the collector's answer, they stay in the report."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_deep_nesting_is_read_in_time(depth):
         ("<memory unit='KiB'>1024<", "<memory unit='parsec'>1024<"),
         ("<memory unit='KiB'>1024<", "<memory>1e999<"),
         ("<graphics type='vnc' listen='0.0.0.0'/>", "<graphics/>"),
-        ("<graphics type='vnc' listen='0.0.0.0'/>", "<graphics type='vnc' port='x'><listen/><listen type='?'/></graphics>"),
+        ("<graphics type='vnc' listen='0.0.0.0'/>", "<graphics port='x'><listen/><listen type='?'/></graphics>"),
         ("<graphics type='vnc' listen='0.0.0.0'/>", "<disk/><interface/><hostdev/><channel/><tpm/><memballoon/><rng/>"),
         ("<devices>", "<cputune><vcpupin/></cputune><memtune/><blkiotune/><seclabel/><devices>"),
         ("<os>", "<os><loader/><nvram/><firmware/>"),
@@ -103,14 +103,18 @@ RULESET = {
     "nftables": [
         {"metainfo": {"json_schema_version": 1}},
         {"table": {"family": "inet", "name": "t", "handle": 1}},
-        {"set": {"family": "inet", "table": "t", "name": "s", "type": "ipv4_addr", "elem": [{"range": ["10.0.0.1", "10.0.0.9"]}]}},
-        {"chain": {"family": "inet", "table": "t", "name": "in", "type": "filter", "hook": "input", "prio": 0, "policy": "drop"}},
+        {"set": {"family": "inet", "table": "t", "name": "s", "elem": [{"range": ["10.0.0.1", "10.0.0.9"]}]}},
+        {"chain": {"family": "inet", "table": "t", "name": "in", "type": "filter", "hook": "input", "policy": "drop"}},
         {"rule": {"family": "inet", "table": "t", "chain": "in", "expr": [
-            {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"set": [22, {"range": [80, 90]}]}}},
+            {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": {"set": [
+                22, {"range": [80, 90]},
+            ]}}},
             {"accept": None},
         ]}},
         {"rule": {"family": "inet", "table": "t", "chain": "in", "expr": [
-            {"vmap": {"key": {"meta": {"key": "iifname"}}, "data": {"set": [["lo", {"accept": None}], ["eth0", {"jump": {"target": "x"}}]]}}},
+            {"vmap": {"key": {"meta": {"key": "iifname"}}, "data": {"set": [
+                ["lo", {"accept": None}], ["eth0", {"jump": {"target": "x"}}],
+            ]}}},
         ]}},
         {"rule": {"family": "inet", "table": "t", "chain": "in", "expr": [{"dnat": {"addr": "10.0.0.1", "port": 80}}]}},
         {"rule": {"family": "inet", "table": "t", "chain": "in", "expr": [{"xt": {"type": "target", "name": "LOG"}}]}},
@@ -128,7 +132,9 @@ def mutations(value, rebuild):
             yield from mutations(inner, lambda new, key=key: rebuild({**value, key: new}))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from mutations(inner, lambda new, number=number: rebuild([*value[:number], new, *value[number + 1 :]]))
+            yield from mutations(
+                inner, lambda new, number=number: rebuild([*value[:number], new, *value[number + 1 :]])
+            )
 
 
 def test_a_ruleset_with_one_value_of_another_type_is_refused_or_read():
@@ -143,7 +149,9 @@ def test_a_ruleset_with_one_value_of_another_type_is_refused_or_read():
     assert refused > 100
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", '{"nftables": 1}', '{"nftables": [1]}', "[" * 100_000, '{"nftables": [{"rule"'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '{"nftables": 1}', '{"nftables": [1]}', "[" * 100_000, '{"nftables": [{"rule"']
+)
 def test_what_is_no_ruleset_is_refused(text):
     with pytest.raises(Unreadable, match="unexpected output"):
         nft.parse(text)

@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Hos
 
 def test_the_time_limit_holds_for_children_that_keep_the_pipes_open():
     started = time.monotonic()
-    with pytest.raises(Unreadable, match="did not answer within 0.5 s"):
+    with pytest.raises(Unreadable, match=r"did not answer within 0\.5 s"):
         Host().run(["sh", "-c", "sleep 30 & sleep 30"], timeout=0.5)
     assert time.monotonic() - started < 10
 

@@ -18,7 +18,7 @@ WRONG = {
     "unknown key": ("hypervisor_exceptions_file", "\n- id: EX-1\n  chekcs: []\n", "register.yml:3"),
     "another register": ("hypervisor_attestations_file", "exceptions: []\n", "register.yml:1"),
     "a list of text": ("hypervisor_attestations_file", "- <script>\n", "register.yml"),
-    "an object of Python": ("hypervisor_exceptions_file", "!!python/object/apply:os.system ['touch x']\n", "register.yml"),
+    "an object of Python": ("hypervisor_exceptions_file", "!!python/object/apply:os.system [id]\n", "register.yml"),
     "anchors": ("hypervisor_exceptions_file", BOMB, "register.yml"),
     "binary": ("hypervisor_exceptions_file", "\x00\x01", "register.yml"),
     "a file that is not there": ("hypervisor_exceptions_file", None, "register.yml"),

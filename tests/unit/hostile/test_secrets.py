@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets in arguments stay on the host: with -vvv Ansible prints what a module returns before anything can redact it."""
+"""Secrets in arguments stay on the host: with -vvv Ansible prints an answer before anything can redact it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def arguments(line):
         (f"auth required pam_x.so [bind_password=a {SECRET} \\] {SECRET}] debug", "[bind_password=***] debug"),
         (f"auth required pam_x.so [bind_password=a {SECRET}", "[bind_password=***"),
         (f"auth required pam_x.so pwd={SECRET} psk={SECRET} credentials={SECRET}", "pwd=*** psk=*** credentials=***"),
-        (f"auth optional pam_exec.so quiet log=/var/x /usr/bin/curl -u u:{SECRET}", "quiet log=/var/x /usr/bin/curl ***"),
+        (f"auth optional pam_exec.so quiet log=/x /bin/curl -u u:{SECRET}", "quiet log=/x /bin/curl ***"),
         ("auth required pam_unix.so nullok try_first_pass", "nullok try_first_pass"),
         ("auth required pam_faillock.so preauth deny=5 unlock_time=900", "preauth deny=5 unlock_time=900"),
         ("auth required pam_exec.so /usr/bin/check", "/usr/bin/check"),
