@@ -173,7 +173,8 @@ def _plant_in_files(host: BootedHost, planted: Planted) -> None:
         "/etc/pki/libvirt/private/serverkey.pem": key.replace("OPENSSH ", "") % new("TLS key of libvirt"),
         "/home/alice/.google_authenticator": f'{new("TOTP seed").upper()}\n" TOTP_AUTH\n12345678\n',
         "/etc/users.oath": f"HOTP/T30/6 alice - {new('OATH seed')}\n",
-        "/etc/rsyslog.d/secret.conf": f'*.* action(type="omfwd" target="log1" protocol="tcp"\n pwd="{new("rsyslog pwd")}"'
+        "/etc/rsyslog.d/secret.conf": '*.* action(type="omfwd" target="log1" protocol="tcp"'
+        f'\n pwd="{new("rsyslog pwd")}"'
         f' password="{new("rsyslog password")}")\n*.* :ommysql:log1,db,user,{new("rsyslog legacy")}\n'
         f'action(type="omelasticsearch" server="log1" uid="u" pwd="{new("rsyslog other module")}")\n',
         "/var/lib/cloud/instance/user-data.txt": f"#cloud-config\nchpasswd: {{list: 'root:{new('cloud-init')}'}}\n",
