@@ -61,7 +61,9 @@ def test_configuration_keeps_no_password_and_tells_not_set_from_not_read():
     assert facts["conf"]["settings"] == {"vnc_password_set": True, "user": "qemu", "cgroup_device_acl": ["/dev/null"]}
     assert "hunter2" not in str(facts)
     facts, notes = collect({"/etc/libvirt/qemu.conf": Unreadable("denied")})
-    assert facts["conf"] is None and notes == [("qemu.conf", "denied")]
+    assert facts["conf"] is None
+    assert facts["daemon"]["in_force"] is None
+    assert [path for path, _reason in notes] == ["qemu.conf", "qemu.daemon.in_force"]
     facts, notes = collect({"/etc/libvirt/qemu.conf": "user = \n"})
     assert facts["conf"] is None and "line 1" in notes[0][1]
 
