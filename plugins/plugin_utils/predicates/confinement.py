@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
     entries,
     flag,
     hidden,
+    in_force,
     setting,
     text,
     whole,
@@ -44,16 +45,6 @@ def _processes(facts: Mapping[str, Any], judge: Judge) -> list[Outcome]:
     return items
 
 
-def _in_force(daemon: Mapping[str, Any]) -> Outcome:
-    if flag(daemon, "in_force"):
-        return o.passed("in force")
-    return o.failed(
-        "older",
-        "a daemon started after the last change",
-        "not in force: qemu.conf is newer than the daemon that reads it",
-    )
-
-
 def _account(conf: Mapping[str, Any], key: str) -> list[Outcome]:
     """An item for an account in qemu.conf; none where that is left to libvirt's build, which proves nothing (P9)."""
     name = setting(conf, key)
@@ -78,7 +69,7 @@ def vm_unprivileged(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     found = _processes(facts, judge)
     configured = _account(facts["conf"], "user")
     if configured:
-        configured.append(o.item("qemu.conf", _in_force(facts["daemon"])))
+        configured.append(o.item("qemu.conf", in_force(facts["daemon"])))
     return o.combine(found + configured, empty=o.not_applicable(NO_RUNNING_VM), expected="not root")
 
 
@@ -104,7 +95,7 @@ def vm_confined(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         items.append(
             _at("security_require_confined", required, None, "libvirt also starts guests that nothing confines")
         )
-    items.append(o.item("qemu.conf", _in_force(facts["daemon"])))
+    items.append(o.item("qemu.conf", in_force(facts["daemon"])))
     enforcing = flag(facts, "selinux_enforcing")
     items += _processes(facts, lambda process: _label(text(process, "label"), enforcing))
     return o.combine(
@@ -144,7 +135,7 @@ def vm_syscalls_filtered(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcom
     message = "qemu.conf switches the filter of system calls off"
     items = [
         o.item("seccomp_sandbox", o.failed(sandbox, "not 0", message) if off else o.passed(sandbox, "not 0")),
-        o.item("qemu.conf", _in_force(facts["daemon"])),
+        o.item("qemu.conf", in_force(facts["daemon"])),
     ]
 
     def judge(process: Mapping[str, Any]) -> Outcome:

@@ -18,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
     entries,
     flag,
     hidden,
+    in_force,
     machines,
     one,
     setting,
@@ -35,16 +36,6 @@ PCI = r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 NOT_ASSIGNED = ("redirdev",)
 
 
-def _in_force(daemon: Mapping[str, Any]) -> Outcome:
-    if flag(daemon, "in_force"):
-        return o.passed()
-    return o.failed(
-        dict(daemon),
-        "a daemon started after the last change",
-        "not in force: qemu.conf is newer than the daemon that reads it",
-    )
-
-
 def device_acl(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """libvirt limits each guest's process to its own devices. facts: conf, daemon, cgroup, processes, visibility."""
     conf = facts["conf"]
@@ -55,7 +46,7 @@ def device_acl(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             _uses_devices(setting(conf, "cgroup_controllers"), texts(facts["cgroup"], "controllers")),
         ),
         o.item("cgroup_device_acl", _nothing_beyond(setting(conf, "cgroup_device_acl"), allowed)),
-        o.item("qemu.conf", _in_force(facts["daemon"])),
+        o.item("qemu.conf", in_force(facts["daemon"])),
     ]
     items += [_process_item(process, _own_device_group(process)) for process in _libvirt_guests(facts)]
     return o.combine(hidden(facts) + items, empty=o.unknown("nothing was read"))
@@ -103,7 +94,7 @@ def mount_namespace(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         configured = o.passed("not set" if used is None else used, expected)
     else:
         configured = o.failed(used, expected, "libvirt is told to start guests in the host's own /dev")
-    items = [o.item("namespaces", configured), o.item("qemu.conf", _in_force(facts["daemon"]))]
+    items = [o.item("namespaces", configured), o.item("qemu.conf", in_force(facts["daemon"]))]
     for process in _libvirt_guests(facts):
         own = flag(process, "own_mount_namespace")
         verdict = o.passed(own) if own else o.failed(own, True, "its process shares the host's mount namespace")

@@ -124,6 +124,17 @@ def setting(conf: Mapping[str, Any], key: str, default: Any = None) -> Any:
     return found
 
 
+def in_force(daemon: Mapping[str, Any]) -> Outcome:
+    """Whether what qemu.conf says is what libvirt's daemon read (fact qemu.daemon): it reads the file at start only."""
+    if flag(daemon, "in_force"):
+        return o.passed("in force")
+    return o.failed(
+        "older",
+        "a daemon started after the last change",
+        "not in force: qemu.conf is newer than the daemon that reads it",
+    )
+
+
 def flag(mapping: Mapping[str, Any], key: str) -> bool:
     found = need(mapping, key)
     if not isinstance(found, bool):
