@@ -129,7 +129,6 @@ def _decide(check: Check, scope: Scope, gold: Mapping[str, Any]) -> Outcome:
     data = check.data
     if "test" in data:
         facts = {name: scope.host_value(path) for name, path in data.get("facts", {}).items()}
-        facts.update({name: _item_value(scope, path) for name, path in data.get("item_facts", {}).items()})
         return PREDICATES[data["test"]](facts, {name: gold[name] for name in check.gold})
     if "all" in data:
         return _all(data["all"], scope, gold)
@@ -137,17 +136,6 @@ def _decide(check: Check, scope: Scope, gold: Mapping[str, Any]) -> Outcome:
     if "persistent" in data and found.status == o.PASS:
         return _with_persistence(found, _compare(data["persistent"], scope, gold))
     return found
-
-
-def _item_value(scope: Scope, path: str) -> Any:
-    if not path.endswith("?"):
-        return scope.value(path)
-    try:
-        return scope.value(path[:-1])
-    except MissingFact as error:
-        if "was not read" in str(error):
-            return None
-        raise
 
 
 def _all(rules: list[Mapping[str, Any]], scope: Scope, gold: Mapping[str, Any]) -> Outcome:

@@ -75,7 +75,6 @@ CHECK_KEYS: dict[str, tuple[Any, bool]] = {
     "all": (list, False),
     "test": (str, False),
     "facts": (dict, False),
-    "item_facts": (dict, False),
     "gold": (list, False),
     "manual": (str, False),
     "not_applicable": (list, False),
@@ -306,9 +305,8 @@ def _check_form(
         raise source.refuse(
             (*where, "test"), f'no predicate named "{data["test"]}"', nearest=nearest(data["test"], PREDICATES)
         )
-    for key in ("facts", "item_facts"):
-        for name, path in data.get(key, {}).items():
-            _check_path(source, (*where, key, name), str(path).rstrip("?"))
+    for name, path in data.get("facts", {}).items():
+        _check_path(source, (*where, "facts", name), str(path).rstrip("?"))
     if "each" in data:
         _check_path(source, (*where, "each"), data["each"])
         if "empty" not in data:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
@@ -150,10 +151,8 @@ def ima_measurements(host):
 
 def attestation_agent(host):
     """The keylime agent: {active, enabled}, by systemd. Whether a verifier trusts this host only the verifier knows."""
-    out = host.succeed(["systemctl", "show", "keylime_agent.service", "--property=LoadState,ActiveState,UnitFileState"])
-    found = dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
-    if "LoadState" not in found:
-        raise Unreadable("systemctl show keylime_agent.service gave no LoadState")
+    name = "keylime_agent.service"
+    found = systemd.show(host, [name], ["ActiveState", "UnitFileState"]).get(name, {})
     return {"active": found.get("ActiveState") == "active", "enabled": found.get("UnitFileState") == "enabled"}
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
 # Debian and Ubuntu name the scanner clamav-daemon, the RHEL family (EPEL) clamd@scan; the updater is the same.
@@ -49,7 +50,7 @@ def collect(host, note):
     """
     wanted = [*CLAMAV_SCANNERS, *CLAMAV_UPDATERS, *AGENTS]
     wanted += [unit for entry in IDS.values() for unit in (entry[0], *entry[2])]
-    units = attempt(note, "av", lambda: _units(host, wanted))
+    units = attempt(note, "av", lambda: systemd.show(host, wanted, ["ActiveState", "UnitFileState"]))
     if units is None:
         note("ids", "the state of the services could not be read")
         return {"av": None, "ids": None}
@@ -59,21 +60,8 @@ def collect(host, note):
     }
 
 
-def _units(host, names):
-    """{unit: {LoadState, ActiveState, UnitFileState}} of all units in one call."""
-    out = host.succeed(["systemctl", "show", "-p", "Id,LoadState,ActiveState,UnitFileState", "--", *names])
-    found = {}
-    for block in out.strip().split("\n\n"):
-        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        if "Id" in properties and "LoadState" in properties:
-            found[properties["Id"]] = properties
-    if not found:
-        raise Unreadable("systemctl show printed no unit")
-    return found
-
-
 def _installed(units, name):
-    return units.get(name, {}).get("LoadState") not in (None, "not-found")
+    return name in units
 
 
 def _active(units, name):

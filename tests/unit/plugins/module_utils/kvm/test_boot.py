@@ -13,7 +13,7 @@ from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake
 
 SECURE_BOOT = f"{boot.EFIVARS}/SecureBoot-{boot.EFI_GLOBAL}"
 MOK_STATE = f"{boot.EFIVARS}/MokSBState-{boot.EFI_SHIM}"
-KEYLIME = "systemctl show keylime_agent.service --property=LoadState,ActiveState,UnitFileState"
+KEYLIME = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState -- keylime_agent.service"
 
 
 def collected(files=None, commands=None, **more):
@@ -29,7 +29,7 @@ def collected(files=None, commands=None, **more):
     host = FakeHost(
         files={**base, **(files or {})},
         commands={
-            KEYLIME: (0, "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n", ""),
+            KEYLIME: (0, "Id=keylime_agent.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\n", ""),
             **(commands or {}),
         },
         **more,
@@ -172,4 +172,4 @@ def test_tpm():
 def test_attestation_agent():
     assert collected()[0]["boot"]["attestation_agent"] == {"active": True, "enabled": True}
     facts, notes = collected(commands={KEYLIME: (0, "", "")})
-    assert facts["boot"]["attestation_agent"] is None and "LoadState" in notes["boot.attestation_agent"]
+    assert facts["boot"]["attestation_agent"] is None and "answered for 0 of 1 units" in notes["boot.attestation_agent"]

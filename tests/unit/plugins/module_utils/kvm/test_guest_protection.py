@@ -14,7 +14,7 @@ from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake
 NOW = 1_800_000_000.0
 UNITS = [*part.CLAMAV_SCANNERS, *part.CLAMAV_UPDATERS, *part.AGENTS]
 UNITS += [unit for entry in part.IDS.values() for unit in (entry[0], *entry[2])]
-COMMAND = "systemctl show -p Id,LoadState,ActiveState,UnitFileState -- " + " ".join(UNITS)
+COMMAND = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState -- " + " ".join(UNITS)
 
 
 def systemctl(**known):
