@@ -50,12 +50,14 @@ _ELSEWHERE = {
     "ssh_ca": (
         "gold_mfa_provider is ssh_ca: the authority's public key is the site's. Write to "
         f"{DROP_IN}: TrustedUserCAKeys with its path, AuthorizedKeysFile none, AuthenticationMethods publickey and "
-        "PubkeyAcceptedAlgorithms with the -cert-v01@openssh.com names; test with sshd -t, log in with a certificate in a "
+        "PubkeyAcceptedAlgorithms with the -cert-v01@openssh.com names; test with sshd -t, log in with a certificate "
+        "in a "
         "second session, then end the first"
     ),
     "bastion": (
         "gold_mfa_provider is bastion: every AllowUsers entry has to be account@address with an address of "
-        "gold_mfa_bastions; set it in sshd_config.d, test with sshd -t, and log in through the bastion in a second session "
+        "gold_mfa_bastions; set it in sshd_config.d, test with sshd -t, and log in through the bastion in a second "
+        "session "
         "before the first ends"
     ),
 }
@@ -125,8 +127,10 @@ def _connecting_account(situation: Situation) -> None:
         return
     if not Exemptions(situation.gold["gold_mfa_exempt"]).covers(situation.account, situation.source):
         raise Refusal(
-            f"{situation.account}, the account this run logs in as from {situation.source}, would be asked for a second "
-            f"factor and locked out; found {_listed(situation.gold['gold_mfa_exempt'])} in gold_mfa_exempt; register an "
+            f"{situation.account}, the account this run logs in as from {situation.source}, would be asked for a "
+            "second "
+            f"factor and locked out; found {_listed(situation.gold['gold_mfa_exempt'])} in gold_mfa_exempt; register "
+            "an "
             f"exception and add {{account: {situation.account}, sources: [{situation.source}], exception: <its id>}}"
         )
     if situation.gold["gold_mfa_variant"] != "fido2":
@@ -170,14 +174,16 @@ def _refuse_missing(situation: Situation, enrolled: Collection[str], what: str, 
     missing = [name for name in _humans(situation) if name not in enrolled]
     if missing:
         raise Refusal(
-            f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not enrolled {what}, and could not log in any "
+            f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not enrolled {what}, and could not log "
+            "in any "
             f"more; looked for in {where}; enrol them (docs/mfa.md), take them off the list, or exempt a break-glass "
             "account at the console"
         )
     able = [name for name in people.administrators(situation) if name in enrolled]
     if len(able) < people.PEOPLE:
         raise Refusal(
-            f"only {', '.join(able) or 'nobody'} of gold_hypervisor_admins has enrolled {what} (looked for in {where}), "
+            f"only {', '.join(able) or 'nobody'} of gold_hypervisor_admins has enrolled {what} (looked for in "
+            f"{where}), "
             f"and {people.PEOPLE} have to"
         )
 
@@ -252,7 +258,8 @@ def _passwords_for_ssh(situation: Situation) -> None:
     without = [name for name in _humans(situation) if known.get(name, {}).get("password") == "locked"]
     if without:
         raise Refusal(
-            f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no password on this host, and sshd's PAM stack "
+            f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no password on this host, and sshd's PAM "
+            "stack "
             "asks for it beside the code: set one (passwd), or choose gold_mfa_variant fido2"
         )
 
@@ -322,7 +329,8 @@ def _stacks(situation: Situation, services: tuple[str, ...]) -> list[Row]:
     _enrolled_factor(situation)
     if not people.becomes_root_without_password(situation):
         raise Refusal(
-            f"sudo asks {situation.account}, the account this run logs in as, for a password: once PAM asks for a code as "
+            f"sudo asks {situation.account}, the account this run logs in as, for a password: once PAM asks for a "
+            "code as "
             "well, the run could not become root half-way; give automation a rule of its own with NOPASSWD "
             f"({situation.account} ALL=(ALL:ALL) NOPASSWD: ALL, its password locked) before PAM is changed"
         )

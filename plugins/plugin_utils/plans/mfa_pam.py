@@ -49,7 +49,7 @@ class Stacks:
         """What the resolver of the collector asks of a host."""
         return path in self.texts
 
-    def lines(self, service: str, kind: str = "auth") -> list[dict[str, Any]]:
+    def lines(self, service: str, kind: str = "auth") -> list[Mapping[str, Any]]:
         """The resolved stack of a service.
 
         :raises Unreadable: PAM could not resolve it either.
@@ -113,8 +113,8 @@ def factor_text(factor: str, exempt: Collection[str], counted: bool) -> str:
 def rows(situation: Situation, services: Collection[str], factor: str, exempt: Collection[str]) -> list[Row]:
     """The rows that make the factor required in the stacks of some services.
 
-    exempt: accounts that are not asked at the console and by sudo. A stack that would not enforce the factor even then is
-    left to a person, with the reason; so is one PAM could not resolve.
+    exempt: accounts that are not asked at the console and by sudo. A stack that would not enforce the factor even
+    then is left to a person, with the reason; so is one PAM could not resolve.
 
     :raises Refusal: PAM's files were not read.
     """
@@ -142,7 +142,7 @@ def rows(situation: Situation, services: Collection[str], factor: str, exempt: C
     return [plan.file(path, texts[path], mode="0644") for path in sorted(used)] + rows_
 
 
-def _lines(found: Stacks, service: str) -> list[dict[str, Any]]:
+def _lines(found: Stacks, service: str) -> list[Mapping[str, Any]]:
     try:
         return found.lines(service)
     except Unreadable:
@@ -176,7 +176,7 @@ def _row(found: Stacks, service: str, included: str) -> Row | None:
     return plan.lines(own, present=[entry])
 
 
-def _ours(found: Stacks, name: str, lines: list[dict[str, Any]]) -> bool:
+def _ours(found: Stacks, name: str, lines: list[Mapping[str, Any]]) -> bool:
     """Whether a resolved stack already goes through a file of ours."""
     wanted = [(line["control"], line["module"], line["args"]) for line in found.lines(name)]
     have = [(line["control"], line["module"], line["args"]) for line in lines]

@@ -53,7 +53,8 @@ def two_people(situation: Situation, shut_out: Collection[str] = ()) -> None:
     able += [name for name in directory_people(situation) if name in named_people and name not in (*able, *shut_out)]
     if len(able) < PEOPLE:
         raise Refusal(
-            f"only {', '.join(able) or 'nobody'} of gold_hypervisor_admins ({', '.join(named_people)}) can log in to this "
+            f"only {', '.join(able) or 'nobody'} of gold_hypervisor_admins ({', '.join(named_people)}) can log in to "
+            "this "
             f"host, and {PEOPLE} have to: give them a key or a password first, or correct the list"
         )
 
