@@ -10,6 +10,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import people
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_accounts
 
+PRIVILEGED = "kvm-11.2.4-priv-groups"
+
 
 def host_accounts(situation: Situation) -> list[Row]:
     """kvm-11.2.4-accounts: what is not authorised is expired and its password locked."""
@@ -67,30 +69,44 @@ def _by_hand(situation: Situation) -> list[Row]:
 def privileged_groups(situation: Situation) -> list[Row]:
     """kvm-11.2.4-priv-groups: people only; QEMU's, OpenStack's and Ceph's accounts run machines by their groups."""
     people.administrators(situation)
+    leave, strangers = _undeclared(situation)
+    for group, names in leave.items():
+        if situation.account in names:
+            raise Refusal(
+                f"{situation.account}, the account this run logs in as, would leave group {group}, by which it may "
+                "become "
+                "root: name it in gold_privileged_group_members, or give it a sudo rule of its own and take it out "
+                "yourself"
+            )
+    rows = [plan.members(group, remove=names) for group, names in leave.items()]
+    return rows + [
+        plan.by_hand(f"{name} is in group {group} and has no account here: it may be a service's")
+        for group, names in strangers.items()
+        for name in names
+    ]
+
+
+def leaving(situation: Situation, group: str) -> list[str]:
+    """Whom privileged_groups takes out of a group in the same run: nobody can be taken out twice."""
+    return _undeclared(situation)[0].get(group, []) if PRIVILEGED in situation.checks else []
+
+
+def _undeclared(situation: Situation) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """{group: people who are not declared}, and the same of names without an account on this host."""
     verdict = access_accounts.privileged_groups(
         {"groups": situation.facts["groups"], "accounts": situation.facts["accounts"]}, dict(situation.gold)
     )
-    leave: dict[str, list[str]] = {}
-    rows: list[Row] = []
     known = people.accounts(situation)
+    leave: dict[str, list[str]] = {}
+    strangers: dict[str, list[str]] = {}
     for item in verdict.items:
         group, _colon, name = item.id.partition(": ")
-        if item.status != o.FAIL:
-            continue
-        if name == situation.account:
-            raise Refusal(
-                f"{name}, the account this run logs in as, would leave group {group}, by which it may become root: "
-                "name it "
-                "in gold_privileged_group_members, or give it a sudo rule of its own and take it out yourself"
-            )
-        if name not in known:
-            rows.append(plan.by_hand(f"{name} is in group {group} and has no account here: it may be a service's"))
-        else:
-            leave.setdefault(group, []).append(name)
-    return [plan.members(group, remove=names) for group, names in leave.items()] + rows
+        if item.status == o.FAIL:
+            (leave if name in known else strangers).setdefault(group, []).append(name)
+    return leave, strangers
 
 
 PLANS: dict[str, Planner] = {
     "kvm-11.2.4-accounts": host_accounts,
-    "kvm-11.2.4-priv-groups": privileged_groups,
+    PRIVILEGED: privileged_groups,
 }

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import people, plan, polkit_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import access_accounts, people, plan, polkit_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_libvirt, vm_access
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import polkit_policy as policy
@@ -111,6 +111,7 @@ def polkit_rules(situation: Situation) -> list[Row]:
     rules = polkit_files.proposed(situation, texts)
     polkit = {**situation.facts["rbac"]["polkit"], "in_force": True}
     verdict = access_libvirt.policy_deployed({"polkit": polkit, "rules": rules}, dict(situation.gold))
+    _no_stranger_let_in(situation, rules)
     rows = _rule_rows(texts)
     for item in verdict.items:
         if item.status == o.FAIL and item.id not in {rule["path"] for rule in rules} | {"polkit"}:
@@ -118,6 +119,26 @@ def polkit_rules(situation: Situation) -> list[Row]:
         if item.status in (o.FAIL, o.UNKNOWN):
             rows.append(plan.by_hand(f"{item.id}: {item.message}; remove it or list it in gold_polkit_rule_files"))
     return rows
+
+
+def _no_stranger_let_in(situation: Situation, rules: list[dict[str, Any]]) -> None:
+    """The matrix and the lists of people are two settings; a matrix that lets in somebody else would undo the lists.
+
+    :raises Refusal: it does.
+    """
+    facts = situation.facts
+    verdict = access_libvirt.no_blanket_group(
+        {"groups": facts["groups"], "accounts": facts["accounts"], "driver": "polkit",
+         "rules": [rule for rule in rules if rule["path"] == polkit_files.GRANTS]},
+        dict(situation.gold),
+    )  # fmt: skip
+    strangers = [item.id for item in verdict.items if item.status == o.FAIL and not item.id.startswith(f"%{GROUP}: ")]
+    if strangers:
+        raise Refusal(
+            f"gold_rbac_matrix lets {', '.join(strangers)} connect to libvirt, who is neither in "
+            "gold_hypervisor_admins nor "
+            "in gold_hypervisor_operators: name accounts or a group of declared people as principal"
+        )
 
 
 def deny_rules(situation: Situation) -> list[Row]:
@@ -187,6 +208,7 @@ def no_blanket_group(situation: Situation) -> list[Row]:
             f"{situation.account}, the account this run logs in as, would leave group {GROUP}: name it in "
             "gold_hypervisor_admins, or take it out yourself"
         )
+    leave = [name for name in leave if name not in access_accounts.leaving(situation, GROUP)]
     return [*([plan.members(GROUP, remove=leave)] if leave else []), *rows]
 
 

@@ -84,39 +84,34 @@ def _module(situation: Situation) -> list[Row]:
     The break-glass accounts are left out: whoever can reach the host could lock them with a few wrong passwords.
     """
     if situation.family == "rhel":
-        feature = ("authselect", "enable-feature", "with-faillock")
-        undo = ("authselect", "apply-changes")
-        stale = [f"/etc/authselect/{name}" for name in AUTHSELECT]
-        return [plan.activate([plan.run(*feature, undo=undo, touches=stale)])]
+        return [
+            plan.generated(
+                ("authselect", "enable-feature", "with-faillock"),
+                files=[f"/etc/authselect/{name}" for name in AUTHSELECT],
+                holds={f"/etc/authselect/{name}": "pam_faillock.so" for name in ("system-auth", "password-auth")},
+                undo=("authselect", "disable-feature", "with-faillock"),
+            )
+        ]
     spared = ":".join(sorted(map(str, situation.gold["gold_breakglass_accounts"])))
     skip = f"\t[success=1 default=ignore] pam_succeed_if.so quiet user in {spared}\n" if spared else ""
-    enable = plan.run(
-        "/usr/sbin/pam-auth-update", "--package", "--enable", BEFORE, AFTER, touches=(*COMMON, *STATE),
-        # The files are put back byte for byte, so there is nothing left to run.
-        undo=("/bin/true",),
-    )  # fmt: skip
-    # pam-auth-update says nothing when somebody has edited the files and it therefore changes none.
-    proof = plan.run(
-        "/bin/sh", "-c",
-        "grep -q 'pam_faillock.so authfail' /etc/pam.d/common-auth && grep -q pam_faillock.so "
-        "/etc/pam.d/common-account "
-        "|| { echo 'common-auth was edited by hand: pam-auth-update leaves it alone' >&2; exit 1; }",
-        undo=("/bin/true",),
-    )  # fmt: skip
-    then = [enable, proof]
     return [
         plan.file(
             PROFILES + BEFORE,
             "Name: Lock accounts after failed logins (dwp.hypervisor)\nDefault: yes\nPriority: 1024\n"
             f"Auth-Type: Primary\nAuth:\n{skip}\trequired pam_faillock.so preauth\n"
             "Account-Type: Additional\nAccount:\n\trequired pam_faillock.so\n",
-            then=then,
         ),
         plan.file(
             PROFILES + AFTER,
             "Name: Count failed logins (dwp.hypervisor)\nDefault: yes\nPriority: 0\n"
             f"Auth-Type: Primary\nAuth:\n{skip}\t[default=die] pam_faillock.so authfail\n",
-            then=then,
+        ),
+        plan.generated(
+            ("/usr/sbin/pam-auth-update", "--package", "--enable", BEFORE, AFTER),
+            files=(*COMMON, *STATE),
+            holds={COMMON[0]: "pam_faillock.so authfail", COMMON[1]: "pam_faillock.so"},
+            sources=(PROFILES + BEFORE, PROFILES + AFTER),
+            undo=("/usr/sbin/pam-auth-update", "--package", "--remove", BEFORE, AFTER),
         ),
     ]
 
