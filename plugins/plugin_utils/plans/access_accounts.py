@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import people, plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
@@ -30,7 +32,7 @@ def host_accounts(situation: Situation) -> list[Row]:
             closed.append(name)
             rows.append(plan.account(name, usable=False))
     people.two_people(situation, closed)
-    return rows + _by_hand(situation)
+    return rows + _by_hand(situation, closed)
 
 
 def _spared(situation: Situation, name: str) -> str:
@@ -49,12 +51,13 @@ def _spared(situation: Situation, name: str) -> str:
     return ""
 
 
-def _by_hand(situation: Situation) -> list[Row]:
-    """What the audit finds beside local accounts: too many people, and whom the directory lets in."""
+def _by_hand(situation: Situation, closed: Collection[str]) -> list[Row]:
+    """What the audit would still find beside local accounts: too many people, and whom the directory lets in."""
     facts = situation.facts
     identity = facts.get("identity") or {}
+    accounts = [{**entry, "usable": entry["usable"] and entry["name"] not in closed} for entry in facts["accounts"]]
     verdict = access_accounts.host_allowlist(
-        {"accounts": facts["accounts"], "joined": identity.get("joined"), "access": identity.get("access") or {},
+        {"accounts": accounts, "joined": identity.get("joined"), "access": identity.get("access") or {},
          "domains": (identity.get("sssd") or {}).get("domains") or []},
         dict(situation.gold),
     )  # fmt: skip

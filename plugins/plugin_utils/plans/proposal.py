@@ -147,8 +147,12 @@ def loss(before: Access, after: Access) -> str:
     """What worked before a change and does not any more, or an empty string."""
     lost = [f"virtual machine {uuid} was stopped or restarted" for uuid, pid in before.guests.items()
             if after.guests.get(uuid) != pid]  # fmt: skip
-    lost += [f"{address} on a bridge does not answer any more" for address in sorted(before.answering - after.answering)]
-    lost += [f"the name and address server of network {name} ended" for name in sorted(before.networks - after.networks)]
+    lost += [
+        f"{address} on a bridge does not answer any more" for address in sorted(before.answering - after.answering)
+    ]
+    lost += [
+        f"the name and address server of network {name} ended" for name in sorted(before.networks - after.networks)
+    ]
     lost += [f"migration peer {name} cannot be reached any more" for name in sorted(before.peers - after.peers)]
     return "; ".join(lost)
 

@@ -197,7 +197,8 @@ def key(kind):
 
 
 def test_the_types_of_keys_are_told_and_nothing_of_the_keys():
-    text = f'from="10.0.0.1",command="echo ssh-rsa AAAA" {key("sk-ssh-ed25519@openssh.com")} a\n{key("ecdsa-sha2-nistp256")}\n'
+    options = 'from="10.0.0.1",command="echo ssh-rsa AAAA"'
+    text = f"{options} {key('sk-ssh-ed25519@openssh.com')} a\n{key('ecdsa-sha2-nistp256')}\n"
     facts, known, _notes = collect({"/home/alice/.ssh/authorized_keys": text})
     assert known["alice"]["key_types"] == ["ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"]
     assert key("ecdsa-sha2-nistp256").split()[1] not in json.dumps(facts)
