@@ -52,12 +52,12 @@ def collect(host, note):
     and secrets. pam_modules: names of the installed modules. enrolment: [{module, place, accounts}], who has what a
     module of a second factor asks for.
     """
-    found, remembering = {}, _Remembering(host)
+    found, seen = {}, _Remembering(host)
     for service in SERVICES:
-        found[service] = attempt(note, "%s.%s" % (PATH, service), lambda service=service: _service(remembering, service))
+        found[service] = attempt(note, "%s.%s" % (PATH, service), lambda service=service: _service(seen, service))
     mfa = {
         "pam": found,
-        "pam_files": {path: pam_stack.shown(text) for path, text in sorted(remembering.texts.items())},
+        "pam_files": {path: pam_stack.shown(text) for path, text in sorted(seen.texts.items())},
         "pam_modules": attempt(note, MODULES, lambda: _modules(host)),
         "enrolment": attempt(note, ENROLMENT, lambda: _enrolment(host)),
     }

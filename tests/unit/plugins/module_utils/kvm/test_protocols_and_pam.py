@@ -110,7 +110,7 @@ def test_without_systemd_or_ss_the_state_is_not_known(broken):
 
 
 PAM = {
-    "/etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\nbob:x:1001:1001::/home/bob:/bin/sh\n",
+    "/etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:\nbob:x:1001:1001::/home/bob:/bin/sh\n",
     "/usr/sbin/sshd": "",
     "/bin/login": "",
     "/etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n",

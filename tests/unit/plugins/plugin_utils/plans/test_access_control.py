@@ -71,7 +71,7 @@ def test_the_rules_say_what_the_matrix_says_and_nothing_more():
     [
         ({"principal": "x\"); evil(", "actions": "org.libvirt.api.domain.start"}, "neither an account nor a group"),
         ({"principal": "oscar", "actions": "org.libvirt.api.a\"b"}, "has a letter that no polkit rule"),
-        ({"principal": "oscar", "actions": "org.libvirt.unix.manage", "objects": {"domain_uuid": [VM]}}, "limits org.libvirt"),
+        ({"principal": "oscar", "actions": "org.libvirt.unix.manage", "objects": {"domain_uuid": [VM]}}, "limits org"),
         ({"principal": "%ALL", "actions": "org.libvirt.api.*"}, "is for everybody"),
         ({"principal": "oscar", "actions": "org.freedesktop.systemd1.manage-units"}, "expected actions below"),
     ],
@@ -233,8 +233,8 @@ def sudoers(document, *lines):
     """Rules as the collector reads them: (path:line, users, nopasswd, commands)."""
     for source, users, nopasswd, commands in lines:
         document["sudo"]["rules"].append(
-            {"users": users, "hosts": ["ALL"], "runas": ["ALL"], "runas_groups": [], "nopasswd": nopasswd, "noexec": False,
-             "setenv": False, "source": source, "commands": commands, "applies": True}
+            {"users": users, "hosts": ["ALL"], "runas": ["ALL"], "runas_groups": [], "nopasswd": nopasswd,
+             "noexec": False, "setenv": False, "source": source, "commands": commands, "applies": True}
         )  # fmt: skip
     document["sudo"]["effective"] = {}
     return document

@@ -121,7 +121,7 @@ def test_a_second_plan_of_security_keys_is_the_same():
 @pytest.mark.parametrize(
     ("change", "gold", "text"),
     [
-        (lambda found: found["mfa"]["enrolment"][0].update(accounts=["alice"]), {}, "bob has not enrolled with pam_oath"),
+        (lambda found: found["mfa"]["enrolment"][0].update(accounts=["alice"]), {}, "bob has not enrolled with"),
         (lambda found: found["mfa"]["enrolment"][0].update(accounts=[]), {}, "looked for in /etc/users.oath"),
         (lambda found: account(found, "bob", password="locked"), {}, "bob has no password on this host"),
         (lambda found: account(found, "bob", usable=False), {}, "only alice of gold_hypervisor_admins"),
