@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, registers, redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, redaction, registers
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, select
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
@@ -115,9 +115,7 @@ class ActionModule(ActionBase):
         return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
 
     def _failing(self, given, standard, facts, values, subject):
-        exceptions = (
-            registers.load_exceptions(given["exceptions_file"], standard) if given["exceptions_file"] else []
-        )
+        exceptions = registers.load_exceptions(given["exceptions_file"], standard) if given["exceptions_file"] else []
         document = assess(
             redaction.redact(facts),
             standard=standard,
@@ -126,9 +124,11 @@ class ActionModule(ActionBase):
             subject=subject,
             exceptions=exceptions,
         )
-        self._excepted = frozenset(
-            result["check"] for result in document["results"] if result["status"] == "excepted"
-        )
+        self._excepted = frozenset(result["check"] for result in document["results"] if result["status"] == "excepted")
+        self._excepted_items = {
+            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
+            for result in document["results"]
+        }
         return proposal.failing(document["results"])
 
     def _situation(self, given, facts, values, wanted, access):
@@ -142,6 +142,7 @@ class ActionModule(ActionBase):
             controller_port=client.get("local_port"),
             inbound=(access or {}).get("inbound", ()),
             allow_vm_changes=frozenset(uuid.lower() for uuid in given["allow_vm_changes"]),
+            excepted=self._excepted_items,
             options=plain(given["options"]),
         )
 
@@ -186,7 +187,8 @@ def _checks(standard, given):
 
 
 _NOTHING: dict[str, Any] = {
-    "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "", "seconds": 0.0
+    "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
+    "seconds": 0.0,
 }  # fmt: skip
 
 
