@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ ARGUMENTS: dict[str, Any] = {
 # read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
 with contextlib.suppress(ValueError):
     load_standard()
+gc.freeze()
 
 
 class ActionModule(ActionBase):

@@ -78,6 +78,7 @@ def collect(host, wanted=None, time_limit=60):
     answered by then is listed in collector.errors like anything else that could not be read.
     """
     parts = [part for part in PARTS if not wanted or part.name in wanted]
+    host.expected_units = tuple(dict.fromkeys(unit for part in parts for unit in part.units))
     run = _Run(host)
     # Daemon threads: a part that hangs in a library call must not keep the module from answering or from ending.
     threads = [(part, threading.Thread(target=run.part, args=(part,), daemon=True)) for part in parts]
