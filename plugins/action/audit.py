@@ -69,6 +69,8 @@ class ActionModule(ActionBase):
             "tags": plain(given["tags"] or {}),
         }
         variables = gold.from_variables(self._templar, task_vars)
+        # Before the host is contacted; what is in force is known only when it has said which machine it is.
+        gold.effective(variables, subject)
         now = dt.datetime.now(dt.timezone.utc)
         directory = Path(given["run_directory"])
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import threading
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 
@@ -25,6 +26,25 @@ DIRECTORIES = (
 STARTED = "/run/systemd/units"
 
 
+def begin(host, units):
+    """Ask for the units of all parts now; show waits for the answer when a part wants it."""
+    host.expected_units = tuple(dict.fromkeys(units))
+    if units:
+        threading.Thread(target=_answered, args=(host,), daemon=True).start()
+
+
+def _answered(host):
+    try:
+        return _of_all_parts(host)
+    except Unreadable:
+        # Kept, and raised again for whoever asks.
+        return None
+
+
+def _of_all_parts(host):
+    return host.once("units", lambda: _ask(host, host.expected_units))
+
+
 def show(host, units):
     """Return {unit: {property: text}} of those of the units that are installed or loaded. Do not change the answer.
 
@@ -33,7 +53,7 @@ def show(host, units):
     lines joined by newlines. Raises Unreadable, also where the machine was not booted with systemd.
     """
     if set(units) <= set(host.expected_units):
-        answer = host.once("units", lambda: _ask(host, host.expected_units))
+        answer = _of_all_parts(host)
     else:
         answer = _ask(host, units)
     return {

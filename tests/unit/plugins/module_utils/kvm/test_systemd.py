@@ -101,3 +101,9 @@ def test_a_question_is_asked_once_and_its_failure_is_everybodys():
         thread.join()
     assert len(asked) == 1
     assert answers == ["no answer"] * 8
+
+
+def test_every_part_that_asks_systemd_is_asked_for_first():
+    early = {part.name for part in collector.ASK_SYSTEMD}
+    assert {part.name for part in collector.every_part() if part.units} == early
+    assert len(collector.names()) == len(set(collector.names())) == 22
