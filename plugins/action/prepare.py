@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ ARGUMENTS: dict[str, Any] = {
 # read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
 with contextlib.suppress(ValueError):
     load_standard()
+# What is loaded by now stays until the end. Without this, each worker and the end of the run look through all of it for
+# garbage, which copies its memory into every worker and takes a tenth of the CPU time of an audit.
+gc.freeze()
 
 
 class ActionModule(ActionBase):
