@@ -24,7 +24,9 @@ def covers_subject(record: Record, subject: Mapping[str, Any]) -> bool:
     """
     if "platforms" in record and subject.get("platform") not in record["platforms"]:
         return False
-    return _names(record.get("subjects", ()), subject) or _matches(record.get("groups", ()), subject.get("groups") or ())
+    return _names(record.get("subjects", ()), subject) or _matches(
+        record.get("groups", ()), subject.get("groups") or ()
+    )
 
 
 def approved_for(record: Record, subject: Mapping[str, Any]) -> bool:

@@ -81,7 +81,9 @@ def _record(
     }
     blind = any(covers_subject(record, found["subject"]) and not found["subject"]["reachable"] for found in documents)
     shown["subjects"] = sorted(met)
-    failing = [since[subject, check] for subject, seen in met.items() for check in seen["failing"] if (subject, check) in since]
+    failing = [
+        since[subject, check] for subject, seen in met.items() for check in seen["failing"] if (subject, check) in since
+    ]
     shown["failing_since"] = min(failing, default=None)
     elsewhere = blind or record["id"] in outside
     shown["notes"] += _notes(kind, record, shown, met, documents, elsewhere)
@@ -190,7 +192,9 @@ def loud(registers: Mapping[str, Any]) -> list[str]:
     sentences = []
     for kind in KINDS:
         for record in (registers.get(kind) or {}).get("records", []):
-            name = f"{kind[:-1].capitalize()} {record['id']}" + (f" ({record['risk_ref']})" if record["risk_ref"] else "")
+            name = f"{kind[:-1].capitalize()} {record['id']}" + (
+                f" ({record['risk_ref']})" if record["risk_ref"] else ""
+            )
             if record["state"] == EXPIRED and "unused" not in record["notes"]:
                 again = "counts as fail again" if kind == "exceptions" else "counts for nothing"
                 sentences.append(f"{name} expired on {record['expires_on']}: what it covered {again}")

@@ -173,7 +173,9 @@ def _check_scope(register: _Register, index: int, record: Mapping[str, Any]) -> 
         found = "both" if "checks" in record else "neither"
         raise register.refuse((index,), f"{label} has a scope", found=found, expected='either "checks" or "measure"')
     if "subjects" not in record and "groups" not in record:
-        raise register.refuse((index,), f"{label} says for whom it is", found="nothing", expected='"subjects" or "groups"')
+        raise register.refuse(
+            (index,), f"{label} says for whom it is", found="nothing", expected='"subjects" or "groups"'
+        )
     if register.measures is not None and "measure" in record and record["measure"] not in register.measures:
         raise register.refuse(
             (index, "measure"),

@@ -218,7 +218,8 @@ def summarise(
         "score_after_exceptions": score["after_exceptions"],
         "needs_exception": sum(m["obligation"] == "must" and m["status"] == o.FAIL for m in measures),
         "advisory_failing": sum(
-            o.FAIL in ((m["status"], m["advisory_status"]) if m["obligation"] == "advisory" else (m["advisory_status"],))
+            o.FAIL
+            in ((m["status"], m["advisory_status"]) if m["obligation"] == "advisory" else (m["advisory_status"],))
             for m in measures
         ),
     }
