@@ -142,8 +142,7 @@ class ActionModule(ActionBase):
 
 def _matches(record, hosts):
     """Whether a record is for one of these hosts, whose hardware UUIDs nobody knows yet."""
-    bare = {**record, "subjects": [name.partition("/")[0] for name in record.get("subjects", ())]}
-    return any(covers_subject(bare, host) for host in hosts)
+    return any(covers_subject(register_files.bare(record), host) for host in hosts)
 
 
 def _has_banner(register):

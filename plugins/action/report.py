@@ -34,7 +34,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
     run_directory,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import History
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, PLATFORMS, load_standard
 
 # format: (file name, render(run document, standard))
 FORMATS: dict[str, Any] = {
@@ -43,6 +43,8 @@ FORMATS: dict[str, Any] = {
     "csv": ("results.csv", results_csv.render),
     "junit": ("results.junit.xml", results_junit.render),
 }
+# The kinds of run that read hosts: only they become `latest`.
+COLLECTING = ("audit", "check", "harden")
 SUBJECT: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "platform": {"type": "str", "required": True, "choices": list(PLATFORMS[1:])},
@@ -63,6 +65,7 @@ ARGUMENTS: dict[str, Any] = {
     "mode": {"type": "str", "choices": list(run_report.MODES)},
     "started": {"type": "str"},
     "signing_key": {"type": "path"},
+    "measures_directory": {"type": "path"},
 }
 
 
@@ -95,7 +98,7 @@ class ActionModule(ActionBase):
 def report(given, check_mode, now, by=None):
     """Read, merge and write one run. Returns the action's result.
 
-    given: the validated options; now: the moment the run ends; by: who writes the report, where prepare has not said it.
+    given: the validated options; now: the moment the run ends; by: who writes it, where prepare has not said so.
 
     :raises ValueError: a bad run id or status, or there is no run to report.
     :raises OSError: the run directory cannot be read or written.
@@ -106,16 +109,15 @@ def report(given, check_mode, now, by=None):
     if not given["started"] and not (report_dir / run_id / "subjects").is_dir():
         raise run_report.RunReportError(f"no results to report in {report_dir / run_id}: run an audit first")
     directory = run_directory.prepare(report_dir, run_id)
-    standard = load_standard()
+    standard = load_standard(Path(given["measures_directory"] or MEASURES_DIR))
     with archive.lock(report_dir):
         if (directory / pack_verify.MANIFEST).exists():
             archive.refuse_rewriting(directory, bool(given["signing_key"]))
             archive.unseal(directory)
-        # Written again, a report keeps what only its audit knew.
-        earlier = {} if given["started"] else provenance.read(directory)
-        document = merged(given, earlier, standard, directory, check_mode, now, by)
+        finished_before = provenance.read(directory).get("run", {}).get("finished")
+        document = merged(given, standard, directory, check_mode, now, by)
         write(given, document, standard, directory)
-        if not earlier.get("run", {}).get("finished"):
+        if not finished_before and document["run"]["mode"] in COLLECTING:
             run_directory.point_latest(report_dir, run_id)
     return answer(given, document, standard, directory, fail_on)
 
@@ -158,30 +160,35 @@ def answer(given, document, standard, directory, fail_on):
     }
 
 
-def merged(given, earlier, standard, directory, check_mode, now, by):
+def merged(given, standard, directory, check_mode, now, by):
     """The run document of everything in the run directory; a result file is written for each subject that has none.
 
-    earlier: run.json of the report written before from the same results, or empty.
+    Written again, a report keeps what run.json says: only the audit knew it.
     """
-    began = provenance.read(directory).get("run", {})
+    beginning = provenance.read(directory)
+    began = beginning.get("run", {})
     started = given["started"] or began.get("started")
-    documents, unreadable = run_directory.read_subjects(directory, started)
+    mode = given["mode"] or began.get("mode") or ("check" if check_mode else "audit")
+    # What is judged again or rolled up was collected before this run began, of course.
+    documents, unreadable = run_directory.read_subjects(directory, started if mode in COLLECTING else None)
     missing = run_report.absent(
         documents, given["expected_subjects"], standard=standard, now=now, unreadable=unreadable
     )
     run_directory.write(directory, dict(run_directory.subject_file(found) for found in missing))
     documents += missing
     finished = now.isoformat(timespec="seconds").replace("+00:00", "Z")
-    history = History(directory.parent, directory)
+    base = beginning.get("base")
+    history = History(directory.parent, directory, mode, Path(base) if base else None)
     run = {
         "id": directory.name,
         "started": started or finished,
         "finished": finished,
-        "mode": given["mode"] or earlier.get("run", {}).get("mode") or ("check" if check_mode else "audit"),
+        "mode": mode,
         "collection": VERSION,
         "catalogue_sha256": provenance.catalogue_sha256(),
         "by": began.get("by") or by or run_report.NOBODY,
-        "line": began.get("line") or "first",
+        "line": began.get("line", "first"),
+        "reassessment": began.get("reassessment"),
         "previous": history.head,
         "gold_sha256": run_report.gold_digest(documents),
     }
@@ -197,10 +204,11 @@ def merged(given, earlier, standard, directory, check_mode, now, by):
         standard=standard,
         run=run,
         marking=given["marking"],
-        out_of_scope=given["out_of_scope"] or earlier.get("scope", {}).get("out_of_scope") or [],
-        unreadable=unreadable,
+        out_of_scope=given["out_of_scope"] or beginning.get("scope", {}).get("out_of_scope") or [],
+        unreadable=unreadable + ([] if mode in COLLECTING else list(beginning.get("scope", {}).get("unreadable", []))),
         previous=run_directory.previous_run(directory),
         registers=registers,
         comparison=history.comparison(documents, about, directory, standard),
         earlier_points=history.points,
+        roll_up=beginning.get("rollup"),
     )

@@ -24,7 +24,7 @@ options:
   run_id:
     description:
       - Name of the run. The AWX job id when there is one, else the UTC time.
-      - Where it is taken, a number is added, so that nothing is written over and two runs at once never share a directory.
+      - Where it is taken, a number is added, so that nothing is written over and two runs never share a directory.
     type: str
   measures:
     description: Ids of the measures to evaluate, for example V(11.4.6). All 36 when not given.

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An archive of report directories: who may write in it, and how a run is sealed and chained to the one before.
 
-Two runs at once never share a directory (claim), and seal one after the other (lock), so that the chain has no fork. A run
-that was killed has no manifest: it is not sealed, never becomes `latest`, and nobody takes it for evidence.
+Two runs at once never share a directory (claim), and seal one after the other (lock), so that the chain has no fork. A
+run that was killed has no manifest: it is not sealed, never becomes `latest`, and nobody takes it for evidence.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ def refuse_rewriting(directory: Path, can_sign: bool) -> None:
         )
     if (directory / SIGNATURE).exists() and not can_sign:
         raise ArchiveError(
-            f"{directory} is signed, and its signature would be lost. Give hypervisor_signing_key, or name the directory "
-            "in hypervisor_report_sources to write its report somewhere else"
+            f"{directory} is signed, and its signature would be lost. Give hypervisor_signing_key, or name the "
+            "directory in hypervisor_report_sources to write its report somewhere else"
         )
 
 

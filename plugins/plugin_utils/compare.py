@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What changed between two runs, in classes that keep three things apart: the hosts, what was looked at, what judged.
 
-Where another catalogue or gold configuration judges, the stored evidence of the run before is judged by it as well: what
-differs then is content, and only what differs beyond that is posture.
+Where another catalogue or gold configuration judges, the stored evidence of the run before is judged by it as well:
+what differs then is content, and only what differs beyond that is posture.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SCOPE_CHANGED = "scope_changed"
 CONTENT_CHANGED = "content_changed"
 UNCHANGED = "unchanged"
 CLASSES = (
-    NEWLY_FAILING, EXCEPTION_EXPIRED, NOT_DEMONSTRATED, STILL_FAILING, FIXED, DEMONSTRATED, EVIDENCE_CHANGED, SCOPE_CHANGED,
-    CONTENT_CHANGED,
+    NEWLY_FAILING, EXCEPTION_EXPIRED, NOT_DEMONSTRATED, STILL_FAILING, FIXED, DEMONSTRATED, EVIDENCE_CHANGED,
+    SCOPE_CHANGED, CONTENT_CHANGED,
 )  # fmt: skip
 # What says something about the hosts. The other two never do.
 POSTURE = CLASSES[:-2]
@@ -52,8 +52,8 @@ def compare(
     """The `comparison` part of the run document.
 
     before, after: subject-results documents; `before` is read once, one after the other. runs: the parts `run`,
-    `standard` and `registers` of both run documents. manifest_sha256: of the run before. known_failing: subject -> check
-    -> time, before this run: tells a failure that nobody could see for a while from a new one.
+    `standard` and `registers` of both run documents. manifest_sha256: of the run before. known_failing: subject ->
+    check -> time, before this run: tells a failure that nobody could see for a while from a new one.
     """
     content = content_changes(*runs)
     judged_alike = not any(entry["what"] in ("standard", "collection", "catalogue") for entry in content)

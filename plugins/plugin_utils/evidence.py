@@ -292,8 +292,8 @@ def reassess(
 ) -> dict[str, Any]:
     """Judge a subject again from its stored evidence, without contacting it. Returns its subject-results document.
 
-    Everything is judged as of the evidence's own date and, unless gold is given, by the gold configuration stored with it.
-    gold may hold some settings only: the others stay as they were stored. A setting that a
+    Everything is judged as of the evidence's own date and, unless gold is given, by the gold configuration stored with
+    it. gold may hold some settings only: the others stay as they were stored. A setting that a
     newer version of the collection added counts with its default; one that no longer exists is left out.
 
     :raises EvidenceError: see read.

@@ -9,8 +9,8 @@
     python3 verify.py --require-signature ...         and fail where there is none
 
 Exit code 0: untouched. 1: something differs, the output says what. 2: wrong usage.
-A copy of this file lies in every report directory and needs nothing but Python 3.7 or later. Who wants to be sure of the
-copy takes this file from the collection, or uses `sha256sum -c MANIFEST.sha256`.
+A copy of this file lies in every report directory and needs nothing but Python 3.7 or later. Who wants to be sure of
+the copy takes this file from the collection, or uses `sha256sum -c MANIFEST.sha256`.
 """
 
 from __future__ import annotations

@@ -56,9 +56,12 @@ def catalogue_sha256() -> str:
     return digest.hexdigest()
 
 
-def begin(directory: Path, run: Mapping[str, Any]) -> None:
-    """Say in a run directory who began what; finished is null until report() has written it."""
-    write_private(directory / RUN, encode({"schema": SCHEMA, "run": {**run, "finished": None}}))
+def begin(directory: Path, run: Mapping[str, Any], **more: Any) -> None:
+    """Say in a run directory who began what; finished is null until the report is written.
+
+    more: parts of the run document that only the beginning knows (rollup, scope), and base, the run to compare with.
+    """
+    write_private(directory / RUN, encode({"schema": SCHEMA, "run": {**run, "finished": None}, **more}))
 
 
 def summary(document: Mapping[str, Any]) -> bytes:

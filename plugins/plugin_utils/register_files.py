@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The registers of one run: read once, before any host is contacted, and kept beside the results.
 
-The run directory gets a copy of each register and of its signature, and what was read from them. Every host of the run is
-judged by that, whatever happens to the files meanwhile, and a later reader sees what was approved then.
+The run directory gets a copy of each register and of its signature, and what was read from them. Every host of the run
+is judged by that, whatever happens to the files meanwhile, and a later reader sees what was approved then.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def keep(directory: Path, found: Mapping[str, dict[str, Any] | None], outside: M
 
     outside: kind -> ids of records that match inventory hosts which this run does not look at.
     """
+    if not any(found.values()):
+        return
     kept: dict[str, Any] = {"schema": SCHEMA}
     for kind, register in found.items():
         if register is None:
@@ -129,3 +131,28 @@ def _max_age(documents: Iterable[Mapping[str, Any]]) -> int:
         if entry["name"] == "gold_attestation_max_age_days"
     ]
     return min(ages, default=365)
+
+
+def bare(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record whose subject ids are cut to the endpoint: a host that was not read has no hardware UUID yet."""
+    cut = dict(record)
+    for key in ("subjects", "approved_subjects"):
+        if key in record:
+            cut[key] = [name.partition("/")[0] for name in record[key]]
+    return cut
+
+
+def keep_again(
+    directory: Path, source: Path, registers: Mapping[str, Any], fresh: Mapping[str, dict[str, Any] | None]
+) -> None:
+    """Write the registers of a re-assessment: those that were given, and of the others what the source run kept."""
+    keep(directory, fresh, {})
+    document: dict[str, Any] = {"schema": SCHEMA, **kept(directory)}
+    for kind, register in registers.items():
+        if register and not fresh.get(kind):
+            for name in (register["file"], f"{register['file']}.sig"):
+                if (source / name).is_file():
+                    write_private(directory / name, (source / name).read_bytes())
+            document[kind] = register
+    if any(registers.values()):
+        write_private(directory / FOLDER / READ, encode(document))

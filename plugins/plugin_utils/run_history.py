@@ -27,9 +27,10 @@ _LOOKED = ("audit", "check", "harden")
 class History:
     """The archive as it is before a run is sealed."""
 
-    def __init__(self, report_dir: Path, directory: Path) -> None:
+    def __init__(self, report_dir: Path, directory: Path, mode: str = "audit", base: Path | None = None) -> None:
+        """mode: of the run to be sealed. base: the run to compare with, when it is not the last of its kind."""
         self.head = archive.head(report_dir, leave_out=directory.name)
-        self.base = _base(report_dir, self.head)
+        self.base = base or _base(report_dir, self.head, (mode,) if mode == "rollup" else _LOOKED)
         self.document: dict[str, Any] = provenance.read(self.base) if self.base else {}
         self._since = failing_since.load(self.base)
 
@@ -58,11 +59,11 @@ class History:
         )
 
 
-def _base(report_dir: Path, head: Mapping[str, str] | None) -> Path | None:
+def _base(report_dir: Path, head: Mapping[str, str] | None, modes: Sequence[str]) -> Path | None:
     links = archive.links(report_dir)
     run = head["run"] if head else None
     while run is not None and run in links:
-        if (provenance.read(report_dir / run).get("run") or {}).get("mode") in _LOOKED:
+        if (provenance.read(report_dir / run).get("run") or {}).get("mode") in modes:
             return report_dir / run
         link = links.pop(run)
         run = link[0] if link else None

@@ -14,6 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import enc
 def render(run: Mapping[str, Any]) -> bytes:
     """The run document as JSON.
 
-    A line for each result, which the verification script can name. ASCII only, so that lone surrogates and bidirectional controls in a VM's name stay visible escapes in every reader.
+    A line for each result, which the verification script can name. ASCII only, so that lone surrogates and
+    bidirectional controls in a VM's name stay visible escapes in every reader.
     """
     return encode(run)
