@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import encode
 
 
 def render(run: Mapping[str, Any]) -> bytes:
     """The run document as JSON.
 
-    ASCII only, so that lone surrogates and bidirectional controls in a VM's name stay visible escapes in every reader.
+    A line for each result, which the verification script can name. ASCII only, so that lone surrogates and
+    bidirectional controls in a VM's name stay visible escapes in every reader.
     """
-    text = json.dumps(run, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.encode("ascii") + b"\n"
+    return encode(run)
