@@ -83,8 +83,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_private(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file of mode 0600 atomically, creating missing directories with mode 0700.
+def write_private(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
+    """Write a file of mode 0600 atomically, creating missing directories with mode 0700. data: whole, or in pieces.
 
     A reader sees the old content or the new, never a half; a link at path is replaced, not followed. Existing
     directories keep their mode. Raises OSError.
@@ -97,7 +97,7 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)  # 0600 whatever the umask
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
+            handle.writelines((data,) if isinstance(data, bytes) else data)
         Path(draft).replace(target)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

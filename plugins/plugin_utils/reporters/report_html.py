@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timezone
 from functools import lru_cache
 from pathlib import Path
@@ -37,6 +37,11 @@ VERDICTS = {
     "not demonstrated": ("Not demonstrated", "unknown"),
     "non-compliant": ("Non-compliant", "fail"),
 }
+
+
+def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, bytes]]:
+    """The page."""
+    yield "report.html", render(run, standard)
 
 
 def render(run: Mapping[str, Any], standard: Standard) -> bytes:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +130,20 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files (relative name: content) atomically with mode 0600."""
     for name, data in files.items():
         write_private(directory / name, data)
+
+
+def write_format(
+    directory: Path, files: Iterable[tuple[str, bytes | Iterable[bytes]]], folder: str | None = None
+) -> None:
+    """Write the files of one format as they are made, and remove what an earlier report left in its folder."""
+    written = set()
+    for name, data in files:
+        write_private(directory / name, data)
+        written.add(directory / name)
+    if folder:
+        for path in (directory / folder).rglob("*"):
+            if path not in written and not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def write_manifest(directory: Path) -> None:

@@ -26,7 +26,17 @@ SCHEMA = jsonschema.Draft202012Validator(
 )
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)
 STARTED = "2026-11-23T17:43:50+00:00"
-FILES = ["MANIFEST.sha256", "report.html", "results.csv", "results.json", "results.junit.xml", "subjects"]
+FILES = [
+    "MANIFEST.sha256",
+    "ohdf",
+    "report.html",
+    "results.csv",
+    "results.json",
+    "results.junit.xml",
+    "results.oscal.json",
+    "results.poam.json",
+    "subjects",
+]
 ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 
 
