@@ -124,7 +124,7 @@ def _document(
         "collected_at": now.isoformat(),
         **subject,
     }
-    results, register = dispose(
+    results, accepted, attested = dispose(
         measured,
         exceptions=exceptions,
         attestations=attestations,
@@ -152,7 +152,8 @@ def _document(
             _drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])
         ],
         "gold": {"sha256": gold_config.digest(gold), "non_default": gold_config.non_default(gold)},
-        "exceptions": register,
+        "exceptions": accepted,
+        "attestations": attested,
     }
 
 

@@ -12,15 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import completeness, rollup, trend
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence_wanted import wanted
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, SECTIONS, SEVERITIES, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 SCHEMA = "dwp.hypervisor.results/1"
-MODES = ("audit", "check", "harden")
+MODES = ("audit", "check", "harden", "reassess", "rollup")
+LINES = ("first", "second", "external")
+# A run document that nobody said more about: the keys of `run` that have a default.
+_RUN = {"catalogue_sha256": None, "line": "first", "previous": None, "reassessment": None}
+_NOBODY = {"user": "unknown", "controller": "unknown", "job": None, "ansible": "unknown"}
 VERDICTS = (rollup.NON_COMPLIANT, rollup.NOT_DEMONSTRATED, rollup.WITH_EXCEPTIONS, rollup.COMPLIANT)
 CSF_FUNCTIONS = {"ID": "Identify", "PR": "Protect", "DE": "Detect", "RS": "Respond", "RC": "Recover"}
 DEFAULT_MARKING = "OFFICIAL-SENSITIVE"
@@ -59,6 +64,10 @@ def merge(
     out_of_scope: Sequence[str] = (),
     unreadable: Sequence[Mapping[str, str]] = (),
     previous: Mapping[str, Any] | None = None,
+    registers: Mapping[str, Any] | None = None,
+    comparison: Mapping[str, Any] | None = None,
+    earlier_points: Sequence[Mapping[str, Any]] = (),
+    roll_up: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The run document.
 
@@ -66,6 +75,8 @@ def merge(
     endpoint, kind, tags, reason; one without a document is added with every measure unknown, so that an absent host is
     counted and not dropped. out_of_scope: inventory hosts without a platform. unreadable: result files that could not
     be read, {file, reason}. previous: {run, subjects}, the run before this one and the slugs that only it has.
+    registers: {exceptions, attestations} as register_files.state gives them. comparison: as compare.compare gives it.
+    earlier_points: the trend of the run before. roll_up: what merge_runs.py knows of several report directories.
 
     :raises RunReportError: two documents for one subject, or an expected subject without a usable platform.
     """
@@ -73,34 +84,51 @@ def merge(
     documents += absent(
         documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable
     )
+    documents = [completeness.fill(document, standard) for document in documents]
     documents.sort(key=lambda document: document["subject"]["id"])
     ids = [document["subject"]["id"] for document in documents]
     twice = next((found for found, following in zip(ids, ids[1:]) if found == following), None)
     if twice is not None:
         raise RunReportError(f"two result documents for subject {twice[:200]!r}: one run assesses a subject once")
     results = [result for document in documents for result in document["results"]]
+    for result in results:
+        # In place: a thousand subjects have 90,000 of them. Whoever compared with the run before has set it.
+        result.setdefault("failing_since", None)
     measures = [entry for document in documents for entry in document["measures"]]
     subjects = [{**document["subject"], "gold": document["gold"]} for document in documents]
-    return {
+    document = {
         "schema": SCHEMA,
         "marking": marking,
         "standard": {"id": standard.id, "version": standard.version},
-        "run": {**run, "gold_sha256": _gold_digest(documents)},
+        "run": {**_RUN, "by": _NOBODY, **run, "gold_sha256": _gold_digest(documents)},
         "scope": {"out_of_scope": sorted(out_of_scope), "unreadable": list(unreadable), "previous": previous},
         "subjects": subjects,
         "results": results,
         "measures": measures,
-        "drift": [entry for document in documents for entry in document["drift"]],
+        "drift": [entry for found in documents for entry in found["drift"]],
         "exceptions": {
             state: [
-                {"subject": document["subject"]["id"], "id": found}
-                for document in documents
-                for found in document["exceptions"][state]
+                {"subject": found["subject"]["id"], "id": record}
+                for found in documents
+                for record in found["exceptions"][state]
             ]
             for state in ("now_passing", "expired", "changed")
         },
+        "attestations": {
+            "contradicted": [
+                {"subject": found["subject"]["id"], **entry}
+                for found in documents
+                for entry in found["attestations"]["contradicted"]
+            ]
+        },
+        "registers": {"exceptions": None, "attestations": None, **(registers or {})},
+        "evidence_wanted": wanted(results, standard),
+        "comparison": comparison,
+        "completeness": completeness.judge(subjects, measures, standard),
+        "rollup": roll_up,
         "summary": summarise(subjects, measures, results, standard),
     }
+    return {**document, "trend": trend.extend(earlier_points, document)}
 
 
 def absent(
@@ -188,6 +216,12 @@ def summarise(
         "failing_checks": {severity: failing.count(severity) for severity in SEVERITIES},
         "score": score["before_exceptions"],
         "score_after_exceptions": score["after_exceptions"],
+        "needs_exception": sum(m["obligation"] == "must" and m["status"] == o.FAIL for m in measures),
+        "advisory_failing": sum(
+            o.FAIL
+            in ((m["status"], m["advisory_status"]) if m["obligation"] == "advisory" else (m["advisory_status"],))
+            for m in measures
+        ),
     }
 
 

@@ -22,7 +22,7 @@ MANIFEST = "MANIFEST.sha256"
 LATEST = "latest"
 # 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.
 MAX_SUBJECT_BYTES = 64 * 1024 * 1024
-_DOCUMENT = frozenset(("subject", "results", "measures", "drift", "gold", "exceptions"))
+_DOCUMENT = frozenset(("subject", "results", "measures", "drift", "gold", "exceptions", "attestations"))
 _SUBJECT = frozenset(
     "id name slug platform kind endpoint product reachable unreachable_reason collected_at verdict score tags".split()
 )

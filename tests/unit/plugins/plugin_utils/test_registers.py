@@ -22,12 +22,15 @@ EXCEPTION = """\
 - id: EX-2026-014
   checks: [kvm-11.4.6-ssh-root]
   subjects: [kvm1, kvm-dr-*]
+  approved_subjects: [kvm1, kvm-dr-1]
   risk_ref: RR-0123
   justification: The backup appliance logs in as root until it is replaced in March.
+  residual_risk: A stolen key of the appliance opens the host.
   compensating_controls:
     - Source address limited to the backup network
   requested_by: Ada Operator
   approved_by: Bo Owner <bo.owner@example.org>
+  approved_by_role: Senior risk owner
   approved_on: 2026-11-20
   expires_on: 2027-03-31
 """
@@ -38,6 +41,7 @@ ATTESTATION = """\
   statement: The list of administrators was reviewed.
   evidence_ref: DOC-77
   signed_by: Bo Owner
+  accepted_by: Cy Auditor
   signed_on: 2026-11-01
 """
 
@@ -76,12 +80,15 @@ def test_an_exception_is_read_and_normalised(tmp_path, standard):
             "id": "EX-2026-014",
             "checks": ["kvm-11.4.6-ssh-root"],
             "subjects": ["kvm1", "kvm-dr-*"],
+            "approved_subjects": ["kvm1", "kvm-dr-1"],
             "vms": ["0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f"],
             "risk_ref": "RR-0123",
             "justification": "The backup appliance logs in as root until it is replaced in March.",
+            "residual_risk": "A stolen key of the appliance opens the host.",
             "compensating_controls": ["Source address limited to the backup network"],
             "requested_by": "Ada Operator",
             "approved_by": "Bo Owner <bo.owner@example.org>",
+            "approved_by_role": "Senior risk owner",
             "approved_on": "2026-11-20",
             "expires_on": "2027-03-31",
             "review_on": "2027-01-15",
@@ -128,8 +135,8 @@ def test_the_examples_are_valid(kind, standard):
         ("checks", 'measure: "11.4.99"', 'does not have; found "11.4.99"'),
         ("checks", "measure: 11.4", "found 11.4; expected text (put it in quotes)"),
         ("subjects", "subjects: kvm1", "expected a list with at least one entry"),
-        ("subjects", 'subjects: ["*"]', "that say which subjects are meant"),
-        ("subjects", 'subjects: [kvm1, "**?"]', "that say which subjects are meant"),
+        ("subjects", 'subjects: ["*"]', "that say which ones are meant"),
+        ("subjects", 'subjects: [kvm1, "**?"]', "that say which ones are meant"),
         ("subjects", "subjects: [kvm1, ~]", "found null; expected text"),
         ("subject", "subject: [kvm1]", 'unknown key "subject" in exception EX-2026-014; did you mean "subjects"?'),
         ("vms", "vms: [db01]", 'found "db01"; expected the UUIDs of VMs'),
@@ -182,7 +189,8 @@ def test_a_bad_attestation_is_refused_with_its_line(tmp_path, standard, key, lin
 
 
 @pytest.mark.parametrize(
-    "key", ["id", "subjects", "risk_ref", "justification", "requested_by", "approved_by", "approved_on", "expires_on"]
+    "key",
+    "id risk_ref justification residual_risk requested_by approved_by approved_by_role approved_on expires_on".split(),
 )
 def test_every_required_key_is_asked_for(tmp_path, key):
     lines = [line for line in EXCEPTION.splitlines() if not line.strip().removeprefix("- ").startswith(f"{key}:")]
@@ -204,12 +212,12 @@ def test_one_accepted_value_is_for_one_check(tmp_path):
     text, _number = with_line(EXCEPTION, "checks", 'measure: "11.4.6"')
     error = refused(tmp_path, text + "  accepted_value: 3\n")
     assert "accepts one value for several checks" in str(error)
-    assert error.line == 13
+    assert error.line == 16
 
 
 def test_an_id_is_used_once(tmp_path):
     error = refused(tmp_path, EXCEPTION + EXCEPTION)
-    assert error.line == 14
+    assert error.line == 17
     assert "the id EX-2026-014 is already used by record 1" in str(error)
 
 
@@ -241,8 +249,8 @@ def test_records_in_memory_are_named_by_number():
 
 
 MEMORY = {
-    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
-    "compensating_controls": ["none"], "requested_by": "a", "approved_by": "b",
+    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j", "residual_risk": "r",
+    "compensating_controls": ["none"], "requested_by": "a", "approved_by": "b", "approved_by_role": "owner",
     "approved_on": "2026-11-20", "expires_on": dt.date(2027, 11, 20),
 }  # fmt: skip
 
