@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import completeness, rollup, trend
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence_wanted import wanted

@@ -31,6 +31,8 @@ _RESULT = frozenset(
     "items items_total exception attestation role threshold_source probe fix disruption".split()
 )
 _REPEATED = ("subject", "measure", "check", "name", "title", "severity", "expected", "message", "role", "probe", "fix")
+# Values that are mostly what the first subject has: a fleet is set up alike.
+_ALIKE = ("expected", "actual", "items", "exception", "attestation", "disruption")
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
@@ -101,9 +103,13 @@ def _share(document: dict[str, Any], known: dict[Any, Any]) -> None:
         for key in _REPEATED:
             if isinstance(result[key], str):
                 result[key] = known.setdefault(result[key], result[key])
-        disruption = known.setdefault(("disruption", result["check"]), result["disruption"])
-        if disruption == result["disruption"]:
-            result["disruption"] = disruption
+        for key in _ALIKE:
+            if isinstance(result[key], (dict, list)):
+                # By its text: to Python, 1 and true are equal.
+                text = repr(result[key])
+                first, its_text = known.setdefault((key, result["check"]), (result[key], text))
+                if text == its_text:
+                    result[key] = first
 
 
 def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]]:
