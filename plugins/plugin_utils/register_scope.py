@@ -18,9 +18,9 @@ Record = Mapping[str, Any]
 def covers_subject(record: Record, subject: Mapping[str, Any]) -> bool:
     """Whether a subject is in the scope of a record.
 
-    Named by id or name, by a pattern (* and ?) on endpoint, name or id, or by one of its inventory groups; and on one of
-    the platforms, where the record names any. Names are the inventory's and the controller's, never what a host calls
-    itself. Case does not count.
+    Named by id or name, by a pattern (* and ?) on endpoint, name or id, or by one of its inventory groups; and on one
+    of the platforms, where the record names any. Names are the inventory's and the controller's, never what a host
+    calls itself. Case does not count.
     """
     if "platforms" in record and subject.get("platform") not in record["platforms"]:
         return False

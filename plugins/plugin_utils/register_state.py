@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The life cycle of the records of a register over a whole run. Pure: no I/O, no Ansible.
 
-`state` goes by the calendar alone: pending, active, expiring (within 90, 30 or 7 days), expired. `notes` say what the run
-found about the record: unused, closable, late and so on (results_schema.json has all of them).
+`state` goes by the calendar alone: pending, active, expiring (within 90, 30 or 7 days), expired. `notes` say what the
+run found about the record: unused, closable, late and so on (results_schema.json has all of them).
 """
 
 from __future__ import annotations
@@ -202,8 +202,8 @@ def loud(registers: Mapping[str, Any]) -> list[str]:
                 sentences.append(f"{name} expires on {record['expires_on']}, within {record['due_within']} days")
             if "late" in record["notes"]:
                 sentences.append(
-                    f"{name} was approved on {record['from']}, after the run of {record['failing_since'][:10]} had seen the "
-                    "failure"
+                    f"{name} was approved on {record['from']}, after the run of {record['failing_since'][:10]} had "
+                    "seen the failure"
                 )
             if "changed" in record["notes"]:
                 sentences.append(f"{name} does not cover all that fails now")

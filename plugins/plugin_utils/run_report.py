@@ -8,10 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import completeness, rollup, trend
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import completeness, register_state, rollup, trend
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
@@ -25,7 +26,7 @@ MODES = ("audit", "check", "harden", "reassess", "rollup")
 LINES = ("first", "second", "external")
 # A run document that nobody said more about: the keys of `run` that have a default.
 _RUN = {"catalogue_sha256": None, "line": "first", "previous": None, "reassessment": None}
-_NOBODY = {"user": "unknown", "controller": "unknown", "job": None, "ansible": "unknown"}
+NOBODY = {"user": "unknown", "controller": "unknown", "job": None, "ansible": "unknown"}
 VERDICTS = (rollup.NON_COMPLIANT, rollup.NOT_DEMONSTRATED, rollup.WITH_EXCEPTIONS, rollup.COMPLIANT)
 CSF_FUNCTIONS = {"ID": "Identify", "PR": "Protect", "DE": "Detect", "RS": "Respond", "RC": "Recover"}
 DEFAULT_MARKING = "OFFICIAL-SENSITIVE"
@@ -100,7 +101,7 @@ def merge(
         "schema": SCHEMA,
         "marking": marking,
         "standard": {"id": standard.id, "version": standard.version},
-        "run": {**_RUN, "by": _NOBODY, **run, "gold_sha256": _gold_digest(documents)},
+        "run": {**_RUN, "by": NOBODY, "gold_sha256": gold_digest(documents), **run},
         "scope": {"out_of_scope": sorted(out_of_scope), "unreadable": list(unreadable), "previous": previous},
         "subjects": subjects,
         "results": results,
@@ -230,6 +231,22 @@ def csf_functions(measure: Any) -> list[str]:
     return list(dict.fromkeys(str(found).split(".", maxsplit=1)[0] for found in measure.nist_csf))
 
 
+def names_of(run_document: Mapping[str, Any]) -> dict[str, str]:
+    """Subject id -> what a register names it by: its name, or its id where two subjects share a name."""
+    names = Counter(subject["name"] for subject in run_document["subjects"])
+    return {
+        subject["id"]: subject["name"] if names[subject["name"]] == 1 else subject["id"]
+        for subject in run_document["subjects"]
+    }
+
+
+def loud(run_document: Mapping[str, Any]) -> list[str]:
+    """What nobody may overlook about the registers of a run: banners first, then records that expire, are late …"""
+    found = [run_document["registers"][kind] for kind in ("exceptions", "attestations")]
+    banners = [register["signature"]["banner"] for register in found if register and register["signature"]["banner"]]
+    return banners + register_state.loud(run_document["registers"])
+
+
 def check_fail_on(fail_on: Any) -> list[str]:
     """The statuses to gate on, validated.
 
@@ -290,7 +307,7 @@ def _tally(statuses: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def _gold_digest(documents: Sequence[Mapping[str, Any]]) -> str | None:
+def gold_digest(documents: Sequence[Mapping[str, Any]]) -> str | None:
     """The gold configuration's digest; where subjects differ (gold_overrides), a digest over the sorted digests.
 
     An absent subject was judged by nothing, so it counts only when there is no other.

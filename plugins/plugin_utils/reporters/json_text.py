@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+_NEXT = ",\n"
+
 compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 
 def array(entries: Iterable[Any], at_once: int = 250) -> Iterator[bytes]:
-    """A JSON array, in pieces of so many entries."""
-    rest, comma = iter(entries), ""
-    yield b"["
+    """A JSON array, an entry a line so that a changed one can be named; in pieces of so many entries."""
+    rest, before = iter(entries), "[\n"
     while piece := list(islice(rest, at_once)):
-        yield f"{comma}{compact(piece)[1:-1]}".encode("ascii")
-        comma = ","
-    yield b"]"
+        yield f"{before}{_NEXT.join(map(compact, piece))}".encode("ascii")
+        before = _NEXT
+    yield b"]" if before != "[\n" else b"[]"

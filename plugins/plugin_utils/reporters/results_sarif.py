@@ -108,7 +108,7 @@ def _place(subject: Mapping[str, Any]) -> list[Node]:
         {
             "physicalLocation": {
                 "artifactLocation": {"uri": f"evidence/{subject['slug']}.json"},
-                "region": {"startLine": 1, "endLine": 1},  # the whole file: evidence is one line
+                "region": {"startLine": 1, "endLine": 1},  # no line of the evidence stands for a check
             },
             "logicalLocations": [
                 {

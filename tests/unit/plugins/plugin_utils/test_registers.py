@@ -249,7 +249,8 @@ def test_records_in_memory_are_named_by_number():
 
 
 MEMORY = {
-    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j", "residual_risk": "r",
+    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
+    "residual_risk": "r",
     "compensating_controls": ["none"], "requested_by": "a", "approved_by": "b", "approved_by_role": "owner",
     "approved_on": "2026-11-20", "expires_on": dt.date(2027, 11, 20),
 }  # fmt: skip
