@@ -28,7 +28,7 @@ SCHEMA = "dwp.hypervisor.evidence/1"
 # One host with 200 domains is about 2 MB.
 MAX_BYTES = 64 * 1024 * 1024
 _SLUG_LENGTH = 80
-_LINE_DEPTH = 3  # document, facts, part
+LINE_DEPTH = 3  # document, facts, part
 _ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _UUID_AT_END = re.compile(r"[/-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
@@ -86,8 +86,10 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_private(path: str | os.PathLike[str], data: bytes, durable: bool = False) -> None:
-    """Write a file of mode 0600 atomically, creating missing directories with mode 0700.
+def write_private(
+    path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False
+) -> None:
+    """Write a file of mode 0600 atomically, creating missing directories with mode 0700. data: whole, or in pieces.
 
     A reader sees the old content or the new, never a half; a link at path is replaced, not followed. Existing
     directories keep their mode. durable: wait until the disk has it. Raises OSError, and then nothing has changed.
@@ -100,7 +102,7 @@ def write_private(path: str | os.PathLike[str], data: bytes, durable: bool = Fal
     descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)  # 0600 whatever the umask
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
+            handle.writelines((data,) if isinstance(data, bytes) else data)
             if durable:
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -152,16 +154,16 @@ def encode(document: Mapping[str, Any]) -> bytes:
     NaN and Infinity, which JSON does not have, become null: a number nobody can compare is unknown.
     """
     try:
-        text = _in_lines(document, _LINE_DEPTH)
+        text = in_lines(document, LINE_DEPTH)
     except ValueError:
-        text = _in_lines(_finite(document), _LINE_DEPTH)
+        text = in_lines(_finite(document), LINE_DEPTH)
     return text.encode("ascii") + b"\n"
 
 
-def _in_lines(value: Any, depth: int) -> str:
+def in_lines(value: Any, depth: int) -> str:
     """JSON in which the entries of mappings and of lists of mappings have lines of their own, `depth` levels deep."""
     if depth and isinstance(value, dict) and value:
-        parts = (f"{_ENCODE(str(key))}:{_in_lines(entry, depth - 1)}" for key, entry in value.items())
+        parts = (f"{_ENCODE(str(key))}:{in_lines(entry, depth - 1)}" for key, entry in value.items())
         return "{\n" + ",\n".join(parts) + "}"
     if depth and isinstance(value, list) and value and isinstance(value[0], dict):
         return "[\n" + ",\n".join(map(_ENCODE, value)) + "]"

@@ -40,6 +40,7 @@ def lacks_lab() -> str | None:
 STAGES = (
     tests("unit", "tests/unit", 900),
     tests("accessibility", "tests/accessibility", 600),
+    tests("formats", "tests/formats", 600),
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ _RESULT = frozenset(
     "items items_total exception attestation role threshold_source probe fix disruption".split()
 )
 _REPEATED = ("subject", "measure", "check", "name", "title", "severity", "expected", "message", "role", "probe", "fix")
+# Values that are mostly what the first subject has: a fleet is set up alike.
+_ALIKE = ("expected", "actual", "items", "exception", "attestation", "disruption")
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
@@ -103,9 +105,13 @@ def _share(document: dict[str, Any], known: dict[Any, Any]) -> None:
         for key in _REPEATED:
             if isinstance(result[key], str):
                 result[key] = known.setdefault(result[key], result[key])
-        disruption = known.setdefault(("disruption", result["check"]), result["disruption"])
-        if disruption == result["disruption"]:
-            result["disruption"] = disruption
+        for key in _ALIKE:
+            if isinstance(result[key], (dict, list)):
+                # By its text: to Python, 1 and true are equal.
+                text = repr(result[key])
+                first, its_text = known.setdefault((key, result["check"]), (result[key], text))
+                if text == its_text:
+                    result[key] = first
 
 
 def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]]:
@@ -123,6 +129,20 @@ def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files (relative name: content) atomically with mode 0600."""
     for name, data in files.items():
         write_private(directory / name, data)
+
+
+def write_format(
+    directory: Path, files: Iterable[tuple[str, bytes | Iterable[bytes]]], folder: str | None = None
+) -> None:
+    """Write the files of one format as they are made, and remove what an earlier report left in its folder."""
+    written = set()
+    for name, data in files:
+        write_private(directory / name, data)
+        written.add(directory / name)
+    if folder:
+        for path in (directory / folder).rglob("*"):
+            if path not in written and not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def point_latest(report_dir: Path, run_id: str) -> None:

@@ -27,7 +27,8 @@ SCHEMA = jsonschema.Draft202012Validator(
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)
 STARTED = "2026-11-23T17:43:50+00:00"
 ALWAYS = "LINES.json MANIFEST.sha256 attestation-stubs.yml failing-since.json run.json subjects verify.py".split()
-FILES = sorted([*ALWAYS, "report.html", "results.csv", "results.json", "results.junit.xml"])
+DEFAULT = "report report.html results.csv results.json results.junit.xml ohdf results.oscal.json results.poam.json"
+FILES = sorted([*ALWAYS, *DEFAULT.split()])
 ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 
 
