@@ -49,6 +49,9 @@ options:
   exceptions_file:
     description: YAML file with the register of exceptions. What is excepted is not enforced.
     type: path
+  allowed_signers:
+    description: File of the keys that may sign the register, as ssh-keygen reads it.
+    type: path
   run_id:
     description: Name of the run, kept with each change. The UTC time when not given.
     type: str
