@@ -192,6 +192,30 @@ def account(name: str, *, usable: bool) -> Row:
     return {"kind": "account", "name": name, "usable": usable, "then": []}
 
 
+def generated(
+    command: Sequence[str],
+    *,
+    files: Sequence[str],
+    holds: Mapping[str, str],
+    sources: Sequence[str] = (),
+    undo: Sequence[str],
+) -> Row:
+    """Files that a program of the system writes (pam-auth-update, authselect), and the texts they then have to hold.
+
+    files: everything the command rewrites; kept, and put back byte for byte unless somebody else has written to them
+    since: then undo runs instead. sources: files of this plan from which it writes; when they change it runs again.
+    """
+    return {
+        "kind": "generated",
+        "command": list(command),
+        "files": list(files),
+        "holds": dict(holds),
+        "sources": list(sources),
+        "undo": list(undo),
+        "then": [],
+    }
+
+
 def value(path: str, text: str) -> Row:
     """One value the kernel keeps in a file of /proc or /sys, now. Survives a reboot only with a file row beside it."""
     return {"kind": "value", "path": path, "text": text, "then": []}
