@@ -97,7 +97,7 @@ def _page() -> str:
         "## As CSV",
         "",
         "One record a row, one key a column; the columns may stand in any order, and `Risk ref` is read as `risk_ref`.",
-        "Lists of names are separated by `;`, `,` or a new line in the cell, lists of sentences and items by a new line.",
+        "Lists of names are separated by `;`, `,` or a new line, lists of sentences and items by a new line.",
         "`accepted_value` is JSON where it is not plain text. A cell that a spreadsheet would run as a formula begins",
         "with a quote, which reading takes off again. Dates are written YYYY-MM-DD.",
         "",

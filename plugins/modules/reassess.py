@@ -39,8 +39,8 @@ options:
     description: Whose signatures of registers count.
     type: path
   measures_directory:
-    description: Measures of another edition of the standard, in the form of the collection's own, with a file
-    C(EDITION).
+    description:
+      - Measures of another edition of the standard, in the form of the collection's own, with a file C(EDITION).
     type: path
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
