@@ -74,7 +74,8 @@ def exception(name, check, **changes):
 
 def attestation(name, **changes):
     return {
-        "id": name, "subjects": ["here"], "statement": "s", "evidence_ref": "DOC-1", "signed_by": "Ada", "accepted_by": "Bo",
+        "id": name, "subjects": ["here"], "statement": "s", "evidence_ref": "DOC-1", "signed_by": "Ada",
+        "accepted_by": "Bo",
         "signed_on": day(-1), "expires_on": day(200), **changes,
     }  # fmt: skip
 
@@ -120,7 +121,7 @@ def folder(tmp_path_factory):
     (path / "attestations.yml").write_text(yaml.safe_dump(signed))
     key = a_key(path, "authority")
     subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "dwp.hypervisor.register", str(path / "exceptions.yml")],
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "dwp.hypervisor.register", path / "exceptions.yml"],
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     options = {
@@ -438,7 +439,8 @@ def test_registers_playbook_checks_reports_and_converts(folder, tmp_path):
     assert "newcomer  active" in output
     assert "not approved for here" in output
     back = {
-        "hypervisor_exceptions_file": str(tmp_path / "risks.csv"), "hypervisor_exceptions_to": str(tmp_path / "back.yml")
+        "hypervisor_exceptions_file": str(tmp_path / "risks.csv"),
+        "hypervisor_exceptions_to": str(tmp_path / "back.yml"),
     }  # fmt: skip
     code, output = play(folder, "registers", **back)
     assert code == 0, output
