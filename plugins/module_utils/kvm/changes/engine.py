@@ -13,10 +13,18 @@ import os
 import signal
 import subprocess
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import files, people, record, undo, units
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    files,
+    libvirt_network,
+    nft_table,
+    people,
+    record,
+    undo,
+    units,
+)
 
 KINDS = {}
-for _module in (files, units, people):
+for _module in (files, units, people, nft_table, libvirt_network):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
