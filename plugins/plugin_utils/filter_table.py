@@ -82,7 +82,7 @@ class Section:
         """(set, its types, the packets it keeps, their key): who, by which protocol, to which port."""
         ways = {"input": ["iifname"], "forward": ["iifname", "oifname"], "output": ["oifname"]}[self.hook]
         field = "daddr" if self.hook == "output" else "saddr"
-        ports = f"meta l4proto {{ {', '.join(WITH_PORTS)} }}"
+        ports = f"meta l4proto {_set([str(PROTOCOLS[name]) for name in WITH_PORTS])}"
         for family, header, kind in (("ipv4", "ip", "ipv4_addr"), ("ipv6", "ip6", "ipv6_addr")):
             types = [*(["ifname"] * len(ways)), kind, "inet_proto"]
             key = [*ways, f"{header} {field}", "meta l4proto"]

@@ -25,6 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import por
 
 # IP protocols that tunnels of the kernel carry without a socket anybody could see, by the kind ip(8) gives them.
 TUNNELS = {"gre": "gre", "gretap": "gre", "erspan": "gre", "ip6gre": "gre", "ip6gretap": "gre", "ipip": "ipip"}
+EVERYWHERE = ("*", "0.0.0.0", "::", "")
 # Daemons that negotiate IPsec: what they set up arrives as ESP.
 IPSEC = ("charon", "charon-systemd", "pluto", "iked")
 
@@ -159,7 +160,9 @@ def _listeners(
         # Raw sockets of ICMP read what the kernel answers anyway.
         if protocol in ("icmp", "icmpv6") or _is_closed(closed, protocol, port):
             continue
-        where = {"local": _local(address, after), "interface": _door(entry["interface"], after)}
+        # A daemon that listens for both families may be meant for one: who uses the other is seen among the peers.
+        local = "*" if address in EVERYWHERE else _local(address, after)
+        where = {"local": local, "interface": _door(entry["interface"], after)}
         if before.through(protocol, port, **where) == "no" or after.through(protocol, port, **where) == "yes":
             continue
         name = f"{protocol}/{port}" if protocol in WITH_PORTS else f"IP protocol {protocol}"
@@ -169,8 +172,6 @@ def _listeners(
 
 def _local(address: str, reach: _Reach) -> str:
     """An address that is on no interface from outside (a service address on the loopback) is any address."""
-    if address in ("*", "0.0.0.0", "::", ""):
-        return address
     return _plain(address) if _plain(address) in reach.own else "*"
 
 

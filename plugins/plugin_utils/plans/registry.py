@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import remote_access
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import admin_network, firewall, remote_access
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner
 
-_MODULES = (remote_access,)
+_MODULES = (remote_access, admin_network, firewall)
 
 PLANS: dict[str, Planner] = {check: planner for module in _MODULES for check, planner in module.PLANS.items()}
