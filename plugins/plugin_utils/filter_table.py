@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own nftables table, written once: as text for nft(8) and in the model of the packet evaluator.
+"""Our own nftables tables, written once: as text for nft(8) and in the model of the packet evaluator.
 
-The table (family inet) is made of sections, each a base chain of its own with a chain `<name>_refused` below it. A drop
+Each area that filters has a table (family inet) of its own, so that it can be taken back without the other. A table is
+made of sections, each a base chain of its own with a chain `<name>_refused` below it. A drop
 in any base chain is final and an accept only ends its own chain (nft(8)), so sections never depend on each other: each
 may come, go or only observe by itself.
 """
@@ -18,7 +19,8 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import PROTOCOLS, WITH_PORTS
 
-TABLE = "dwp_hypervisor"
+# {area: table}, as module_utils/kvm/own_table.py reads them.
+TABLES = {"firewall": "dwp_hypervisor", "admin_network": "dwp_hypervisor_admin"}
 # After the chains of libvirt, iptables and firewalld (filter, 0): what they drop need not be recorded as ours.
 PRIORITY = 10
 REFUSED = "_refused"
@@ -56,7 +58,7 @@ class Section:
         for rule in [*self.rules, *_last(self)]:
             verdict = "accept" if rule.verdict == ACCEPT else f"jump {self.name}{REFUSED}"
             lines.append(" ".join([*(text for text, _model in rule.conditions), verdict]))
-        refused = [*self._records(), f"{LOG_RATE} log prefix \"{TABLE.replace('_', '-')} {self._says(enforcing)}: \""]
+        refused = [*self._records(), f'{LOG_RATE} log prefix "dwp-hypervisor {self._says(enforcing)}: "']
         refused.append("counter drop" if enforcing else "counter")
         blocks = [*self._sets(), _block(f"chain {self.name}", lines), _block(f"chain {self.name}{REFUSED}", refused)]
         return "".join(blocks)
@@ -112,16 +114,16 @@ def _block(head: str, lines: Iterable[str]) -> str:
 
 
 def table(sections: Iterable[tuple[Section, bool]]) -> dict[str, Any]:
-    """The table in the evaluator's model. sections: (section, whether it enforces)."""
+    """Sections as one table in the evaluator's model. sections: (section, whether it enforces)."""
     chains: dict[str, Any] = {}
     for section, enforcing in sections:
         chains.update(section.chains(enforcing))
-    return {"family": "inet", "name": TABLE, "source": "nft", "chains": chains, "sets": {}, "dnat": []}
+    return {"family": "inet", "name": "proposed", "source": "nft", "chains": chains, "sets": {}, "dnat": []}
 
 
 def is_ours(found: Any) -> bool:
-    """Whether a table of firewall.ruleset is ours."""
-    return isinstance(found, dict) and found.get("family") == "inet" and found.get("name") == TABLE
+    """Whether a table of firewall.ruleset is one of ours."""
+    return isinstance(found, dict) and found.get("family") == "inet" and found.get("name") in TABLES.values()
 
 
 # Conditions

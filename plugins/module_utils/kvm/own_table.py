@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nftables table that enforcement loads (docs/firewall.md): since when it runs, what it refused, what a start loads.
+"""The nftables tables that enforcement loads (docs/firewall.md): since when, what they refused, what a start loads.
 
-Nothing is asked of a host on which the table does not run.
+Nothing is asked of a host on which none of them runs.
 """
 
 from __future__ import annotations
@@ -13,40 +13,47 @@ import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 
-TABLE = "dwp_hypervisor"
-FILE = "/etc/dwp-hypervisor/firewall.nft"
-UNIT = "dwp-hypervisor-firewall.service"
+# {table: (the file that holds it, the unit that loads it, the file this unit touches whenever it does)}.
+TABLES = {
+    "dwp_hypervisor": (
+        "/etc/dwp-hypervisor/firewall.nft", "dwp-hypervisor-firewall.service", "/run/dwp-hypervisor-firewall"
+    ),
+    "dwp_hypervisor_admin": (
+        "/etc/dwp-hypervisor/admin_network.nft", "dwp-hypervisor-admin_network.service",
+        "/run/dwp-hypervisor-admin_network",
+    ),
+}  # fmt: skip
 # What `systemctl enable` makes of the unit's [Install] section.
-AT_BOOT = "/etc/systemd/system/sysinit.target.wants/" + UNIT
-# The unit touches it whenever it loads the table.
-STAMP = "/run/dwp-hypervisor-firewall"
+AT_BOOT = "/etc/systemd/system/sysinit.target.wants/"
 MAX_SEEN = 200
-_LISTING = ["nft", "-j", "list", "table", "inet", TABLE]
 
 
-def is_running(tables):
-    """Whether the table is in the ruleset."""
-    return any(table["family"] == "inet" and table["name"] == TABLE for table in tables)
+def running(tables):
+    """The names of our tables in the ruleset."""
+    return sorted(table["name"] for table in tables if table["family"] == "inet" and table["name"] in TABLES)
 
 
 def state(host, tables):
-    """{since, seen}: when the table was loaded (ISO 8601, "" when it is not) and what it has refused since.
+    """{since, seen}: when each of our tables was loaded ({table: ISO 8601}), and what they have refused since.
 
-    seen: [{section, in, out, peer, protocol, port, packets}], most packets first, at most MAX_SEEN; kept for 7 days after
-    the last packet. A section that only observes has let these through.
+    A table that was loaded by hand, so that nobody knows when, has "". seen: [{section, in, out, peer, protocol, port,
+    packets}], most packets first, at most MAX_SEEN; kept for 7 days after the last packet. A section that only observes
+    has let these through.
     """
-    if not is_running(tables):
-        return {"since": "", "seen": []}
-    try:
-        loaded = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(host.stat(STAMP)["mtime"]))
-    except Absent:
-        # Loaded by hand: nobody knows when.
-        loaded = ""
-    return {"since": loaded, "seen": seen(host.succeed(_LISTING))}
+    since, found = {}, []
+    for name in running(tables):
+        try:
+            moment = host.stat(TABLES[name][2])["mtime"]
+            since[name] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+        except Absent:
+            since[name] = ""
+        found += seen(host.succeed(["nft", "-j", "list", "table", "inet", name]))
+    found.sort(key=lambda each: (-each["packets"], sorted(map(str, each.values()))))
+    return {"since": since, "seen": found[:MAX_SEEN]}
 
 
 def seen(text):
-    """What the sets of the table hold.
+    """What the sets of a table hold.
 
     :raises Unreadable: not the answer of nft.
     """
@@ -57,7 +64,7 @@ def seen(text):
                 found.append(_packet(entry["set"]["name"], element["elem"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Unreadable("nft -j list table: unexpected output (%s)" % type(error).__name__)
-    return sorted(found, key=lambda each: (-each["packets"], sorted(map(str, each.values()))))[:MAX_SEEN]
+    return found
 
 
 def _packet(name, element):
@@ -78,17 +85,20 @@ def _packet(name, element):
 
 
 def with_saved(host, saved, tables, load):
-    """What the next start loads, our table included: `saved` of the part firewall with what our unit adds.
+    """What the next start loads, our tables included: `saved` of the part firewall with what our units add.
 
     load: callable(path) -> tables of a file, loaded apart.
     """
-    if not is_running(tables):
+    loaders, more = [], []
+    for name in running(tables):
+        path, unit, _stamp = TABLES[name]
+        if host.exists(AT_BOOT + unit) and host.exists(path):
+            loaders.append(unit.rpartition(".")[0])
+            more += load(path) if saved["kind"] not in ("same", "differs") else []
+        elif saved["kind"] == "same":
+            return dict(saved, kind="differs", detail="%s is not enabled at start" % unit)
+    # firewalld and ufw keep their own form of the rules, which is compared and not loaded: ours come on top.
+    if not loaders or saved["kind"] in ("same", "differs"):
         return saved
-    if not (host.exists(AT_BOOT) and host.exists(FILE)):
-        if saved["kind"] in ("same", "none"):
-            return dict(saved, kind="differs", detail="%s is not enabled at start" % UNIT)
-        return saved
-    if saved["kind"] in ("same", "differs"):
-        return saved
-    manager = ", ".join(each for each in (saved["manager"], UNIT.rpartition(".")[0]) if each)
-    return dict(saved, manager=manager, kind="ruleset", ruleset=saved["ruleset"] + load(FILE), detail="")
+    manager = ", ".join(each for each in [saved["manager"]] + loaders if each)
+    return dict(saved, manager=manager, kind="ruleset", ruleset=saved["ruleset"] + more, detail="")

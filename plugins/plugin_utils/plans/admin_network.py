@@ -18,12 +18,12 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import Gol
 
 def source_limits(situation: Situation) -> list[Row]:
     """kvm-11.4.2-source-limits: management ports answer the administration networks."""
-    return filter_rows.rows(situation, ["admin_ports"])
+    return filter_rows.rows(situation, "admin_network", ["admin_ports"])
 
 
 def address_limits(situation: Situation) -> list[Row]:
     """kvm-11.4.12-source-limits: management addresses answer these and the sources of declared services."""
-    return filter_rows.rows(situation, ["admin_address"])
+    return filter_rows.rows(situation, "admin_network", ["admin_address"])
 
 
 def dedicated(situation: Situation) -> list[Row]:

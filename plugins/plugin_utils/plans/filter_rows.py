@@ -17,18 +17,15 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.filter_prefli
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import GoldFault, inside
 
-# The same names as in module_utils/kvm/own_table.py, which reads what is planned here.
-FILE = "/etc/dwp-hypervisor/firewall.nft"
-UNIT = "dwp-hypervisor-firewall.service"
-STAMP = "/run/dwp-hypervisor-firewall"
-# Loads our table and nothing else, before the network is up. nftables.service flushes every table when it is started,
-# reloaded or stopped, so ours follows it. Files that a rollback puts back at a start are read after that.
-UNIT_TEXT = f"""\
+DIRECTORY = "/etc/dwp-hypervisor"
+# Loads one of our tables and nothing else, before the network is up. nftables.service flushes every table when it is
+# started, reloaded or stopped, so ours follow it. Files that a rollback puts back at a start are read after that.
+UNIT_TEXT = """\
 [Unit]
-Description=Packet filter of dwp.hypervisor (its own table only)
-Documentation=file:{FILE}
+Description=Packet filter of dwp.hypervisor, {area} (its own table only)
+Documentation=file:{path}
 DefaultDependencies=no
-ConditionPathExists={FILE}
+ConditionPathExists={path}
 RequiresMountsFor=/etc /usr /run
 Wants=network-pre.target
 After=local-fs.target nftables.service dwp-hypervisor-rollback-files.service
@@ -40,11 +37,11 @@ ReloadPropagatedFrom=nftables.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/usr/sbin/nft -f {FILE}
-ExecStart=/usr/bin/touch {STAMP}
-ExecReload=/usr/sbin/nft -f {FILE}
-ExecReload=/usr/bin/touch {STAMP}
-ExecStop=-/usr/sbin/nft delete table inet {nft.TABLE}
+ExecStart=/usr/sbin/nft -f {path}
+ExecStart=/usr/bin/touch {stamp}
+ExecReload=/usr/sbin/nft -f {path}
+ExecReload=/usr/bin/touch {stamp}
+ExecStop=-/usr/sbin/nft delete table inet {table}
 
 [Install]
 WantedBy=sysinit.target
@@ -53,8 +50,8 @@ OBSERVING, ENFORCING, ABSENT = "observing", "enforcing", "absent"
 SHOWN = 20
 
 
-def rows(situation: Situation, names: Sequence[str]) -> list[Row]:
-    """The rows for these sections (filter_sections.py).
+def rows(situation: Situation, area: str, names: Sequence[str]) -> list[Row]:
+    """The rows for these sections (filter_sections.py) of an area's table.
 
     :raises Refusal: gold cannot be right, the controller is left out, facts are lacking, or something in use would be cut.
     """
@@ -75,24 +72,28 @@ def rows(situation: Situation, names: Sequence[str]) -> list[Row]:
         )
     if cut:
         drops = dict.fromkeys(drops, False)
-    planned = _load(situation, sections, drops)
+    planned = _load(situation, area, sections, drops)
     watched = [name for name in names if not drops[name]]
     return planned + (_report(situation, watched, cut) if watched else []) + _idle(situation, names)
 
 
-def _load(situation: Situation, sections: Sequence[Section], drops: Mapping[str, bool]) -> list[Row]:
+def _load(
+    situation: Situation, area: str, sections: Sequence[Section], drops: Mapping[str, bool]
+) -> list[Row]:
     if firewalld_zones.rules(situation) and all(drops.values()) and any(each.closed for each in sections):
         # Observing needs a table of its own; dropping is firewalld's, where it rules.
         texts: dict[str, str | None] = {section.name: None for section in sections}
         found = firewalld_zones.rows(situation, [section.name for section in sections])
-        return found + (_table(texts) if ABSENT not in _states(situation, list(texts)) else [])
-    return _table({section.name: section.text(drops[section.name]) for section in sections})
+        return found + (_table(area, texts) if ABSENT not in _states(situation, list(texts)) else [])
+    return _table(area, {section.name: section.text(drops[section.name]) for section in sections})
 
 
-def _table(texts: Mapping[str, str | None]) -> list[Row]:
+def _table(area: str, texts: Mapping[str, str | None]) -> list[Row]:
+    unit, path, stamp = f"dwp-hypervisor-{area}.service", f"{DIRECTORY}/{area}.nft", f"/run/dwp-hypervisor-{area}"
+    table = nft.TABLES[area]
     return [
-        plan.file(f"/etc/systemd/system/{UNIT}", UNIT_TEXT),
-        plan.nft_table(nft.TABLE, texts, path=FILE, unit=UNIT, stamp=STAMP),
+        plan.file(f"/etc/systemd/system/{unit}", UNIT_TEXT.format(area=area, path=path, stamp=stamp, table=table)),
+        plan.nft_table(table, texts, path=path, unit=unit, stamp=stamp),
     ]
 
 
@@ -118,16 +119,24 @@ def _enforces(situation: Situation, name: str) -> bool:
     if _seen(situation, name):
         return False
     hours = situation.gold["gold_firewall_observe_hours"]
-    since = _since(situation)
+    since = _since(situation, name)
     return found == OBSERVING and since is not None and _now(situation) - since >= dt.timedelta(hours=hours)
 
 
 def _own(situation: Situation) -> Mapping[str, Any]:
-    return situation.facts["firewall"].get("own") or {"since": "", "seen": []}
+    return situation.facts["firewall"].get("own") or {"since": {}, "seen": []}
 
 
-def _since(situation: Situation) -> dt.datetime | None:
-    text = _own(situation)["since"]
+def _loaded(situation: Situation, name: str) -> str:
+    """When the table that holds a section was loaded, "" when nobody knows."""
+    for table in filter(nft.is_ours, situation.facts["firewall"]["ruleset"]):
+        if name in table["chains"]:
+            return str(_own(situation)["since"].get(table["name"], ""))
+    return ""
+
+
+def _since(situation: Situation, name: str) -> dt.datetime | None:
+    text = _loaded(situation, name)
     return _moment(text) if text else None
 
 
@@ -153,7 +162,7 @@ def _report(situation: Situation, names: Sequence[str], cut: Sequence[str]) -> l
             seen = [_words(entry) for entry in _seen(situation, name)]
             more = f" and {len(seen) - SHOWN} more" if len(seen) > SHOWN else ""
             said = (
-                f"since {_own(situation)['since'] or 'an unknown time'} it would have dropped "
+                f"since {_loaded(situation, name) or 'an unknown time'} it would have dropped "
                 + ("; ".join(seen[:SHOWN]) + more if seen else "nothing")
             )
         found.append(f"firewall, {name}: observing only; {said}")

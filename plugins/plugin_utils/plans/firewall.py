@@ -11,17 +11,17 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import P
 
 def default_drop(situation: Situation) -> list[Row]:
     """kvm-11.4.9-default-drop."""
-    return filter_rows.rows(situation, ["input", "forward"])
+    return filter_rows.rows(situation, "firewall", ["input", "forward"])
 
 
 def allow_list(situation: Situation) -> list[Row]:
     """kvm-11.4.9-allowlist."""
-    return filter_rows.rows(situation, ["input"])
+    return filter_rows.rows(situation, "firewall", ["input"])
 
 
 def egress(situation: Situation) -> list[Row]:
     """kvm-11.4.9-egress."""
-    return filter_rows.rows(situation, ["output"])
+    return filter_rows.rows(situation, "firewall", ["output"])
 
 
 PLANS: dict[str, Planner] = {

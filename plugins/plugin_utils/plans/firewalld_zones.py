@@ -20,8 +20,10 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import Service
 
 ZONES, POLICIES = "/etc/firewalld/zones", "/etc/firewalld/policies"
-EGRESS, TO_GUESTS = "dwp-egress", "dwp-to-guests"
+EGRESS = "dwp-egress"
 GUESTS, ROUTED = "libvirt", "libvirt-routed"
+# {zone of libvirt's: our policy}; firewalld takes names of at most 18 characters.
+TO_GUESTS = {GUESTS: "dwp-guests", ROUTED: "dwp-guests-routed"}
 # A check of all files, then one reload that is over when the command ends.
 THEN = (plan.run("firewall-cmd", "--check-config"), plan.run("firewall-cmd", "--reload"))
 NAMES = {"icmpv6": "ipv6-icmp"}
@@ -73,12 +75,12 @@ def rows(situation: Situation, sections: Sequence[str]) -> list[Row]:
             EGRESS,
             _ends("HOST", "ANY") + _rich(filter_sections.egress(situation), "destination"),
         )
-        for zone in (GUESTS, ROUTED):
+        for zone, name in TO_GUESTS.items():
             if _has(situation, zone):
-                found[f"{POLICIES}/{TO_GUESTS}-{zone}.xml"] = _document(
+                found[f"{POLICIES}/{name}.xml"] = _document(
                     "policy",
                     {"target": "CONTINUE", "priority": "-20"},
-                    f"{TO_GUESTS}-{zone}",
+                    name,
                     _ends("HOST", zone)
                     + '  <port port="68" protocol="udp"/>\n  <port port="546" protocol="udp"/>\n',
                 )
