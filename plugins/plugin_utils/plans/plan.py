@@ -159,7 +159,13 @@ def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then:
 
 
 def unit(
-    name: str, *, enabled: bool | None = None, active: bool | None = None, masked: bool | None = None, pending: str = ""
+    name: str,
+    *,
+    enabled: bool | None = None,
+    active: bool | None = None,
+    masked: bool | None = None,
+    then: Sequence[Row] = (),
+    pending: str = "",
 ) -> Row:
     """A systemd unit: whether it starts at boot, runs, is masked; None: as it is.
 
@@ -171,7 +177,7 @@ def unit(
         "enabled": enabled,
         "active": active,
         "masked": masked,
-        "then": [],
+        "then": list(then),
         "pending": pending,
     }
 
