@@ -89,8 +89,11 @@ class Section:
             types = [*(["ifname"] * len(ways)), kind, "inet_proto"]
             key = [*ways, f"{header} {field}", "meta l4proto"]
             named = f"{self.name}_{header}"
-            yield f"{named}_ports", " . ".join([*types, "inet_service"]), f"meta nfproto {family} {ports}", " . ".join(
-                [*key, "th dport"]
+            yield (
+                f"{named}_ports",
+                " . ".join([*types, "inet_service"]),
+                f"meta nfproto {family} {ports}",
+                " . ".join([*key, "th dport"]),
             )
             others = f"meta nfproto {family} {ports.replace('l4proto', 'l4proto !=')}"
             yield f"{named}_others", " . ".join(types), others, " . ".join(key)

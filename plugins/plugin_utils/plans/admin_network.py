@@ -29,8 +29,8 @@ def address_limits(situation: Situation) -> list[Row]:
 def dedicated(situation: Situation) -> list[Row]:
     """kvm-11.4.12-dedicated: libvirt's own networks do not share the host with management.
 
-    A network is stopped only when no running machine is plugged into it, and stays with the host's start while a machine
-    that starts with the host needs it. Addresses and adapters are moved by hand, from the console.
+    A network is stopped only when no running machine is plugged into it, and goes on starting with the host while a
+    machine that starts with the host needs it. Addresses and adapters are moved by hand, from the console.
     """
     facts = situation.facts
     try:
@@ -51,16 +51,16 @@ def dedicated(situation: Situation) -> list[Row]:
     if not own:
         rows.append(
             plan.by_hand(
-                f"no address of this host lies in gold_mgmt_cidrs ({', '.join(situation.gold['gold_mgmt_cidrs'])}): give "
-                "management an adapter or VLAN of its own, from the console, or correct the setting"
+                f"no address of this host lies in gold_mgmt_cidrs ({', '.join(situation.gold['gold_mgmt_cidrs'])}): "
+                "give management an adapter or VLAN of its own, from the console, or correct the setting"
             )
         )
     faults = [found.message for found in wrong if found.status == outcome.FAIL]
     if faults:
         rows.append(
             plan.by_hand(
-                f"{'; '.join(faults)}: give management an adapter or VLAN that no guest uses and move the host's address "
-                "there, from the console"
+                f"{'; '.join(faults)}: give management an adapter or VLAN that no guest uses and move the host's "
+                "address there, from the console"
             )
         )
     return rows
@@ -74,8 +74,8 @@ def _stop(network: Mapping[str, Any], vms: Any) -> list[Row]:
     if needing:
         return [
             plan.by_hand(
-                f"libvirt network {name} shares the host with management, and {', '.join(needing)} start with the host and "
-                "need it: plug them into a bridge without an address of the host, then run again"
+                f"libvirt network {name} shares the host with management, and {', '.join(needing)} start with the "
+                "host and need it: plug them into a bridge without an address of the host, then run again"
             )
         ]
     rows = [plan.libvirt_network(name, autostart=False, active=None if running else False)]

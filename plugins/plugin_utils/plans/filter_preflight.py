@@ -4,8 +4,8 @@
 """What our table would cut that works now: the proposed rules are run through the packet evaluator before anything is
 loaded.
 
-Compared are the whole ruleset as it runs and our table alone as it is proposed: what is stopped already is not cut by us,
-and what other tables do stays theirs.
+Compared are the whole ruleset as it runs and our table alone as it is proposed: what is stopped already is not cut by
+us, and what other tables do stays theirs.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Miss
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import PROTOCOLS, WITH_PORTS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.filter_sections import OWN_NETWORKS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reachability import Opening, openings
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import ports
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reachability import OTHER, Opening, openings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import CONTROL, ports
 
 # IP protocols that tunnels of the kernel carry without a socket anybody could see, by the kind ip(8) gives them.
 TUNNELS = {"gre": "gre", "gretap": "gre", "erspan": "gre", "ip6gre": "gre", "ip6gretap": "gre", "ipip": "ipip"}
@@ -77,9 +77,10 @@ class _Reach:
         """
         best = "no"
         for opening in self.openings(hook):
-            if not _same(opening.protocol, protocol) or not opening.low <= port <= opening.high:
+            # A protocol that no rule names passes, or does not, as any other: our own rules let none of these in.
+            if not (_same(opening.protocol, protocol) or _is_other(opening, protocol)):
                 continue
-            if not _meets(opening, local, interface):
+            if not opening.low <= port <= opening.high or not _meets(opening, local, interface):
                 continue
             if _holds(opening.sure, peer):
                 return "yes"
@@ -95,6 +96,10 @@ class _Reach:
 
 def _same(one: str, other: str) -> bool:
     return one == other or (one in PROTOCOLS and PROTOCOLS[one] == PROTOCOLS.get(other))
+
+
+def _is_other(opening: Opening, protocol: str) -> bool:
+    return opening.protocol == OTHER and protocol not in (*WITH_PORTS[:2], *CONTROL)
 
 
 def _holds(peers: Any, peer: str) -> bool:
@@ -206,7 +211,9 @@ def _protocols(facts: Mapping[str, Any], before: _Reach, after: _Reach) -> Itera
         for entry in facts["network"]["interfaces"]
         if entry["kind"] in TUNNELS and entry["up"]
     }
-    used |= {"esp": entry["process"] for entry in facts["firewall"]["listeners"] if entry["process"] in IPSEC}
+    negotiators = [entry["process"] for entry in facts["firewall"]["listeners"] if entry["process"] in IPSEC]
+    if negotiators:
+        used["esp"] = negotiators[0]
     for protocol, user in sorted(used.items()):
         if before.through(protocol, 0) != "no" and after.through(protocol, 0) != "yes":
             yield f"IP protocol {protocol}: {user} uses it"
@@ -226,9 +233,7 @@ def _guests_routes(situation: Situation) -> Iterable[str]:
         return
     for entry in facts["network"]["interfaces"]:
         members = [each for each in facts["network"]["interfaces"] if each["master"] == entry["name"]]
-        routed = [
-            each["ip"] for each in entry["addresses"] if not ipaddress.ip_address(each["ip"]).is_link_local
-        ]
+        routed = [each["ip"] for each in entry["addresses"] if not ipaddress.ip_address(each["ip"]).is_link_local]
         if entry["kind"] != "bridge" or entry["name"] in free or not members or not routed:
             continue
         if all(each["kind"] in ("tun", "veth") for each in members):

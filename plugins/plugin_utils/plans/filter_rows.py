@@ -53,7 +53,8 @@ SHOWN = 20
 def rows(situation: Situation, area: str, names: Sequence[str]) -> list[Row]:
     """The rows for these sections (filter_sections.py) of an area's table.
 
-    :raises Refusal: gold cannot be right, the controller is left out, facts are lacking, or something in use would be cut.
+    :raises Refusal: gold cannot be right, the controller is left out, facts are lacking, or something in use would be
+        cut.
     """
     _refuse_unread(situation)
     try:
@@ -67,8 +68,8 @@ def rows(situation: Situation, area: str, names: Sequence[str]) -> list[Row]:
     if cut and (situation.gold["gold_firewall_mode"] == "enforce" or ENFORCING in _states(situation, names)):
         raise Refusal(
             f"{', '.join(names)}: the rules would cut what is in use now: {'; '.join(cut[:SHOWN])}. Declare it in "
-            "gold_firewall_services, gold_firewall_egress or gold_firewall_forward, stop it, or name what nobody outside "
-            "shall reach in gold_firewall_closed"
+            "gold_firewall_services, gold_firewall_egress or gold_firewall_forward, stop it, or name what nobody "
+            "outside shall reach in gold_firewall_closed"
         )
     if cut:
         drops = dict.fromkeys(drops, False)
@@ -77,9 +78,7 @@ def rows(situation: Situation, area: str, names: Sequence[str]) -> list[Row]:
     return planned + (_report(situation, watched, cut) if watched else []) + _idle(situation, names)
 
 
-def _load(
-    situation: Situation, area: str, sections: Sequence[Section], drops: Mapping[str, bool]
-) -> list[Row]:
+def _load(situation: Situation, area: str, sections: Sequence[Section], drops: Mapping[str, bool]) -> list[Row]:
     if firewalld_zones.rules(situation) and all(drops.values()) and any(each.closed for each in sections):
         # Observing needs a table of its own; dropping is firewalld's, where it rules.
         texts: dict[str, str | None] = {section.name: None for section in sections}
@@ -161,9 +160,8 @@ def _report(situation: Situation, names: Sequence[str], cut: Sequence[str]) -> l
         else:
             seen = [_words(entry) for entry in _seen(situation, name)]
             more = f" and {len(seen) - SHOWN} more" if len(seen) > SHOWN else ""
-            said = (
-                f"since {_loaded(situation, name) or 'an unknown time'} it would have dropped "
-                + ("; ".join(seen[:SHOWN]) + more if seen else "nothing")
+            said = f"since {_loaded(situation, name) or 'an unknown time'} it would have dropped " + (
+                "; ".join(seen[:SHOWN]) + more if seen else "nothing"
             )
         found.append(f"firewall, {name}: observing only; {said}")
     if cut:
@@ -171,8 +169,8 @@ def _report(situation: Situation, names: Sequence[str], cut: Sequence[str]) -> l
     steps = "declare what has to live on, then run again with gold_firewall_mode: enforce"
     if situation.gold["gold_firewall_mode"] == "staged" and not cut:
         steps += (
-            f" (or let a run come after {situation.gold['gold_firewall_observe_hours']} hours in which nothing would have "
-            "been dropped)"
+            f" (or let a run come after {situation.gold['gold_firewall_observe_hours']} hours in which nothing would "
+            "have been dropped)"
         )
     return [plan.by_hand(f"{'. '.join(found)}. Next: {steps}")]
 
@@ -190,8 +188,8 @@ def _idle(situation: Situation, names: Sequence[str]) -> list[Row]:
     idle = filter_sections.opened(situation)[1]
     return [
         plan.by_hand(
-            f"gold_firewall_services: {service.name} ({service.ports}) is not opened, as nothing listens there; start it, "
-            "mark it on_demand or take it out"
+            f"gold_firewall_services: {service.name} ({service.ports}) is not opened, as nothing listens there; "
+            "start it, mark it on_demand or take it out"
         )
         for service in idle
     ]
@@ -215,8 +213,8 @@ def _refuse_unread(situation: Situation) -> None:
         errors = situation.facts.get("collector", {}).get("errors", [])
         reasons = [entry["reason"] for entry in errors if entry["path"] in lacking]
         raise Refusal(
-            f"{', '.join(lacking)} could not be read ({'; '.join(reasons[:3]) or 'no reason given'}): nobody can tell what "
-            "the rules would cut"
+            f"{', '.join(lacking)} could not be read ({'; '.join(reasons[:3]) or 'no reason given'}): nobody can tell "
+            "what the rules would cut"
         )
 
 

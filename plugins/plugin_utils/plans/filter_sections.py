@@ -67,7 +67,9 @@ def _output(situation: Situation) -> Section:
 def _admin_ports(situation: Situation) -> Section:
     rules = [*BEGIN, *_from(admin(situation))]
     spans: dict[str, list[tuple[int, int]]] = {}
-    for protocol, low, high in management_ports(situation.facts["firewall"]["listeners"], situation.gold["gold_mgmt_ports"]):
+    for protocol, low, high in management_ports(
+        situation.facts["firewall"]["listeners"], situation.gold["gold_mgmt_ports"]
+    ):
         spans.setdefault(protocol, []).append((low, high))
     rules += [Rule((nft.ports(protocol, _joined(found)),), nft.REFUSE) for protocol, found in sorted(spans.items())]
     return Section("admin_ports", "input", tuple(rules), closed=False)
@@ -76,7 +78,10 @@ def _admin_ports(situation: Situation) -> Section:
 def _admin_address(situation: Situation) -> Section:
     rules = [*BEGIN, *(Rule((nft.protocol(name),)) for name in CONTROL), *_from(admin(situation))]
     rules += [
-        rule for service in opened(situation)[0] if service.protocol not in CONTROL for rule in _service(service, "saddr")
+        rule
+        for service in opened(situation)[0]
+        if service.protocol not in CONTROL
+        for rule in _service(service, "saddr")
     ]
     segment = networks("gold_mgmt_cidrs", situation.gold["gold_mgmt_cidrs"])
     rules += [Rule((nft.addresses("daddr", segment[family]),), nft.REFUSE) for family in (4, 6) if segment[family]]
@@ -111,7 +116,7 @@ def egress(situation: Situation) -> list[Service]:
 
 
 def opened(situation: Situation) -> tuple[list[Service], list[Service]]:
-    """The declared services that are opened, and those that are not because nothing listens there (which would fail)."""
+    """The declared services that are opened, and those that are not: open ports on which nothing listens would fail."""
     listening = {
         (entry["proto"], entry["port"])
         for entry in situation.facts["firewall"]["listeners"]

@@ -81,17 +81,14 @@ def rows(situation: Situation, sections: Sequence[str]) -> list[Row]:
                     "policy",
                     {"target": "CONTINUE", "priority": "-20"},
                     name,
-                    _ends("HOST", zone)
-                    + '  <port port="68" protocol="udp"/>\n  <port port="546" protocol="udp"/>\n',
+                    _ends("HOST", zone) + '  <port port="68" protocol="udp"/>\n  <port port="546" protocol="udp"/>\n',
                 )
     return [plan.file(path, text, then=THEN) for path, text in sorted(found.items())]
 
 
 def _zones(situation: Situation) -> list[Mapping[str, Any]]:
     """The zones in use that are not libvirt's."""
-    zones = [
-        zone for zone in situation.facts["firewall"]["firewalld"]["zones"] if zone["name"] not in (GUESTS, ROUTED)
-    ]
+    zones = [zone for zone in situation.facts["firewall"]["firewalld"]["zones"] if zone["name"] not in (GUESTS, ROUTED)]
     if not zones:
         raise Refusal("firewall.firewalld: firewalld runs and names no zone in use; set its zones by hand")
     return zones
@@ -103,7 +100,9 @@ def _has(situation: Situation, name: str) -> bool:
 
 def _zone(zone: Mapping[str, Any], opened: Sequence[Service]) -> str:
     # Interfaces of the default zone need not be named: whatever is in no other zone is in it.
-    bound = [] if zone["default"] else [f"  <interface name={quoteattr(name)}/>\n" for name in sorted(zone["interfaces"])]
+    bound = (
+        [] if zone["default"] else [f"  <interface name={quoteattr(name)}/>\n" for name in sorted(zone["interfaces"])]
+    )
     bound += [f"  <source address={quoteattr(source)}/>\n" for source in zone["sources"]]
     return _document("zone", {"target": "DROP"}, zone["name"], "".join(bound) + _rich(opened, "source"))
 

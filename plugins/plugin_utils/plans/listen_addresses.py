@@ -38,8 +38,8 @@ def rows(situation: Situation) -> list[Row]:
     own = sorted(address for address in found if not ipaddress.ip_address(address).is_link_local)
     if not own:
         raise Refusal(
-            f"no address of this host lies in gold_mgmt_cidrs ({', '.join(situation.gold['gold_mgmt_cidrs'])}); bound to "
-            "nothing, management would be gone"
+            f"no address of this host lies in gold_mgmt_cidrs ({', '.join(situation.gold['gold_mgmt_cidrs'])}); "
+            "bound to nothing, management would be gone"
         )
     planned = _migration(situation, segment, own)
     held = {unit for protocol in _protocols(situation) for unit in _sockets(protocol)}
@@ -47,7 +47,9 @@ def rows(situation: Situation) -> list[Row]:
         if process == "sshd" and "ssh.socket" not in held:
             planned += _sshd(situation, own)
         elif not any(_is_served(protocol, ends) for protocol in _protocols(situation)):
-            what = "in the machine's definition (graphics, serial consoles)" if process.startswith("qemu") else "by hand"
+            what = (
+                "in the machine's definition (graphics, serial consoles)" if process.startswith("qemu") else "by hand"
+            )
             planned.append(
                 plan.by_hand(f"{process} listens on {', '.join(ends)}: bind it to {' or '.join(own)} {what}")
             )
@@ -127,7 +129,7 @@ def _socket(situation: Situation, protocol: Mapping[str, Any], own: Sequence[str
     listen = "".join(f"ListenStream={_end(address, port)}\n" for address in own for port in numbers)
     found = []
     for unit in _sockets(protocol):
-        # FreeBind: the socket need not wait until the address is there. An empty ListenStream takes back the unit's own.
+        # FreeBind: the socket need not wait for the address. An empty ListenStream takes back the unit's own.
         text = f"[Socket]\nListenStream=\n{listen}FreeBind=yes\n"
         services = [name for name in protocol["units"] if name.endswith(".service")]
         if protocol["name"].startswith("libvirt"):
@@ -172,6 +174,6 @@ def _refuse_cut(situation: Situation, own: Sequence[str]) -> None:
     outside = sorted(address for address in reached if address not in own)
     if situation.source is not None and outside:
         raise Refusal(
-            f"this run reached the host at {', '.join(outside)}, which is not in gold_mgmt_cidrs; found {', '.join(own)}; "
-            "run it against one of these (ansible_host), or correct gold_mgmt_cidrs"
+            f"this run reached the host at {', '.join(outside)}, outside gold_mgmt_cidrs; found {', '.join(own)}"
+            "; run it against one of these (ansible_host), or correct gold_mgmt_cidrs"
         )

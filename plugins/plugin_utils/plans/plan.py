@@ -35,9 +35,9 @@ class Situation:
     facts: the facts document just read (docs/facts.md). gold: the effective gold configuration. checks: the checks to
     enforce in this call, all of one area. account, source, controller_port: the account and address the controller
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
-    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected to,
-    [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual
-    machines whose definition may be changed. options: hypervisor_* run variables a planner documents (for example
+    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
+    to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
+    changed. options: hypervisor_* run variables a planner documents (for example
     firewall_mode).
     """
 
@@ -200,9 +200,9 @@ def value(path: str, text: str) -> Row:
 def nft_table(name: str, sections: Mapping[str, str | None], *, path: str, unit: str, stamp: str) -> Row:
     """Sections of our own nftables table (family inet), in force and after a restart; no other table is touched.
 
-    sections: {name: text of its sets and chains, as inside a table block; None: it goes}. Sections of the table that are
-    not named stay as they are. path: the file that holds the whole table. unit: the service that loads it at start, whose
-    file is a row before this one. stamp: a file that is touched whenever the table is loaded.
+    sections: {name: text of its sets and chains, as inside a table block; None: it goes}. Sections of the table that
+    are not named stay as they are. path: the file that holds the whole table. unit: the service that loads it at start,
+    whose file is a row before this one. stamp: a file that is touched whenever the table is loaded.
     """
     return {
         "kind": "nft_table",

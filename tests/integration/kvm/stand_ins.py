@@ -22,7 +22,9 @@ SIX = """\
   <bridge name='lab6'/>
   <forward mode='route'/>
   <dns><host ip='fd00:9::1'><hostname>gateway.six</hostname></host></dns>
-  <ip address='192.168.150.1' netmask='255.255.255.0'><dhcp><range start='192.168.150.10' end='192.168.150.99'/></dhcp></ip>
+  <ip address='192.168.150.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.150.10' end='192.168.150.99'/></dhcp>
+  </ip>
   <ip family='ipv6' address='fd00:9::1' prefix='64'><dhcp><range start='fd00:9::1000' end='fd00:9::1fff'/></dhcp></ip>
 </network>
 """
@@ -34,7 +36,7 @@ case $1 in bound|renew)
 esac
 """
 # Runs inside a namespace until the file `stop` is there: {what: [seconds since the epoch, whether it worked]}.
-WATCH = r'''
+WATCH = r"""
 import json, os, socket, struct, subprocess, sys, threading, time
 
 name, what, stop = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3]
@@ -75,12 +77,12 @@ threads = [threading.Thread(target=watch, args=(key,)) for key in what]
 [thread.join() for thread in threads]
 with open("/run/stand-ins/%s.json" % name, "w") as out:
     json.dump(found, out)
-'''
+"""
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A namespace on a bridge. watch: {what: target}, what is ping, dns, dhcp or neighbour, with a suffix after a colon."""
+    """A namespace on a bridge. watch: {what: target}; what is ping, dns, dhcp or neighbour, plus ":suffix"."""
 
     name: str
     bridge: str
@@ -91,8 +93,8 @@ class Guest:
 GUESTS = (
     Guest("dhcp4", "virbr0", {"ping": "192.168.122.1", "dns": "192.168.122.1 host.invalid", "dhcp": ""}),
     Guest("dual", "lab6", {
-        "ping:6": "fd00:9::1", "dns:6": "fd00:9::1 gateway.six", "neighbour": "fd00:9::1", "ping:routed": "192.168.122.1",
-        "dhcp": "",
+        "ping:6": "fd00:9::1", "dns:6": "fd00:9::1 gateway.six", "neighbour": "fd00:9::1",
+        "ping:routed": "192.168.122.1", "dhcp": "",
     }, ["fd00:9::77/64"]),
     # The two see each other over the bridge only; the host has no address there.
     Guest("bridged", "lab0", {"ping": "198.51.100.2", "ping:6": "2001:db8:77::2"},
@@ -102,7 +104,7 @@ GUESTS = (
 
 
 def plug_in(host: BootedHost) -> None:
-    """Make networks, bridges and namespaces; frames between ports of a bridge pass the packet filter, as with Docker."""
+    """Make networks and namespaces; frames between ports of a bridge pass the packet filter, as with Docker"""
     host.put("/run/stand-ins/six.xml", SIX)
     host.put("/run/stand-ins/lease", LEASE, 0o755)
     host.put("/run/stand-ins/watch.py", WATCH)
@@ -127,7 +129,7 @@ def plug_in(host: BootedHost) -> None:
 
 @contextmanager
 def watching(host: BootedHost) -> Iterator[dict[str, dict[str, list[tuple[float, bool]]]]]:
-    """Watch while the block runs; the dictionary is filled when it ends: {guest: {what: [(when, whether it worked)]}}."""
+    """Watch while the block runs; filled when it ends: {guest: {what: [(when, whether it worked)]}}."""
     found: dict[str, dict[str, list[tuple[float, bool]]]] = {}
     host.run("rm -f /run/stand-ins/stop /run/stand-ins/*.json")
     watchers = [guest for guest in GUESTS if guest.watch]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The firewall on a booted host: it observes, then drops; guests keep their network; it outlives restarts; it goes back."""
+"""The firewall on a booted host: it observes, then drops; guests keep their network; it lasts, and it goes back."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ GOLD: dict[str, Any] = {
     "gold_hypervisor_admins": ["alice", "bob"],
     "gold_breakglass_accounts": ["breakglass"],
 }
+CONTROL = [{"name": "icmp", "protocol": "icmp"}, {"name": "icmpv6", "protocol": "icmpv6"}]
 ENFORCE = {**GOLD, "gold_firewall_mode": "enforce"}
 CHECKS = ("kvm-11.4.9-default-drop", "kvm-11.4.9-allowlist", "kvm-11.4.9-egress")
 LIMITS = ("kvm-11.4.2-source-limits", "kvm-11.4.12-source-limits")
@@ -45,7 +46,10 @@ PLAY = """\
       ignore_errors: true
     - ansible.builtin.copy: {content: "{{ answer | to_json }}", dest: "{{ result }}", mode: "0600"}
       delegate_to: localhost
-      vars: {ansible_connection: local, ansible_become: false, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
+      vars:
+        ansible_connection: local
+        ansible_become: false
+        ansible_python_interpreter: "{{ ansible_playbook_python }}"
 """
 
 
@@ -233,8 +237,7 @@ def test_one_area_goes_back_without_the_other(clean, tmp_path):
         ({"gold_admin_cidrs": []}, "", "gold_admin_cidrs is empty"),
         ({"gold_admin_cidrs": ["192.0.2.0/24"]}, "", "gold_admin_cidrs does not hold 10.213."),
         (
-            {"gold_firewall_services": [{"name": "other", "protocol": "tcp", "ports": "2222"}, {"name": "icmp", "protocol": "icmp"},
-                                        {"name": "icmpv6", "protocol": "icmpv6"}]},
+            {"gold_firewall_services": [{"name": "other", "protocol": "tcp", "ports": "2222"}, *CONTROL]},
             "", "this run itself: it comes from 10.213.",
         ),
         ({}, "systemd-run -q --collect --unit web python3 -m http.server 8081", "tcp/8081: python3 listens on"),
@@ -243,7 +246,7 @@ def test_one_area_goes_back_without_the_other(clean, tmp_path):
         ({}, "systemd-run -q --collect --unit web python3 -c 'import socket,time; "
              "s=socket.socket(2,2); s.bind((\"\", 5405)); time.sleep(600)'", "udp/5405: python3 listens"),
         ({"gold_firewall_services": [{"name": "ssh", "protocol": "tcp", "ports": "22"}]}, "", "ICMPv6: this host has"),
-        ({"gold_firewall_egress": [{"name": "icmp", "protocol": "icmp"}]}, "", "gold_firewall_egress does not name icmpv6"),
+        ({"gold_firewall_egress": CONTROL[:1]}, "", "gold_firewall_egress does not name icmpv6"),
         ({}, "ip link add lab9 type bridge && ip addr add 10.99.0.1/24 dev lab9 && ip link set lab9 up && "
              "ip link add web0 type veth peer name web1 && ip link set web0 master lab9 up", "the guests on lab9"),
         ({}, "ip link add web0 type gre local 10.213.0.1 remote 10.213.0.9 && ip link set web0 up", "IP protocol gre"),
@@ -261,7 +264,12 @@ def test_what_would_cut_something_is_refused(clean, tmp_path, gold, setup, reaso
     assert answer["failed"] and reason in answer["areas"]["firewall"]["refused"], answer
     assert not answer["changed"]
     assert rules(clean) == before
-    assert clean.run("ls /etc/dwp-hypervisor /etc/systemd/system/dwp-hypervisor-firewall.service 2>&1", check=False).count("No such") == 2
+    assert (
+        clean.run("ls /etc/dwp-hypervisor /etc/systemd/system/dwp-hypervisor-firewall.service 2>&1", check=False).count(
+            "No such"
+        )
+        == 2
+    )
 
 
 def test_a_peer_that_is_connected_is_not_cut(clean, tmp_path):

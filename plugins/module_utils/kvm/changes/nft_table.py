@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows about one nftables table of our own: the file that holds it, the table as it runs, the unit that loads it.
 
-The table is made of sections, each between comments in the file. What runs is compared with the file by loading the file
-in a network namespace of its own and asking nft for both: nothing is rewritten because nft spells a rule differently.
+The table is made of sections, each below a comment in the file. What runs is compared with the file by loading the
+file in a network namespace of its own and asking nft for both: a rule nft only spells differently is no difference.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def nft_table(row, world):
     for section, body in sorted(row["sections"].items()):
         now, then = _part(live, section), _part(wanted, section)
         if now != then or before.get(section) != body:
-            changed["nftables %s: %s" % (name, section)] = [_words(before.get(section), now), _words(body, then)]
+            old, new = _words(before.get(section), now), _words(body, then)
+            changed["nftables %s: %s" % (name, section)] = [old, new + (", other rules" if old == new else "")]
     draft.text = text
     boots = world.show(row["unit"])
     if text and (boots["UnitFileState"] != "enabled" or boots["ActiveState"] != "active"):
@@ -101,9 +102,7 @@ def _bare(value):
 
 def _part(found, section):
     """What belongs to a section: its chain, and whatever begins with its name."""
-    return {
-        key: value for key, value in found.items() if key[1] == section or key[1].startswith(section + "_")
-    }
+    return {key: value for key, value in found.items() if key[1] == section or key[1].startswith(section + "_")}
 
 
 def _words(body, part):
@@ -126,7 +125,9 @@ def _load(row, world, draft, boots):
 
     def note(change):
         # -t leaves out what packets put into sets; there are no others in our table.
-        saved = clear + (world.succeed(["nft", "-s", "-t", "list", "table", "inet", name]) if running(name, world) else "")
+        saved = clear + (
+            world.succeed(["nft", "-s", "-t", "list", "table", "inet", name]) if running(name, world) else ""
+        )
         change.note({"op": "run", "argv": ["nft", "-f", "-"], "stdin": change.keep(saved.encode("utf-8"))})
         if not os.path.exists(stamp):
             change.note({"op": "run", "argv": ["rm", "-f", stamp], "stdin": None})

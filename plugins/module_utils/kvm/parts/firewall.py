@@ -176,9 +176,7 @@ def _loaded_apart(host, path):
         if host.exists("/sys/module/bridge") or any(host.exists("/sys/class/net/%s/bridge" % name) for name in names):
             answer = host.run(SCRATCH + [path] + names)
     if answer.rc != 0:
-        raise Unreadable(
-            "%s does not load: %s" % (path, (answer.err.strip() or "no message").splitlines()[0][:200])
-        )
+        raise Unreadable("%s does not load: %s" % (path, (answer.err.strip() or "no message").splitlines()[0][:200]))
     return nft.parse(answer.out)[0]
 
 
@@ -202,6 +200,13 @@ def _text(host, path):
 
 PART = Part(
     "firewall",
-    ["firewall.ruleset", "firewall.own", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"],
+    [
+        "firewall.ruleset",
+        "firewall.own",
+        "firewall.units",
+        "firewall.saved",
+        "firewall.firewalld",
+        "firewall.listeners",
+    ],
     collect,
 )
