@@ -25,6 +25,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import CON
 
 # IP protocols that tunnels of the kernel carry without a socket anybody could see, by the kind ip(8) gives them.
 TUNNELS = {"gre": "gre", "gretap": "gre", "erspan": "gre", "ip6gre": "gre", "ip6gretap": "gre", "ipip": "ipip"}
+# ip(7), ip_local_port_range: where the kernel takes ports from that nobody asked for.
+EPHEMERAL = 32768
 EVERYWHERE = ("*", "0.0.0.0", "::", "")
 # Daemons that negotiate IPsec: what they set up arrives as ESP.
 IPSEC = ("charon", "charon-systemd", "pluto", "iked")
@@ -156,8 +158,13 @@ def _controller(situation: Situation, after: _Reach) -> Iterable[str]:
 def _listeners(
     listeners: Iterable[Mapping[str, Any]], before: _Reach, after: _Reach, closed: Sequence[tuple[str, int, int]]
 ) -> Iterable[str]:
-    for entry in listeners:
+    entries = list(listeners)
+    # A daemon that serves a port of its own asks others from sockets that look the same (dnsmasq, its name servers).
+    servers = {entry["process"] for entry in entries if entry["proto"] == "udp" and entry["port"] < EPHEMERAL}
+    for entry in entries:
         protocol, port, address = entry["proto"], entry["port"], entry["addr"]
+        if protocol == "udp" and port >= EPHEMERAL and address in EVERYWHERE and entry["process"] in servers - {""}:
+            continue
         if protocol == "raw":
             protocol, port = _protocol_name(port), 0
         if not protocol or address.startswith(("127.", "::1")) or entry["interface"] == "lo":

@@ -139,6 +139,18 @@ def test_a_listener_may_be_declared_or_closed():
     rows_of(ALLOW, situation(stopped))
 
 
+def test_a_daemons_own_questions_are_no_listeners():
+    found = facts()
+    found["firewall"]["listeners"].append(listener("udp", "0.0.0.0", 41999, "dnsmasq"))
+    rows_of(ALLOW, situation(found))
+    # Nobody knows for whom a socket without a process, or of a process without another port, waits.
+    for name in ("", "rpc.statd"):
+        served = facts()
+        served["firewall"]["listeners"].append(listener("udp", "0.0.0.0", 51820, name))
+        with pytest.raises(Refusal, match="udp/51820"):
+            rows_of(ALLOW, situation(served))
+
+
 def test_peers_of_now_are_not_cut():
     peer = {
         "protocol": "tcp",
