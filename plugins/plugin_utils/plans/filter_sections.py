@@ -122,7 +122,8 @@ def opened(situation: Situation) -> tuple[list[Service], list[Service]]:
         for entry in situation.facts["firewall"]["listeners"]
         if not entry["addr"].startswith(("127.", "::1"))
     }
-    used, idle = [], []
+    used: list[Service] = []
+    idle: list[Service] = []
     for service in declared(situation):
         serves = service.on_demand or service.protocol not in ("tcp", "udp")
         serves = serves or any(

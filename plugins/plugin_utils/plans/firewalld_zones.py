@@ -75,13 +75,13 @@ def rows(situation: Situation, sections: Sequence[str]) -> list[Row]:
             EGRESS,
             _ends("HOST", "ANY") + _rich(filter_sections.egress(situation), "destination"),
         )
-        for zone, name in TO_GUESTS.items():
-            if _has(situation, zone):
+        for guests, name in TO_GUESTS.items():
+            if _has(situation, guests):
                 found[f"{POLICIES}/{name}.xml"] = _document(
                     "policy",
                     {"target": "CONTINUE", "priority": "-20"},
                     name,
-                    _ends("HOST", zone) + '  <port port="68" protocol="udp"/>\n  <port port="546" protocol="udp"/>\n',
+                    _ends("HOST", guests) + '  <port port="68" protocol="udp"/>\n  <port port="546" protocol="udp"/>\n',
                 )
     return [plan.file(path, text, then=THEN) for path, text in sorted(found.items())]
 
