@@ -178,7 +178,7 @@ def _listeners(
         if before.through(protocol, port, **where) == "no" or after.through(protocol, port, **where) == "yes":
             continue
         name = f"{protocol}/{port}" if protocol in WITH_PORTS else f"IP protocol {protocol}"
-        who = entry["process"] or entry["unit"] or "a process"
+        who = entry["process"] or "the kernel, or a process nobody sees,"
         yield f"{name}: {who} listens on {address or 'every address'}"
 
 

@@ -91,7 +91,7 @@ class Guest:
 
 
 GUESTS = (
-    Guest("dhcp4", "virbr0", {"ping": "192.168.122.1", "dns": "192.168.122.1 host.invalid", "dhcp": ""}),
+    Guest("dhcp4", "virbr0", {"ping": "192.168.122.1", "dns": "192.168.122.1 localhost", "dhcp": ""}),
     Guest("dual", "lab6", {
         "ping:6": "fd00:9::1", "dns:6": "fd00:9::1 gateway.six", "neighbour": "fd00:9::1",
         "ping:routed": "192.168.122.1", "dhcp": "",

@@ -247,7 +247,7 @@ def test_one_area_goes_back_without_the_other(clean, tmp_path):
         ({"gold_firewall_egress": CONTROL[:1]}, "", "gold_firewall_egress does not name icmpv6"),
         ({}, "ip link add lab9 type bridge && ip addr add 10.99.0.1/24 dev lab9 && ip link set lab9 up && "
              "ip link add web0 type veth peer name web1 && ip link set web0 master lab9 up", "the guests on lab9"),
-        ({}, "ip link add web0 type vxlan id 7 dstport 4789 dev eth0 && ip link set web0 up", "udp/4789: a process"),
+        ({}, "ip link add web0 type vxlan id 7 dstport 4789 dev eth0 && ip link set web0 up", "udp/4789: the kernel"),
     ],
 )  # fmt: skip
 def test_what_would_cut_something_is_refused(clean, tmp_path, gold, setup, reason):
@@ -262,12 +262,7 @@ def test_what_would_cut_something_is_refused(clean, tmp_path, gold, setup, reaso
     assert answer["failed"] and reason in answer["areas"]["firewall"]["refused"], answer
     assert not answer["changed"]
     assert rules(clean) == before
-    assert (
-        clean.run("ls /etc/dwp-hypervisor /etc/systemd/system/dwp-hypervisor-firewall.service 2>&1", check=False).count(
-            "No such"
-        )
-        == 2
-    )
+    assert clean.run("ls /etc/dwp-hypervisor/* /etc/systemd/system/dwp-hypervisor-* 2> /dev/null", check=False) == ""
 
 
 def test_a_peer_that_is_connected_is_not_cut(clean, tmp_path):
