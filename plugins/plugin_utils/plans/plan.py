@@ -37,8 +37,8 @@ class Situation:
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
     inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
     to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
-    changed. options: hypervisor_* run variables a planner documents (for example
-    firewall_mode).
+    changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
+    check fail}; nothing of them may be set. options: hypervisor_* run variables a planner documents.
     """
 
     facts: Mapping[str, Any]
@@ -50,6 +50,7 @@ class Situation:
     inbound: Sequence[Mapping[str, Any]] = ()
     outbound: Sequence[Mapping[str, Any]] = ()
     allow_vm_changes: frozenset[str] = frozenset()
+    excepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -154,7 +155,7 @@ def file(
 
 
 def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then: Sequence[Row] = ()) -> Row:
-    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing happens where it is absent."""
+    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing is done where it is absent."""
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 

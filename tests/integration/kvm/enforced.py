@@ -223,4 +223,6 @@ def callback(results: pathlib.Path) -> dict[str, str]:
 
 def shown(result: dict[str, Any]) -> str:
     """The parts of a result a reader needs."""
-    return ", ".join(f"{key}={str(result[key])[:600]}" for key in ("measured", "message", "actual", "expected", "items"))
+    return ", ".join(
+        f"{key}={str(result[key])[:600]}" for key in ("measured", "message", "actual", "expected", "items")
+    )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nobody is locked out: changes that would are taken back by the host itself, whatever happens to controller and host."""
+"""Nobody is locked out: the host takes such changes back by itself, whatever happens to controller and host."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as nspawn
 SECONDS = 20
 # How long ssh may take to give up on a host that drops everything.
 PATIENCE = SECONDS + 100
+DROP = "table inet lab_drop {\n chain i {\n  type filter hook input priority 0; policy drop;\n }\n}\n"
+NO_DROP = ["nft", "delete", "table", "inet", "lab_drop"]
 SHUT_OUT = {
     "firewall": [
-        plan.file("/etc/lab-drop.nft", "table inet lab_drop {\n chain i {\n  type filter hook input priority 0; policy drop;\n"
-                  " }\n}\n", then=[plan.run("nft", "-f", "/etc/lab-drop.nft", undo=["nft", "delete", "table", "inet", "lab_drop"])])
+        plan.file("/etc/lab-drop.nft", DROP, then=[plan.run("nft", "-f", "/etc/lab-drop.nft", undo=NO_DROP)])
     ],
     "sshd": [
         plan.keys("/etc/ssh/sshd_config.d/00-lab.conf", {"AllowUsers": "nobody-here"}, syntax="sshd",
                   then=[plan.run("/usr/sbin/sshd", "-t"), plan.restart("ssh.service")])
     ],
     "pam": [plan.lines("/etc/pam.d/sshd", present=[{"line": "account required pam_deny.so", "before": "^account"}])],
-    "sudo": [plan.file("/etc/sudoers.d/zz-lab", "ansible ALL=(ALL) !ALL\n", mode="0440", validate=["visudo", "-cf", "%s"])],
+    "sudo": [
+        plan.file("/etc/sudoers.d/zz-lab", "ansible ALL=(ALL) !ALL\n", mode="0440", validate=["visudo", "-cf", "%s"])
+    ],
 }  # fmt: skip
 # A person's way in only: the controller would not notice.
 PEOPLE_OUT = [plan.keys("/etc/ssh/sshd_config.d/00-lab.conf", {"DenyUsers": "alice bob"}, syntax="sshd",
