@@ -202,9 +202,7 @@ def services_bound(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         port, address = need(entry, "port", what="firewall.listeners"), _text(entry, "addr", "firewall.listeners")
         declared = any(protocol == each and low <= port <= high for each, low, high in wanted)
         if declared or ADMINISTRATION.match(process):
-            items.append(
-                o.item(f"{process or 'unknown process'} {protocol} {address}:{port}", bound(address, segment))
-            )
+            items.append(o.item(f"{process or 'unknown process'} {protocol} {address}:{port}", bound(address, segment)))
     return o.combine(items, empty=o.unknown("no listener was read"), expected="a management address or the loopback")
 
 

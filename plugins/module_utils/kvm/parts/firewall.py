@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft, own_table, systemd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import (
+    firewalld,
+    iptables_save,
+    nft,
+    own_table,
+    systemd,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import listeners
