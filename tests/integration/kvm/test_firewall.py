@@ -25,6 +25,8 @@ from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import (
     ansible_environment,
     result_of,
 )
+from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as nspawn
+from ansible_collections.dwp.hypervisor.tests.lab.kvm import network
 
 GOLD: dict[str, Any] = {
     "gold_admin_cidrs": ["10.213.0.0/16"],
@@ -284,3 +286,28 @@ def test_a_peer_that_is_connected_is_not_cut(clean, tmp_path):
         assert answer["changed"] and not answers(clean, 8081)
     finally:
         clean.run("systemctl stop web", check=False)
+
+
+def test_the_rules_are_there_after_a_restart_of_the_host(lab_ready, tmp_path):
+    """Before anything else is up; and libvirt adds its own rules beside them."""
+    host = BootedHost(f"fwboot-{os.getpid()}")
+    try:
+        enforce(host, ENFORCE, tmp_path, ("admin_network", "firewall"), (*CHECKS, *LIMITS))
+        want = _ours(rules(host))
+        nspawn.cut_power(host.lab)
+        # The lab's network namespace outlives its host, the rules of a real one do not.
+        space = network.namespace(host.name)
+        subprocess.run(["ip", "netns", "exec", space, "nft", "flush", "ruleset"], check=True, timeout=20)
+        host.lab = nspawn.power_on(host.lab)
+        assert _ours(rules(host)).startswith(want)
+        host.run("virsh -q net-start default || true; nft list ruleset 2> /dev/null | grep -q LIBVIRT_INP")
+        order = host.run(
+            "systemctl show -p ActiveEnterTimestampMonotonic --value dwp-hypervisor-firewall.service ssh.service"
+        ).split()
+        assert 0 < int(order[0]) < int(order[1])
+        assert verdicts(host, ENFORCE, (*CHECKS, *LIMITS)) == dict.fromkeys((*CHECKS, *LIMITS), "pass")
+        assert not enforce(host, ENFORCE, tmp_path, ("admin_network", "firewall"), (*CHECKS, *LIMITS))["changed"]
+        revert(host)
+        assert "dwp_hypervisor" not in rules(host)
+    finally:
+        host.stop()
