@@ -216,7 +216,7 @@ def test_libvirt_and_the_boot_unit(clean, tmp_path):
 
 
 def _ours(text: str) -> str:
-    return text[text.index("table inet dwp_hypervisor {") :]
+    return text[text.index("table inet dwp_hypervisor {") :].partition("\n}\n")[0]
 
 
 def test_one_area_goes_back_without_the_other(clean, tmp_path):
@@ -295,12 +295,13 @@ def test_the_rules_are_there_after_a_restart_of_the_host(lab_ready, tmp_path):
         enforce(host, ENFORCE, tmp_path, ("admin_network", "firewall"), (*CHECKS, *LIMITS))
         want = _ours(rules(host))
         nspawn.cut_power(host.lab)
-        # The lab's network namespace outlives its host, the rules of a real one do not.
-        space = network.namespace(host.name)
-        subprocess.run(["ip", "netns", "exec", space, "nft", "flush", "ruleset"], check=True, timeout=20)
+        # The lab's network namespace outlives its host, the rules and bridges of a real one do not.
+        inside = ["ip", "netns", "exec", network.namespace(host.name)]
+        for words in (["nft", "flush", "ruleset"], ["ip", "link", "del", "virbr0"]):
+            subprocess.run([*inside, *words], check=True, timeout=20)
         host.lab = nspawn.power_on(host.lab)
-        assert _ours(rules(host)).startswith(want)
-        host.run("virsh -q net-start default || true; nft list ruleset 2> /dev/null | grep -q LIBVIRT_INP")
+        assert _ours(rules(host)) == want
+        host.run("virsh -q net-list --name | grep -qx default; nft list ruleset 2> /dev/null | grep -q LIBVIRT_INP")
         order = host.run(
             "systemctl show -p ActiveEnterTimestampMonotonic --value dwp-hypervisor-firewall.service ssh.service"
         ).split()
