@@ -79,6 +79,12 @@ inbound:
   elements: dict
   returned: always
   sample: [{"protocol": "tcp", "local_address": "192.0.2.1", "local_port": 22, "peer": "192.0.2.7", "peer_port": 51234}]
+outbound:
+  description: Connections the host made to others.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{"protocol": "tcp", "peer": "192.0.2.9", "peer_port": 6514, "process": "rsyslogd"}]
 guests:
   description: The process of each running virtual machine by its UUID.
   type: dict
@@ -129,6 +135,7 @@ def main():
             people=[ways_in.person(name, client) for name in module.params["people"]],
             break_glass=[ways_in.break_glass(name, client) for name in module.params["break_glass"]],
             inbound=session.inbound(),
+            outbound=session.outbound(),
             guests=guests.running(),
             answering=guests.answering(),
             networks=guests.networks(),

@@ -35,10 +35,10 @@ class Situation:
     facts: the facts document just read (docs/facts.md). gold: the effective gold configuration. checks: the checks to
     enforce in this call, all of one area. account, source, controller_port: the account and address the controller
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
-    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. allow_vm_changes: UUIDs of the virtual
-    machines whose definition may be changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an
-    exception covers while others of the check fail}; nothing of them may be set. options: hypervisor_* run variables a
-    planner documents (for example firewall_mode).
+    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
+    to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
+    changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
+    check fail}; nothing of them may be set. options: hypervisor_* run variables a planner documents.
     """
 
     facts: Mapping[str, Any]
@@ -48,6 +48,7 @@ class Situation:
     source: str | None = None
     controller_port: int | None = None
     inbound: Sequence[Mapping[str, Any]] = ()
+    outbound: Sequence[Mapping[str, Any]] = ()
     allow_vm_changes: frozenset[str] = frozenset()
     excepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -219,6 +220,29 @@ def generated(
 def value(path: str, text: str) -> Row:
     """One value the kernel keeps in a file of /proc or /sys, now. Survives a reboot only with a file row beside it."""
     return {"kind": "value", "path": path, "text": text, "then": []}
+
+
+def nft_table(name: str, sections: Mapping[str, str | None], *, path: str, unit: str, stamp: str) -> Row:
+    """Sections of our own nftables table (family inet), in force and after a restart; no other table is touched.
+
+    sections: {name: text of its sets and chains, as inside a table block; None: it goes}. Sections of the table that
+    are not named stay as they are. path: the file that holds the whole table. unit: the service that loads it at start,
+    whose file is a row before this one. stamp: a file that is touched whenever the table is loaded.
+    """
+    return {
+        "kind": "nft_table",
+        "name": name,
+        "sections": dict(sections),
+        "path": path,
+        "unit": unit,
+        "stamp": stamp,
+        "then": [],
+    }
+
+
+def libvirt_network(name: str, *, autostart: bool | None = None, active: bool | None = None) -> Row:
+    """A network of libvirt; None: as it is. One that a running domain is plugged into is never stopped: an error."""
+    return {"kind": "libvirt_network", "name": name, "autostart": autostart, "active": active, "then": []}
 
 
 def activate(then: Sequence[Row]) -> Row:
