@@ -189,6 +189,61 @@ def value(path: str, text: str) -> Row:
     return {"kind": "value", "path": path, "text": text, "then": []}
 
 
+def link(path: str, target: str, *, then: Sequence[Row] = (), pending: str = "") -> Row:
+    """A symbolic link and where it points."""
+    return {"kind": "link", "path": path, "target": target, "then": list(then), "pending": pending}
+
+
+def watch(path: str, *, people_only: bool = False, required: bool = False) -> dict[str, Any]:
+    """What audit_rules() watches: writes and attribute changes of a file, or of a directory and all below it.
+
+    people_only: those by processes that came from a login; services that write there all day are left out. required: an
+    error where the path does not exist, which is passed over otherwise.
+    """
+    return {"path": path, "people_only": people_only, "required": required}
+
+
+def audit_rules(
+    path: str, key: str, watches: Sequence[Mapping[str, Any]], *, then: Sequence[Row] = (), pending: str = ""
+) -> Row:
+    """A file of ours in /etc/audit/rules.d. key: marks the records and the rules. Planned by plans/audit_rules.py."""
+    return {
+        **file(path, "", mode="0640", then=then, pending=pending),
+        "kind": "audit_rules",
+        "key": key,
+        "watches": [dict(entry) for entry in watches],
+    }
+
+
+def log_server(
+    servers: Sequence[Mapping[str, Any]],
+    *,
+    ca: str,
+    certificate: str = "",
+    key: str = "",
+    user: str = "root",
+    fingerprints: bool = False,
+    names: Mapping[str, str],
+) -> Row:
+    """Changes nothing, and lets nothing be changed while logs could not be sent to these servers over TLS.
+
+    servers: [{host, port, name}], the name their certificate is for. The files have to be there and readable for the
+    user rsyslog runs as; a server that answers has to show a certificate of this authority for its name (not where
+    fingerprints are compared). names: {ca, certificate, key: the settings they come from}.
+    """
+    return {
+        "kind": "log_server",
+        "servers": [dict(server) for server in servers],
+        "ca": ca,
+        "certificate": certificate,
+        "key": key,
+        "user": user,
+        "fingerprints": fingerprints,
+        "names": dict(names),
+        "then": [],
+    }
+
+
 def activate(then: Sequence[Row]) -> Row:
     """Nothing is written, something has to be done all the same (a daemon that has not read its files).
 
