@@ -5,9 +5,25 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import remote_access
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
+    config_drift,
+    driver_signing,
+    guest_protection,
+    logging,
+    patching,
+    platform_assurance,
+    remote_access,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner
 
-_MODULES = (remote_access,)
+_MODULES = (
+    config_drift,
+    driver_signing,
+    guest_protection,
+    logging,
+    patching,
+    platform_assurance,
+    remote_access,
+)
 
 PLANS: dict[str, Planner] = {check: planner for module in _MODULES for check, planner in module.PLANS.items()}
