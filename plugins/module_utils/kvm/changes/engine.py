@@ -20,6 +20,7 @@ for _module in (files, units, people, domains):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
+RELOAD_UNITS = ["systemctl", "daemon-reload"]
 
 
 class ChangeError(Exception):
@@ -176,7 +177,9 @@ def apply(area, world, then, about, rollback_after):
         if rollback_after:
             record.arm(rollback_after, run)
         _write(world, then, change)
-        _activate(then, change)
+        if _rereads_units(world):
+            run(RELOAD_UNITS)
+        _activate(then)
         change.state(undo.ARMED if rollback_after else undo.CONFIRMED)
     except (ChangeError, OSError, ValueError) as error:
         faults = undo.undo(change.path)
@@ -194,6 +197,8 @@ def _write(world, then, change):
         # First into the journal: what takes effect now has to take effect again once the files are back.
         for path in entry.get("touches", ()):
             change.keep_file(path)
+    if _rereads_units(world):
+        change.note({"op": "then", "argv": RELOAD_UNITS})
     for entry in then:
         change.note({"op": "then", "argv": list(entry.get("undo") or _words(entry))})
     for draft in world.drafts.values():
@@ -203,9 +208,11 @@ def _write(world, then, change):
         note(change)
         do()
         if on_files:
+            # The commands stand with the first of the files only: once is enough.
             paths, commands = on_files
             for path in paths:
-                change.note({"op": "left", "path": path, "left": undo.digest(path), "instead": commands})
+                instead = commands if path == paths[0] else []
+                change.note({"op": "left", "path": path, "left": undo.digest(path), "instead": instead})
 
 
 def _write_draft(draft, change):
@@ -242,20 +249,18 @@ def _validate(draft):
             os.unlink(trial)
 
 
-def _activate(then, change):
-    reread = any(draft.startswith(record.SYSTEMD) for draft in _paths(change))
-    if reread:
-        run(["systemctl", "daemon-reload"])
+def _rereads_units(world):
+    return any(draft.changed and draft.path.startswith(record.SYSTEMD) for draft in world.drafts.values())
+
+
+def _activate(then):
+    """Commands first: they test what the units are about to read."""
     for entry in then:
         if "run" in entry:
             run(entry["run"])
     for entry in then:
         if "run" not in entry:
             run(_words(entry))
-
-
-def _paths(change):
-    return [entry["path"] for entry in undo.journal(change.path) if entry["op"] == "file"]
 
 
 def _words(entry):

@@ -15,6 +15,8 @@ A change is a directory below /var/lib/dwp-hypervisor/changes: `change.json` (wh
      "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
     {"op": "access", "path", "mode", "uid", "gid"}
     {"op": "directory", "path"}                 made by the change; goes if it is empty
+    {"op": "left", "path", "left": SHA-256, "instead": [[argv]]}   what a command left in a file of the system's own, and
+                                                how to take that back where somebody else has written to it since
     {"op": "run", "argv", "stdin": saved name or null}
     {"op": "then", "argv"}                      after everything else was put back
 """
@@ -180,8 +182,11 @@ def undo(change, keep_foreign=False, files_only=False):
     """
     faults = []
     entries = journal(change)
+    left = {entry["path"]: entry for entry in entries if entry["op"] == "left"}
     for entry in reversed(entries):
         try:
+            if entry["op"] == "file" and entry["path"] in left:
+                entry = dict(entry, left=left[entry["path"]]["left"], instead=left[entry["path"]]["instead"])
             _undo_entry(change, entry, keep_foreign, files_only, faults)
         except (OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
             faults.append("%s: %s" % (entry.get("path") or " ".join(entry.get("argv", ["?"])), error))
@@ -202,7 +207,10 @@ def _undo_entry(change, entry, keep_foreign, files_only, faults):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary(entry["path"]))
         if keep_foreign and digest(entry["path"]) not in (entry["left"], _before(change, entry)):
-            _take_back_lines(entry, faults)
+            if "instead" in entry:
+                faults += [fault for argv in entry["instead"] for fault in [_run(argv)] if fault]
+            else:
+                _take_back_lines(entry, faults)
         else:
             _put_back(change, entry)
     elif kind == "access":

@@ -1,0 +1,4 @@
+# x
+DOCUMENTATION = r"""
+module: enforce
+"""
