@@ -9,14 +9,11 @@ only, so that it takes effect at its next start.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import both
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 
 Vm = Mapping[str, Any]
 
@@ -26,21 +23,17 @@ def machines(situation: Situation) -> list[Vm]:
     return list(situation.facts["vms"])
 
 
-def failing(situation: Situation, judge: Callable[[Vm], Outcome]) -> list[Vm]:
-    """The machines a check fails, as they run or as they are defined; what was not read is never changed."""
-    found = []
-    for vm in machines(situation):
-        try:
-            if both(vm, judge).status == o.FAIL:
-                found.append(vm)
-        except MissingFact:
-            continue
-    return found
-
-
 def defined(vm: Vm) -> Vm:
     """A machine as it is stored, that is, as its next start makes it."""
     return {**vm, **(vm.get("configured") or {})}
+
+
+def versions(vm: Vm) -> tuple[Vm, Vm]:
+    """A machine as it is now and as it is stored.
+
+    What either gets wrong is edited, so that a machine that waits for its power-cycle is reported as pending again.
+    """
+    return vm, defined(vm)
 
 
 def called(vm: Vm) -> str:
@@ -61,8 +54,7 @@ def uri(situation: Situation) -> str:
 def change(situation: Situation, vm: Vm, edits: Sequence[Row], by_hand: str) -> list[Row]:
     """The rows that make edits of one machine's definition, or that ask a person for what by_hand says.
 
-    by_hand: what to do, with the command. Nothing where the definition is right already: then what runs only needs the
-    power-cycle that the row before it was reported with.
+    edits: of the stored definition. by_hand: what is wrong and what to do.
     """
     if not vm.get("persistent"):
         return [plan.by_hand(f"{called(vm)} has no stored definition: {by_hand}")]
@@ -72,13 +64,22 @@ def change(situation: Situation, vm: Vm, edits: Sequence[Row], by_hand: str) -> 
                 f"{called(vm)}: {by_hand}; to have it done, put the UUID {vm['id']} into hypervisor_allow_vm_changes"
             )
         ]
-    if not edits:
-        return []
     return [plan.domain(vm["id"], edits, uri=uri(situation), pending="vm_power" if vm.get("active") else "")]
 
 
-def power_cycle(vm: Vm, why: str) -> Row:
-    """What only the next start of a machine brings, and nobody may start over unasked."""
-    return plan.by_hand(
-        f"{called(vm)}: {why}; shut it down and start it again (a reboot inside the guest is not enough)"
-    )
+def strangers(situation: Situation) -> list[Row]:
+    """What a person has to do about guests that run outside libvirt: nothing of libvirt's holds for them."""
+    found = situation.facts["libvirt"]["visibility"]["unmatched"]
+    return [
+        plan.by_hand(f"process {entry['pid']} ({str(entry['name'])[:80]}) runs a guest libvirt did not start: stop it")
+        for entry in found
+    ]
+
+
+def with_strangers(plans: Mapping[str, Planner]) -> dict[str, Planner]:
+    """Planners of checks that judge every guest, each with strangers() after its own rows."""
+
+    def extended(planner: Planner) -> Planner:
+        return lambda situation: planner(situation) + strangers(situation)
+
+    return {check: extended(planner) for check, planner in plans.items()}

@@ -156,6 +156,11 @@ def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then:
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 
+def access_list(path: str, *, remove: Sequence[str]) -> Row:
+    """Named entries that may not be in a POSIX access list: user:alice, group:ops, default:user:alice."""
+    return {"kind": "access_list", "path": path, "remove": list(remove), "then": []}
+
+
 def unit(
     name: str, *, enabled: bool | None = None, active: bool | None = None, masked: bool | None = None, pending: str = ""
 ) -> Row:

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import remote_access
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
+    device_isolation,
+    image_library,
+    remote_access,
+    resource_governance,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner
 
-_MODULES = (remote_access,)
+_MODULES = (remote_access, device_isolation, image_library, resource_governance)
 
 PLANS: dict[str, Planner] = {check: planner for module in _MODULES for check, planner in module.PLANS.items()}

@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_
 
 # A step of a path: an element's name and any number of conditions [@type='none'], [mac/@address='52:54:00:00:00:01'].
 _STEP = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?P<conditions>(?:\[[^\[\]']*='[^']*'\])*)(?:/|$)")
-_CONDITION = re.compile(r"\[(?:(?P<child>[A-Za-z][\w.-]*)/)?@(?P<attribute>[\w.-]+)='(?P<value>[^']*)'\]")
+_CONDITION = re.compile(r"\[(?:(?P<child>[A-Za-z][\w./-]*)/)?@(?P<attribute>[\w.-]+)='(?P<value>[^']*)'\]")
 # formatdomain: passwords of consoles stand in attributes of these names.
 _SECRET = re.compile(r"passw|secret", re.IGNORECASE)
 HIDDEN = "(not shown)"
@@ -130,7 +130,9 @@ def _children(element, name):
 
 def _holds(element, conditions):
     for child, attribute, value in conditions:
-        holders = _children(element, child) if child else [element]
+        holders = [element]
+        for name in child.split("/") if child else ():
+            holders = [found for holder in holders for found in _children(holder, name)]
         if not any(holder.getAttribute(attribute) == value for holder in holders):
             return False
     return True

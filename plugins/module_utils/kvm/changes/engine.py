@@ -13,10 +13,18 @@ import os
 import signal
 import subprocess
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import domains, files, people, record, undo, units
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    access_lists,
+    domains,
+    files,
+    people,
+    record,
+    undo,
+    units,
+)
 
 KINDS = {}
-for _module in (files, units, people, domains):
+for _module in (files, units, people, domains, access_lists):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
