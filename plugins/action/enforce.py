@@ -25,7 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import loa
 
 ARGUMENTS: dict[str, Any] = {
     "platform": {"type": "str", "choices": ["kvm"], "required": True},
-    "areas": {"type": "list", "elements": "str", "required": True},
+    "areas": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": ["planned", "applied"], "default": "applied"},
     "enforce": {"type": "str", "choices": ["drift", "always"], "default": "drift"},
     "checks": {"type": "list", "elements": "str"},
@@ -35,12 +35,15 @@ ARGUMENTS: dict[str, Any] = {
     "rollback_seconds": {"type": "int", "default": 180},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
-    "changed_checks": {"type": "list", "elements": "str", "default": []},
     "options": {"type": "dict", "default": {}},
     "libvirt_uri": {"type": "str", "default": "qemu:///system"},
     "time_limit": {"type": "int", "default": 60},
 }
+# Options that a role does not pass on: where the task does not give them, the variable hypervisor_<option> does.
+RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks"})
 ROLLBACK_SECONDS = (20, 3600)
+# What this run did so far to the host, kept as a fact for the areas that follow and for the report.
+FACT = "hypervisor_enforcement"
 display = Display()
 
 
@@ -53,14 +56,21 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
+        for option in RUN_VARIABLES:
+            name = f"hypervisor_{option}"
+            if option not in self._task.args and name in task_vars:
+                self._task.args[option] = self._templar.template(task_vars[name])
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         low, high = ROLLBACK_SECONDS
         if not low <= given["rollback_seconds"] <= high:
             raise AnsibleActionFail(
                 f"hypervisor_rollback_seconds is {given['rollback_seconds']}, expected {low} to {high}"
             )
+        given["run_id"] = given["run_id"] or dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         self._name = task_vars["inventory_hostname"]
         self._vars = task_vars
+        former = plain((task_vars.get("ansible_facts") or {}).get(FACT) or {})
+        self._former = former if former.get("run_id") == given["run_id"] else {"run_id": given["run_id"], "areas": {}}
         try:
             return self._enforce(given)
         except (ValueError, OSError, HostError) as error:
@@ -68,6 +78,7 @@ class ActionModule(ActionBase):
 
     def _enforce(self, given):
         standard = load_standard()
+        given["areas"] = given["areas"] or proposal.areas(standard)
         chosen = _checks(standard, given)
         subject = {"id": self._name, "name": self._name, "endpoint": self._name, "platform": "kvm", "kind": "host"}
         guard = Guard(self, self._vars, given["rollback_seconds"])
@@ -88,11 +99,20 @@ class ActionModule(ActionBase):
             refusal = found.refusal or self._refusal(given, area, found, access)
             if refusal:
                 answer.refuse(area, refusal)
-            elif found.checks and given["state"] == "applied":
+            elif found.rows and (together := self._not_together(area)):
+                answer.defer(area, together)
+            elif found.rows and given["state"] == "applied":
                 answer.add(area, found, self._change(guard, given, found, access, values))
             else:
                 answer.plan(area, found)
-        return answer.result(fail=not self._task.check_mode)
+        return answer.result(self._former, fail=not self._task.check_mode)
+
+    def _not_together(self, area):
+        changed = {
+            row["check"] for entry in self._former["areas"].values() for row in entry.get("updated", {}).values()
+        }
+        together = sorted(proposal.NOT_TOGETHER.get(area, frozenset()) & changed)
+        return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
 
     def _failing(self, given, standard, facts, values, subject):
         exceptions = (
@@ -136,16 +156,13 @@ class ActionModule(ActionBase):
                 f"{', '.join(owners)} runs on this host and owns its settings; "
                 f"add {area} to hypervisor_allow_orchestrated if it does not own these"
             )
-        together = sorted(proposal.NOT_TOGETHER.get(area, frozenset()) & set(given["changed_checks"]))
-        if together:
-            return f"not in the same run as {', '.join(together)}: run again once people have logged in"
         if found.guarded:
             return proposal.people_fault(proposal.Access.of(access))
         return ""
 
     def _change(self, guard, given, found, access, values):
         about = {
-            "run_id": given["run_id"] or dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ"),
+            "run_id": given["run_id"],
             "controller": f"{self._play_context.remote_user or 'root'} from {socket.gethostname()}",
             "checks": list(found.checks),
         }
@@ -168,6 +185,11 @@ def _checks(standard, given):
     return [check for check in known if check in asked and standard.checks[check].measure in measures]
 
 
+_NOTHING: dict[str, Any] = {
+    "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "", "seconds": 0.0
+}  # fmt: skip
+
+
 class _Answer:
     """What the task returns, gathered over the areas, and said aloud while it happens."""
 
@@ -178,13 +200,19 @@ class _Answer:
         self._diff: list[Any] = []
 
     def refuse(self, area, reason):
-        """Nothing of the area was changed."""
-        self._areas[area] = {"refused": reason, "updated": {}, "by_hand": [], "pending": []}
+        """Nothing of the area was changed, and the task fails."""
+        self._areas[area] = {**_NOTHING, "refused": reason}
+
+    def defer(self, area, reason):
+        """Nothing of the area was changed in this run; that is no failure."""
+        self._areas[area] = {**_NOTHING, "deferred": reason}
+        display.display(f"  {self._name} {area}: {reason}")
 
     def plan(self, area, found):
         """What was planned and not asked of the host."""
         by_hand = [{"check": row["check"], "what": row["what"]} for row in found.rows if row["kind"] == "by_hand"]
-        self._areas[area] = {"refused": "", "updated": {}, "by_hand": by_hand, "pending": [], "planned": found.checks}
+        planned = list(found.checks) if len(by_hand) < len(found.rows) else []
+        self._areas[area] = {**_NOTHING, "by_hand": by_hand, "planned": planned}
 
     def add(self, area, found, done):
         """What the module changed, or in check mode would change."""
@@ -194,7 +222,7 @@ class _Answer:
             for setting, entry in done["updated"].items()
         }
         self._areas[area] = {
-            "refused": "",
+            **_NOTHING,
             "updated": updated,
             "by_hand": done["by_hand"],
             "pending": [{"check": check, "waits_for": what} for check, what in sorted(waits.items())],
@@ -208,16 +236,18 @@ class _Answer:
         if updated:
             display.display(f"  {self._name} {area}: {len(updated)} settings in {done['seconds']} s")
 
-    def result(self, fail):
-        """The task's result; a refusal fails it unless this is check mode."""
+    def result(self, former, fail):
+        """The task's result; a refusal fails it unless this is check mode.
+
+        former: what this run did to the host before, {run_id, areas}.
+        """
         refused = {area: entry["refused"] for area, entry in self._areas.items() if entry["refused"]}
         answer = {
             "changed": any(entry["updated"] for entry in self._areas.values()),
             "areas": self._areas,
-            "changed_checks": sorted(
-                {row["check"] for entry in self._areas.values() for row in entry["updated"].values()}
-            ),
+            "planned": [area for area, entry in self._areas.items() if entry["planned"]],
             "diff": self._diff,
+            "ansible_facts": {FACT: {**former, "areas": {**former["areas"], **self._areas}}},
         }
         if refused:
             told = "; ".join(f"{area}: {reason}" for area, reason in refused.items())
