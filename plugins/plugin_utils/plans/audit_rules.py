@@ -28,6 +28,15 @@ if test -e "$2"; then auditctl -R "$2" > /dev/null; fi
 """
 
 
+def watch(path: str, *, people_only: bool = False, required: bool = False) -> dict[str, Any]:
+    """What rules() watches: writes and attribute changes of a file, or of a directory and all below it.
+
+    people_only: those by processes that came from a login; services that write there all day are left out. required: an
+    error where the path does not exist, which is passed over otherwise.
+    """
+    return {"path": path, "people_only": people_only, "required": required}
+
+
 def missing(situation: Situation) -> list[Row]:
     """What a person has to do before rules can be written; an empty list where nothing."""
     audit = (situation.facts.get("logging") or {}).get("audit") or {}
@@ -55,7 +64,8 @@ def rules(situation: Situation, purpose: str, watches: Sequence[Mapping[str, Any
     if wanting:
         return wanting
     path, key = f"{RULES}/60-dwp-hypervisor-{purpose}.rules", f"dwp-hypervisor-{purpose}"
+    row = {"kind": "audit_rules", "key": key, "watches": [dict(entry) for entry in watches]}
     if locked(situation):
-        return [plan.audit_rules(path, key, watches, pending="reboot")]
+        return [{**plan.file(path, "", mode="0640", pending="reboot"), **row}]
     load = plan.run("/bin/sh", "-c", LOAD, "sh", key, path)
-    return [plan.audit_rules(path, key, watches, then=[load])]
+    return [{**plan.file(path, "", mode="0640", then=[load]), **row}]

@@ -45,7 +45,7 @@ mv -f "$2.new" "$2"
 def change_logged(situation: Situation) -> list[Row]:
     """kvm-11.3.7-audit: watches on the configuration, and libvirt's own messages to the audit system."""
     level = int(situation.gold["gold_libvirt_audit_level"])
-    watches = [plan.watch(str(path), required=True) for path in situation.gold["gold_config_watch_paths"]]
+    watches = [audit_rules.watch(str(path), required=True) for path in situation.gold["gold_config_watch_paths"]]
     rows = audit_rules.rules(situation, "config", watches)
     if level >= 2 and audit_rules.missing(situation):
         raise Refusal(

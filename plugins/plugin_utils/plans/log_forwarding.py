@@ -180,15 +180,15 @@ def _certificates(situation: Situation, servers: list[str]) -> Row:
         raise Refusal("gold_log_client_certificate and gold_log_client_key belong together: set both or none")
     fingerprints = gold["gold_log_auth_modes"][:1] == ["x509/fingerprint"]
     names = {server: server if fingerprints else _peer(situation, server, "x509/name") for server in servers}
-    return plan.log_server(
-        [{"host": server, "port": gold["gold_log_port"], "name": names[server]} for server in servers],
-        ca=gold["gold_log_ca_file"],
-        certificate=gold["gold_log_client_certificate"],
-        key=gold["gold_log_client_key"],
-        user=situation.facts["logging"]["rsyslog"]["user"],
-        fingerprints=fingerprints,
-        names=SETTINGS,
-    )
+    return {
+        "kind": "log_server",
+        "servers": [{"host": server, "port": gold["gold_log_port"], "name": names[server]} for server in servers],
+        "user": situation.facts["logging"]["rsyslog"]["user"],
+        "fingerprints": fingerprints,
+        "settings": SETTINGS,
+        **{key: gold[setting] for key, setting in SETTINGS.items()},
+        "then": [],
+    }
 
 
 def _verdicts(situation: Situation, targets: list[Mapping[str, Any]], *, anywhere: bool = False) -> list[o.Outcome]:

@@ -107,7 +107,7 @@ def _records(situation: Situation) -> list[Row]:
     if audit["syslog_plugin"] and (audit["service"] or {}).get("installed"):
         rows.append(plan.keys(audit["syslog_plugin"], {"active": "yes"}, syntax="libvirt", then=[REREAD_PLUGINS]))
     paths = [*situation.gold["gold_config_watch_paths"], *situation.gold["gold_audit_watch_paths"]]
-    watches = [plan.watch(str(path), people_only=True) for path in dict.fromkeys(paths)]
+    watches = [audit_rules.watch(str(path), people_only=True) for path in dict.fromkeys(paths)]
     return rows + audit_rules.rules(situation, "logging", watches)
 
 
@@ -163,7 +163,7 @@ def _integrity(situation: Situation) -> list[Row]:
     if all(entry.status == o.PASS for entry in items):
         return []
     if not audit_rules.missing(situation):
-        return audit_rules.rules(situation, "log-integrity", [plan.watch("/var/log", people_only=True)])
+        return audit_rules.rules(situation, "log-integrity", [audit_rules.watch("/var/log", people_only=True)])
     return [
         plan.by_hand(
             "nothing would show that a log was changed: run `journalctl --setup-keys --interval=15min` on the host with "

@@ -156,6 +156,11 @@ def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then:
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 
+def access_list(path: str, *, remove: Sequence[str]) -> Row:
+    """Named entries that may not be in a POSIX access list: user:alice, group:ops, default:user:alice."""
+    return {"kind": "access_list", "path": path, "remove": list(remove), "then": []}
+
+
 def unit(
     name: str, *, enabled: bool | None = None, active: bool | None = None, masked: bool | None = None, pending: str = ""
 ) -> Row:
@@ -194,52 +199,53 @@ def link(path: str, target: str, *, then: Sequence[Row] = (), pending: str = "")
     return {"kind": "link", "path": path, "target": target, "then": list(then), "pending": pending}
 
 
-def watch(path: str, *, people_only: bool = False, required: bool = False) -> dict[str, Any]:
-    """What audit_rules() watches: writes and attribute changes of a file, or of a directory and all below it.
+def domain(uuid: str, edits: Sequence[Mapping[str, Any]], *, uri: str = "qemu:///system", pending: str = "") -> Row:
+    """Edits of a virtual machine's stored definition: never of what runs, never of a machine without one.
 
-    people_only: those by processes that came from a login; services that write there all day are left out. required: an
-    error where the path does not exist, which is passed over otherwise.
+    Plan it only for a UUID in situation.allow_vm_changes, with pending "vm_power" where the machine runs
+    (plans/machines.py does both). edits: of domain_set() and domain_remove(), in order. The host proves that libvirt
+    can start the new definition before it defines it, and several rows about one machine end in one definition.
     """
-    return {"path": path, "people_only": people_only, "required": required}
-
-
-def audit_rules(
-    path: str, key: str, watches: Sequence[Mapping[str, Any]], *, then: Sequence[Row] = (), pending: str = ""
-) -> Row:
-    """A file of ours in /etc/audit/rules.d. key: marks the records and the rules. Planned by plans/audit_rules.py."""
     return {
-        **file(path, "", mode="0640", then=then, pending=pending),
-        "kind": "audit_rules",
-        "key": key,
-        "watches": [dict(entry) for entry in watches],
+        "kind": "domain",
+        "uuid": uuid,
+        "edits": [dict(edit) for edit in edits],
+        "uri": uri,
+        "then": [],
+        "pending": pending,
     }
 
 
-def log_server(
-    servers: Sequence[Mapping[str, Any]],
-    *,
-    ca: str,
-    certificate: str = "",
-    key: str = "",
-    user: str = "root",
-    fingerprints: bool = False,
-    names: Mapping[str, str],
-) -> Row:
-    """Changes nothing, and lets nothing be changed while logs could not be sent to these servers over TLS.
+def domain_set(path: str, attributes: Mapping[str, str | None] | None = None, *, text: str | None = None) -> Row:
+    """An edit: attributes (None takes one away) and text of one element.
 
-    servers: [{host, port, name}], the name their certificate is for. The files have to be there and readable for the
-    user rsyslog runs as; a server that answers has to show a certificate of this authority for its name (not where
-    fingerprints are compared). names: {ca, certificate, key: the settings they come from}.
+    path: names of elements below <domain>, with conditions on attributes where there are several of a name:
+    `devices/disk[target/@dev='vda']/iotune/total_iops_sec`. What has no condition is made where it is missing.
+    """
+    return {"set": path, "attributes": dict(attributes or {}), "text": text}
+
+
+def domain_remove(path: str) -> Row:
+    """An edit: every element at that path goes; nothing to do where there is none. path: see domain_set()."""
+    return {"remove": path}
+
+
+def domain_live(
+    uuid: str, command: str, values: Mapping[str, str], *, device: str = "", uri: str = "qemu:///system"
+) -> Row:
+    """Limits of a virtual machine that runs, now, by `virsh <command> --live`; nothing where it is shut off.
+
+    command: domiftune (values inbound.average, outbound.average …, KiB/s), blkdeviotune (total_iops_sec …), schedinfo
+    (vcpu_quota …). device: the interface's MAC or the disk's target. Only beside a domain row that makes it last, only
+    where the catalogue says that it may be done live, and only where the operator asked for it.
     """
     return {
-        "kind": "log_server",
-        "servers": [dict(server) for server in servers],
-        "ca": ca,
-        "certificate": certificate,
-        "key": key,
-        "user": user,
-        "fingerprints": fingerprints,
-        "names": dict(names),
+        "kind": "domain_live",
+        "uuid": uuid,
+        "command": command,
+        "device": device,
+        "values": dict(values),
+        "uri": uri,
         "then": [],
     }
 

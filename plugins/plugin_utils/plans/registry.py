@@ -7,23 +7,29 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
     config_drift,
+    device_isolation,
     driver_signing,
     guest_protection,
+    image_library,
     logging,
     patching,
     platform_assurance,
     remote_access,
+    resource_governance,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner
 
 _MODULES = (
     config_drift,
+    device_isolation,
     driver_signing,
     guest_protection,
+    image_library,
     logging,
     patching,
     platform_assurance,
     remote_access,
+    resource_governance,
 )
 
 PLANS: dict[str, Planner] = {check: planner for module in _MODULES for check, planner in module.PLANS.items()}

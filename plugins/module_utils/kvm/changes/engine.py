@@ -14,7 +14,9 @@ import signal
 import subprocess
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    access_lists,
     audit_rules,
+    domains,
     files,
     links,
     log_server,
@@ -25,7 +27,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import 
 )
 
 KINDS = {}
-for _module in (files, units, people, links, audit_rules, log_server):
+for _module in (files, units, people, domains, access_lists, links, audit_rules, log_server):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")

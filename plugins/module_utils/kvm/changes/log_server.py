@@ -19,14 +19,15 @@ TIME_LIMIT_S = 5
 
 
 def log_server(row, _world):
-    """Returns {}; see plugin_utils/plans/plan.py.
+    """Returns {}. row: {servers: [{host, port, name}], ca, certificate, key: paths ("": none), user: whom rsyslog runs as,
+    fingerprints: those are compared and no names, settings: {ca, certificate, key: the gold setting it came from}}.
 
     :raises ValueError: a file that is missing, that rsyslog may not read or that is no certificate; a server whose
         certificate does not hold.
     """
     for setting, path in (("ca", row["ca"]), ("certificate", row["certificate"]), ("key", row["key"])):
         if path:
-            _file(row["names"][setting], path, row["user"])
+            _file(row["settings"][setting], path, row["user"])
     context = _context(row)
     for server in row["servers"]:
         _try(server, context, row)
@@ -63,13 +64,13 @@ def _context(row):
     try:
         context.load_verify_locations(row["ca"])
     except (ssl.SSLError, OSError) as error:
-        raise ValueError("%s is %s, which holds no certificate: %s" % (row["names"]["ca"], row["ca"], error))
+        raise ValueError("%s is %s, which holds no certificate: %s" % (row["settings"]["ca"], row["ca"], error))
     if row["certificate"]:
         try:
             context.load_cert_chain(row["certificate"], row["key"])
         except (ssl.SSLError, OSError) as error:
             raise ValueError(
-                "%s and %s do not belong together: %s" % (row["names"]["certificate"], row["names"]["key"], error)
+                "%s and %s do not belong together: %s" % (row["settings"]["certificate"], row["settings"]["key"], error)
             )
     return context
 
