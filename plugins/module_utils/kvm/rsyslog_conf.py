@@ -54,8 +54,8 @@ _ACTION_DIRECTIVES = {
 class Configuration(object):
     """What was found: targets, inputs, global settings, and the files it was found in.
 
-    loads: [{module, source}], which file loads what. A target's `line` is the line that makes it, where that line can be
-    taken away without changing anything else; an empty string otherwise.
+    loads: [{module, source}], which file loads what. A target's `line` is the line that makes it, where that line can
+    go without changing anything else; an empty string otherwise.
     """
 
     def __init__(self):

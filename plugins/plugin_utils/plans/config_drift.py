@@ -49,8 +49,8 @@ def change_logged(situation: Situation) -> list[Row]:
     rows = audit_rules.rules(situation, "config", watches)
     if level >= 2 and audit_rules.missing(situation):
         raise Refusal(
-            f"gold_libvirt_audit_level is {level}, with which libvirt's daemons do not start while auditing is off, and it "
-            "is off: start auditd first"
+            f"gold_libvirt_audit_level is {level}, with which libvirt's daemons do not start while auditing is off, "
+            "and it is off: start auditd first"
         )
     for daemon in situation.facts["libvirt_daemons"]["daemons"]:
         if int(daemon["audit_level"]) < level:
@@ -63,12 +63,12 @@ def change_notified(situation: Situation) -> list[Row]:
     """kvm-11.3.7-notify: who is told is the site's, and so is the test."""
     days = situation.gold["gold_notify_test_days"]
     if not situation.gold["gold_notify"].get("target"):
-        what = "set up a rule of the monitoring system that tells somebody when libvirt's configuration changes"
+        what = "have the monitoring system tell somebody when libvirt's configuration changes"
         return [plan.by_hand(f"{what}, test it, and declare it: gold_notify: {{target: …, tested_on: YYYY-MM-DD}}")]
     return [
         plan.by_hand(
-            f"test that {situation.gold['gold_notify']['target']} is told of a change (once in {days} days) and put the "
-            "date into gold_notify.tested_on"
+            f"test that {situation.gold['gold_notify']['target']} is told of a change (once in {days} days) and put "
+            "the date into gold_notify.tested_on"
         )
     ]
 
@@ -88,7 +88,8 @@ def native_tool(situation: Situation) -> list[Row]:
     rows = [] if foreign else [_reference(situation, aide["program"])]
     service = (
         f"{HEAD}[Unit]\nDescription=Compare this host with AIDE's reference\n\n"
-        f"[Service]\nType=oneshot\nNice=19\nIOSchedulingClass=idle\nExecStart={aide['program']} --config={conf} --check\n"
+        "[Service]\nType=oneshot\nNice=19\nIOSchedulingClass=idle\n"
+        f"ExecStart={aide['program']} --config={conf} --check\n"
     )
     timer = (
         f"{HEAD}[Unit]\nDescription=Compare this host with AIDE's reference every day\n\n"

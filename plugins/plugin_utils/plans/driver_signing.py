@@ -50,14 +50,12 @@ def _refuse_unsigned(situation: Situation) -> None:
     blocking = [f"{driver['name']} ({why})" for driver in drivers if (why := _why(driver, allowed))]
     if blocking:
         raise Refusal(
-            f"{len(blocking)} loaded drivers are not signed or not the kernel's own: {', '.join(blocking)}; after the next "
-            "start the kernel would refuse what is not signed. Sign them with an enrolled key (mokutil --import) or replace "
-            "them; a signed one from outside the kernel is accepted once gold_allowed_out_of_tree names it"
+            f"{len(blocking)} loaded drivers are not signed or not the kernel's own: {', '.join(blocking)}; after the "
+            "next start the kernel would refuse what is not signed. Sign them with an enrolled key (mokutil --import) "
+            "or replace them; a signed one from outside the kernel is accepted once gold_allowed_out_of_tree names it"
         )
     past = [
-        what
-        for bit, what in ((UNSIGNED, "an unsigned driver"), (FORCED_LOAD, "a driver by force"))
-        if tainted & bit
+        what for bit, what in ((UNSIGNED, "an unsigned driver"), (FORCED_LOAD, "a driver by force")) if tainted & bit
     ]
     if tainted & OUT_OF_TREE and not any(driver["out_of_tree"] for driver in drivers):
         past.append("a driver from outside the kernel")
@@ -89,8 +87,8 @@ def _refuse_other_kernel(situation: Situation) -> None:
         raise Refusal("which kernel the next start brings could not be read (patch.kernel_newest)")
     if newest and newest != running:
         raise Refusal(
-            f"the kernel {running} runs and {newest} is installed: the drivers of the new one were not seen; restart the "
-            "host first, then enforce this"
+            f"the kernel {running} runs and {newest} is installed: the drivers of the new one were not seen; restart "
+            "the host first, then enforce this"
         )
 
 

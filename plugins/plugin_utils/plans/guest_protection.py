@@ -48,14 +48,21 @@ def vm_net_filter(situation: Situation) -> list[Row]:
     """kvm-11.3.5-vm-net-filter: the first of gold_nwfilters on every interface that has none of them."""
     name = _filter(situation)
     rows: list[Row] = []
-    for vm in machines.failing(situation, lambda vm: _judge(situation, vm)):
-        macs = [nic["mac"] for nic in machines.defined(vm)["nics"] if _judge(situation, vm, nic).status == o.FAIL]
+    for vm in machines.machines(situation):
+        macs = {
+            nic["mac"]: None
+            for version in machines.versions(vm)
+            for nic in version["nics"]
+            if _judge(situation, version, nic).status == o.FAIL
+        }
+        if not macs:
+            continue
         edits = [
             plan.domain_set(f"devices/interface[mac/@address='{mac}']/filterref", {"filter": name}) for mac in macs
         ]
         what = (
-            f"give every interface the filter {name} (virsh edit: <filterref filter='{name}'/>); clean-traffic lets ARP and "
-            "IPv4 from the known address through and nothing else, so name a filter of your own for IPv6"
+            f"give every interface the filter {name} (virsh edit: <filterref filter='{name}'/>); clean-traffic lets "
+            "ARP and IPv4 from the known address through and nothing else, so name a filter of your own for IPv6"
         )
         rows += machines.change(situation, vm, edits, what)
     return rows
@@ -73,12 +80,11 @@ def _filter(situation: Situation) -> str:
     return found
 
 
-def _judge(situation: Situation, vm: Mapping[str, Any], nic: Mapping[str, Any] | None = None) -> o.Outcome:
-    """The audit's own judgement of one machine, or of one of its interfaces."""
-    chosen = vm if nic is None else {**vm, "nics": [nic]}
+def _judge(situation: Situation, vm: Mapping[str, Any], nic: Mapping[str, Any]) -> o.Outcome:
+    """The audit's own judgement of one interface of one machine."""
     return vm_protection.network_filter(
         {
-            "vms": [{**chosen, "configured": {}}],
+            "vms": [{**vm, "nics": [nic], "configured": {}}],
             "visibility": situation.facts["libvirt"]["visibility"],
             "networks": situation.facts["networks"],
             "nwfilters": situation.facts["nwfilters"],
@@ -93,7 +99,7 @@ def av_updates(situation: Situation) -> list[Row]:
     if not av["engine"]:
         return [
             plan.by_hand(
-                f"no anti-malware is installed: {INSTALL_AV[situation.family]}, or the site's agent; then enforce this again"
+                f"no anti-malware is installed: {INSTALL_AV[situation.family]}, or the site's agent; then enforce this"
             )
         ]
     if av["engine"] != "clamav":
@@ -108,8 +114,8 @@ def ids_updates(situation: Situation) -> list[Row]:
     if not ids["engine"]:
         return [
             plan.by_hand(
-                f"no intrusion detection is installed: {INSTALL_IDS[situation.family]} and name the guests' bridges in its "
-                "af-packet section, or declare an appliance (gold_ids_placement: network) and attest it"
+                f"no intrusion detection is installed: {INSTALL_IDS[situation.family]} and name the guests' bridges in "
+                "its af-packet section, or declare an appliance (gold_ids_placement: network) and attest it"
             )
         ]
     rows: list[Row] = []
@@ -144,7 +150,7 @@ def _stale(situation: Situation, engine: Mapping[str, Any], where: str) -> list[
 
 
 PLANS: dict[str, Planner] = {
-    "kvm-11.3.5-vm-net-filter": vm_net_filter,
+    **machines.with_strangers({"kvm-11.3.5-vm-net-filter": vm_net_filter}),
     "kvm-11.3.5-av-updates": av_updates,
     "kvm-11.3.5-ids-updates": ids_updates,
 }

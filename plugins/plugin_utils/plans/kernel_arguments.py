@@ -75,7 +75,9 @@ def arguments(situation: Situation, purpose: str, wanted: Sequence[str]) -> list
         raise Refusal("the kernel arguments that the boot loader reads were not found: add them by hand")
     missing = [argument for argument in wanted if argument not in configured]
     if not missing:
-        return [plan.by_hand(f"{' '.join(wanted)}: configured, in force from the next start of the host on: restart it")]
+        return [
+            plan.by_hand(f"{' '.join(wanted)}: configured, in force from the next start of the host on: restart it")
+        ]
     return _grubby(purpose, missing) if situation.family == "rhel" else _grub_files(purpose, missing)
 
 
@@ -93,10 +95,20 @@ def _grub_files(purpose: str, missing: Sequence[str]) -> list[Row]:
 def _grubby(purpose: str, missing: Sequence[str]) -> list[Row]:
     text = " ".join(missing)
     add = plan.run(
-        "grubby", "--update-kernel=ALL", f"--args={text}", undo=["grubby", "--update-kernel=ALL", f"--remove-args={text}"]
+        "grubby",
+        "--update-kernel=ALL",
+        f"--args={text}",
+        undo=["grubby", "--update-kernel=ALL", f"--remove-args={text}"],
     )
     copy = plan.run(
-        "/bin/sh", "-ec", COPY_ENTRY, "sh", TITLE, purpose, *missing, undo=["/bin/sh", "-c", REMOVE_ENTRY, "sh", purpose]
+        "/bin/sh",
+        "-ec",
+        COPY_ENTRY,
+        "sh",
+        TITLE,
+        purpose,
+        *missing,
+        undo=["/bin/sh", "-c", REMOVE_ENTRY, "sh", purpose],
     )
     # No file of ours to compare: planned only where what the boot loader reads lacks an argument.
     return [{**plan.activate([add, copy]), "pending": "reboot"}]

@@ -113,8 +113,7 @@ def _driver(situation: Situation) -> str | None:
 
 
 def _text(situation: Situation, servers: list[str]) -> str:
-    gold, driver = situation.gold, _driver(situation)
-    assert driver is not None
+    gold, driver = situation.gold, str(_driver(situation))
     mode = gold["gold_log_auth_modes"][0] if gold["gold_log_auth_modes"] else "x509/name"
     parts = [HEAD]
     for number, server in enumerate(servers, start=1):

@@ -48,7 +48,7 @@ def remote_target(situation: Situation) -> list[Row]:
 
 
 def format_coverage(situation: Situation) -> list[Row]:
-    """kvm-11.4.10-format-coverage: the format, the guests' logs, the audit records, and a clock that can be believed."""
+    """kvm-11.4.10-format-coverage: the format, the guests' logs, the audit records, and a clock to be believed."""
     rows = forwarding(situation)
     if not situation.facts["logging"]["rsyslog"]["configured"]:
         return rows
@@ -92,7 +92,9 @@ def _sources(situation: Situation) -> list[Row]:
     rows = [plan.file(SOURCES, HEAD + "".join(f"{line}\n" for line in lines), then=activation())]
     if rsyslog["user"] != "root":
         readers = " && ".join(f"setfacl -R -m u:{rsyslog['user']}:rX {path.rpartition('/')[0]}" for path in files)
-        rows.append(plan.by_hand(f"rsyslog runs as {rsyslog['user']} and may not be able to read these logs: {readers}"))
+        rows.append(
+            plan.by_hand(f"rsyslog runs as {rsyslog['user']} and may not be able to read these logs: {readers}")
+        )
     return rows
 
 
@@ -125,11 +127,7 @@ def _clock(situation: Situation) -> list[Row]:
 def perms_integrity(situation: Situation) -> list[Row]:
     """kvm-11.4.10-perms-integrity: access to the named files only, and a way to see that one was changed."""
     groups = situation.gold["gold_log_reader_groups"]
-    rows = [
-        plan.access(entry["path"], **_access(situation, entry, groups))
-        for entry in situation.facts["logging"]["files"]
-        if _wrong(entry, groups)
-    ]
+    rows = [_access(situation, entry, groups) for entry in situation.facts["logging"]["files"] if _wrong(entry, groups)]
     return rows + _integrity(situation)
 
 
@@ -138,16 +136,17 @@ def _wrong(entry: Mapping[str, Any], groups: list[str]) -> bool:
     return judge.logs_protected(facts, {"gold_log_reader_groups": groups}).status == o.FAIL
 
 
-def _access(situation: Situation, entry: Mapping[str, Any], groups: list[str]) -> dict[str, str]:
+def _access(situation: Situation, entry: Mapping[str, Any], groups: list[str]) -> Row:
     """Less than it was, never more: others nothing (a directory: no writing), the group only to read."""
-    mode = int(entry["mode"], 8)
+    mode, group = int(entry["mode"], 8), ""
     if entry["type"] == "dir":
-        return {"mode": f"{mode & ~(0o002 if entry['group'] in groups else 0o022):04o}"}
-    wanted = {"mode": f"{mode & ~0o027:04o}"}
-    if entry["group"] not in groups:
-        preferred = READER_GROUP[situation.family]
-        wanted["group"] = preferred if preferred in groups else "root"
-    return wanted
+        mode &= ~(0o002 if entry["group"] in groups else 0o022)
+    else:
+        mode &= ~0o027
+        if entry["group"] not in groups:
+            preferred = READER_GROUP[situation.family]
+            group = preferred if preferred in groups else "root"
+    return plan.access(entry["path"], mode=f"{mode:04o}", group=group)
 
 
 def _integrity(situation: Situation) -> list[Row]:
@@ -166,9 +165,9 @@ def _integrity(situation: Situation) -> list[Row]:
         return audit_rules.rules(situation, "log-integrity", [audit_rules.watch("/var/log", people_only=True)])
     return [
         plan.by_hand(
-            "nothing would show that a log was changed: run `journalctl --setup-keys --interval=15min` on the host with "
-            "a persistent journal, and keep the verification key it prints away from the host (a key that stays there "
-            "proves nothing); or have auditd running and enforce this again"
+            "nothing would show that a log was changed: run `journalctl --setup-keys --interval=15min` on the host, "
+            "with a persistent journal, and keep the verification key it prints away from the host (a key that stays "
+            "there proves nothing); or have auditd running and enforce this again"
         )
     ]
 

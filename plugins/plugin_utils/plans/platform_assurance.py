@@ -22,15 +22,16 @@ def accelerated(situation: Situation) -> list[Row]:
     if situation.facts["cpu"]["dev_kvm"] is not True:
         rows.append(
             plan.by_hand(
-                "/dev/kvm is absent: switch virtualisation (VT-x, AMD-V) on in the firmware, then load kvm_intel or kvm_amd"
+                "/dev/kvm is absent: switch VT-x or AMD-V on in the firmware, then load kvm_intel or kvm_amd"
             )
         )
     for vm in situation.facts["vms"]:
         if vm.get("type") != "kvm":
             rows.append(
                 plan.by_hand(
-                    f"{str(vm.get('name'))[:80]} ({vm['id']}) runs with type={vm.get('type')}: shut it down, `virsh edit` it "
-                    "to type='kvm' with a processor and machine that this host offers (virsh domcapabilities), and start it"
+                    f"{str(vm.get('name'))[:80]} ({vm['id']}) runs with type={vm.get('type')}: shut it down, set "
+                    "type='kvm' with a processor and machine that this host offers (virsh edit, domcapabilities), "
+                    "and start it"
                 )
             )
     return rows
@@ -102,7 +103,9 @@ def ima(situation: Situation) -> list[Row]:
     configured = situation.facts["boot"]["arguments_configured"] or ()
     other = [argument for argument in configured if argument.startswith("ima_policy=") and argument != "ima_policy=tcb"]
     if other:
-        return [plan.by_hand(f"{', '.join(other)} is configured and measures nothing: decide between it and ima_policy=tcb")]
+        return [
+            plan.by_hand(f"{', '.join(other)} is configured and measures nothing: decide between it and ima_policy=tcb")
+        ]
     return kernel_arguments.arguments(situation, "ima", ["ima_policy=tcb"])
 
 
@@ -113,8 +116,8 @@ def attestation(situation: Situation) -> list[Row]:
     if not agent["active"] or not agent["enabled"]:
         rows.append(
             plan.by_hand(
-                "install the keylime agent, name the verifier's registrar in /etc/keylime/agent.conf, start it (systemctl "
-                "enable --now keylime_agent), and register the host with the verifier (keylime_tenant -c add)"
+                "install the keylime agent, name the verifier's registrar in /etc/keylime/agent.conf, start it "
+                "(systemctl enable --now keylime_agent), and register the host there (keylime_tenant -c add)"
             )
         )
     rows.append(plan.by_hand("feed the verifier's latest answer into the audit: gold_attestation_evidence"))

@@ -19,7 +19,9 @@ TIME_LIMIT_S = 5
 
 
 def log_server(row, _world):
-    """Returns {}. row: {servers: [{host, port, name}], ca, certificate, key: paths ("": none), user: whom rsyslog runs as,
+    """Returns {}.
+
+    row: {servers: [{host, port, name}], ca, certificate, key: paths ("": none), user: whom rsyslog runs as,
     fingerprints: those are compared and no names, settings: {ca, certificate, key: the gold setting it came from}}.
 
     :raises ValueError: a file that is missing, that rsyslog may not read or that is no certificate; a server whose
@@ -78,9 +80,9 @@ def _context(row):
 def _try(server, context, row):
     name = "%s:%s" % (server["host"], server["port"])
     try:
-        with socket.create_connection((server["host"], server["port"]), timeout=TIME_LIMIT_S) as raw:
-            with context.wrap_socket(raw, server_hostname=server["name"]):
-                return
+        raw = socket.create_connection((server["host"], server["port"]), timeout=TIME_LIMIT_S)
+        with raw, context.wrap_socket(raw, server_hostname=server["name"]):
+            return
     except ssl.SSLCertVerificationError as error:
         if row["fingerprints"]:
             return
