@@ -61,9 +61,8 @@ def _journal(situation: Situation) -> list[Row]:
     reads_itself = "imjournal" in logging["rsyslog"]["modules"]
     if reads_itself or (logging["journald"] or {}).get("forwardtosyslog") == "yes" or settings_missing(situation):
         return []
-    values = {"ForwardToSyslog": "yes"}
     then = [plan.restart("systemd-journald.service")]
-    return [plan.keys(JOURNALD, values, syntax="ini", section="Journal", then=then)]
+    return [plan.file(JOURNALD, f"{HEAD}[Journal]\nForwardToSyslog=yes\n", then=then)]
 
 
 def _sources(situation: Situation) -> list[Row]:
@@ -103,11 +102,12 @@ def _records(situation: Situation) -> list[Row]:
     if "audit" not in situation.gold["gold_log_sources"]:
         return []
     audit = situation.facts["logging"]["audit"]
-    rows = []
-    if (audit["service"] or {}).get("active") is not True and not audit_rules.missing(situation):
+    runs, rows = (audit["service"] or {}).get("active") is True, []
+    if not runs and not audit_rules.missing(situation):
         rows.append(plan.unit("auditd.service", enabled=True, active=True))
     if audit["syslog_plugin"] and (audit["service"] or {}).get("installed"):
-        rows.append(plan.keys(audit["syslog_plugin"], {"active": "yes"}, syntax="libvirt", then=[REREAD_PLUGINS]))
+        then = [REREAD_PLUGINS] if runs else []
+        rows.append(plan.keys(audit["syslog_plugin"], {"active": "yes"}, syntax="libvirt", then=then))
     paths = [*situation.gold["gold_config_watch_paths"], *situation.gold["gold_audit_watch_paths"]]
     watches = [audit_rules.watch(str(path), people_only=True) for path in dict.fromkeys(paths)]
     return rows + audit_rules.rules(situation, "logging", watches)
