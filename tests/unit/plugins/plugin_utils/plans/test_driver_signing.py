@@ -47,7 +47,9 @@ def test_both_arguments_and_the_way_back():
 
 
 def test_the_script_of_the_way_back_is_a_shell_script():
-    done = subprocess.run(["sh", "-n"], input=kernel_arguments.WAY_BACK_TEXT, text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        ["sh", "-n"], input=kernel_arguments.WAY_BACK_TEXT, text=True, capture_output=True, check=False
+    )
     assert done.stderr == ""
 
 
@@ -62,7 +64,9 @@ def test_a_kernel_without_loadable_modules_has_nothing_to_enforce():
 
 
 def test_a_stricter_lockdown_of_the_site_stays():
-    text = next(row for row in plan_for({"boot.arguments_configured": ["lockdown=confidentiality"]}) if row["path"] == CFG)
+    text = next(
+        row for row in plan_for({"boot.arguments_configured": ["lockdown=confidentiality"]}) if row["path"] == CFG
+    )
     assert "lockdown" not in text["content"]
 
 
@@ -75,7 +79,10 @@ def test_arguments_that_are_configured_wait_for_a_person():
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"drivers": [driver("nvidia", signed=False), driver("zfs", signer="")]}, r"nvidia \(unsigned\), zfs \(unsigned\)"),
+        (
+            {"drivers": [driver("nvidia", signed=False), driver("zfs", signer="")]},
+            r"nvidia \(unsigned\), zfs \(unsigned\)",
+        ),
         ({"drivers": [driver("vendor_nic", out_of_tree=True)]}, r"vendor_nic \(from outside the kernel\)"),
         ({"drivers": [driver("old", forced=True)]}, r"old \(loaded by force\)"),
         ({"boot.tainted": 8192}, "an unsigned driver that is not loaded any more"),

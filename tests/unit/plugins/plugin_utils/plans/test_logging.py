@@ -19,7 +19,11 @@ AUDITING = {
     "logging.audit.rules_configured": [],
     "logging.audit.service": {"installed": True, "active": True, "enabled": True, "refuses_stop": False},
 }
-RHEL = {"host.family": "rhel", "logging.rsyslog.drivers": ["ossl"], "logging.rsyslog.modules": ["imuxsock", "imjournal"]}
+RHEL = {
+    "host.family": "rhel",
+    "logging.rsyslog.drivers": ["ossl"],
+    "logging.rsyslog.modules": ["imuxsock", "imjournal"],
+}
 PLAIN = {
     **{"host": "log1.example", "port": "514", "proto": "tcp", "tls": False, "driver": "ptcp", "mode": "0"},
     **{"auth_mode": "", "permitted_peers": [], "ca": "", "priority": "", "template": "", "selector": "*.*"},
@@ -123,7 +127,7 @@ def test_a_setting_that_would_break_out_of_its_quotes_is_refused():
 
 
 def test_settings_with_which_the_audit_would_fail_are_refused():
-    with pytest.raises(Refusal, match="the audit would still fail log1.example"):
+    with pytest.raises(Refusal, match=r"the audit would still fail log1\.example"):
         logging.tls_forward(situation(gold={**GOLD, "gold_log_auth_modes": []}))
 
 
@@ -190,7 +194,9 @@ def test_a_host_that_reads_the_journal_needs_no_journald_setting():
 
 
 def test_people_s_changes_of_images_and_logging_are_recorded():
-    row = by_path(logging.format_coverage(situation(AUDITING, GOLD)))[f"{audit_rules.RULES}/60-dwp-hypervisor-logging.rules"]
+    row = by_path(logging.format_coverage(situation(AUDITING, GOLD)))[
+        f"{audit_rules.RULES}/60-dwp-hypervisor-logging.rules"
+    ]
     watched = [watch["path"] for watch in row["watches"]]
     assert {"/etc/libvirt", "/var/lib/libvirt/images", "/etc/rsyslog.d", "/etc/audit"} <= set(watched)
     assert all(watch["people_only"] for watch in row["watches"])
