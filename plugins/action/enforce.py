@@ -17,7 +17,7 @@ from ansible.utils.display import Display
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, registers, redaction
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, select
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, ask
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
         self._former = former if former.get("run_id") == given["run_id"] else {"run_id": given["run_id"], "areas": {}}
         try:
             return self._enforce(given)
-        except (ValueError, OSError, HostError) as error:
+        except (ValueError, OSError, HostError, Lost) as error:
             raise AnsibleActionFail(str(error)) from error
 
     def _enforce(self, given):

@@ -162,7 +162,13 @@ def access_list(path: str, *, remove: Sequence[str]) -> Row:
 
 
 def unit(
-    name: str, *, enabled: bool | None = None, active: bool | None = None, masked: bool | None = None, pending: str = ""
+    name: str,
+    *,
+    enabled: bool | None = None,
+    active: bool | None = None,
+    masked: bool | None = None,
+    then: Sequence[Row] = (),
+    pending: str = "",
 ) -> Row:
     """A systemd unit: whether it starts at boot, runs, is masked; None: as it is.
 
@@ -174,7 +180,7 @@ def unit(
         "enabled": enabled,
         "active": active,
         "masked": masked,
-        "then": [],
+        "then": list(then),
         "pending": pending,
     }
 
