@@ -269,6 +269,11 @@ def by_hand(what: str) -> Row:
     return {"kind": "by_hand", "what": what, "then": []}
 
 
+def waiting(what: str, pending: str = "reboot") -> Row:
+    """Written already, by whomever, and in force only later: what a person has to do to bring it about."""
+    return {**by_hand(what), "pending": pending}
+
+
 def restart(name: str) -> Row:
     """Activation: restart a unit if it runs."""
     return {"restart": name}

@@ -73,7 +73,8 @@ def test_a_stricter_lockdown_of_the_site_stays():
 def test_arguments_that_are_configured_wait_for_a_person():
     rows = plan_for({"boot.arguments_configured": ["module.sig_enforce=1", "lockdown=integrity"]})
     assert kinds(rows) == ["by_hand"]
-    assert "restart it" in asked(rows)
+    assert "restart the host" in asked(rows)
+    assert rows[0]["pending"] == "reboot"
 
 
 @pytest.mark.parametrize(

@@ -261,7 +261,8 @@ def test_the_lock_is_the_last_file_and_never_loaded_at_once():
 
 def test_a_lock_that_is_written_already_waits_for_a_person():
     rows = logging.audit_immutable(situation({**AUDITING, "logging.audit.rules_configured": ["-D", "-e 2"]}))
-    assert "restart it" in asked(rows)
+    assert "restart the host" in asked(rows)
+    assert rows[0]["pending"] == "reboot"
 
 
 @pytest.mark.parametrize("planner", [logging.audit_immutable, logging.format_coverage])
