@@ -22,17 +22,19 @@ AIDE = {
 # What decides how the host runs guests and who may reach it; state that changes by itself is left out.
 AIDE_RULES = """\
 report_url=stdout
-dwp = p+u+g+ftype+s+acl+xattrs+sha512
-/boot dwp
-/etc dwp
+Dwp = p+u+g+ftype+s+acl+xattrs+sha512
+/boot Dwp
+/etc Dwp
 !/etc/(mtab|adjtime|resolv\\.conf|aide/.*|cups/.*)$
 !/etc/libvirt/qemu/autostart$
-/usr/bin dwp
-/usr/sbin dwp
-/usr/local dwp
-/usr/lib/systemd dwp
-/usr/share/polkit-1 dwp
+/usr/bin Dwp
+/usr/sbin Dwp
+/usr/local Dwp
+/usr/lib/systemd Dwp
+/usr/share/polkit-1 Dwp
 """
+# Whether it ever was started or not.
+STOP = ("/bin/sh", "-c", 'systemctl stop "$1" 2> /dev/null || :', "sh")
 REFERENCE = """\
 set -e
 mkdir -p /var/lib/aide
@@ -96,7 +98,7 @@ def native_tool(situation: Situation) -> list[Row]:
         "[Timer]\nOnCalendar=daily\nRandomizedDelaySec=1h\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
     )
     name = f"{AIDE_UNIT}.timer"
-    start = plan.run("systemctl", "start", name, undo=["systemctl", "stop", name])
+    start = plan.run("systemctl", "start", name, undo=[*STOP, name])
     return [
         *rows,
         plan.file(f"{SYSTEMD}/{AIDE_UNIT}.service", service),

@@ -19,6 +19,8 @@ SYSTEMD = "/etc/systemd/system"
 FRESHCLAM = "clamav-freshclam.service"
 INSTALL_AV = {"debian": "apt-get install clamav clamav-freshclam", "rhel": "dnf install clamav-freshclam (EPEL)"}
 INSTALL_IDS = {"debian": "apt-get install suricata suricata-update", "rhel": "dnf install suricata (EPEL)"}
+# Whether it ever was started or not.
+STOP = ("/bin/sh", "-c", 'systemctl stop "$1" 2> /dev/null || :', "sh")
 UPDATE_SERVICE = f"""\
 {HEAD}[Unit]
 Description=Fetch new rules for Suricata
@@ -133,7 +135,7 @@ def ids_updates(situation: Situation) -> list[Row]:
 
 def _update_timer() -> list[Row]:
     timer = "suricata-update.timer"
-    start = plan.run("systemctl", "start", timer, undo=["systemctl", "stop", timer])
+    start = plan.run("systemctl", "start", timer, undo=[*STOP, timer])
     return [
         plan.file(f"{SYSTEMD}/suricata-update.service", UPDATE_SERVICE),
         plan.file(f"{SYSTEMD}/{timer}", UPDATE_TIMER, then=[start]),

@@ -76,7 +76,7 @@ def arguments(situation: Situation, purpose: str, wanted: Sequence[str]) -> list
     missing = [argument for argument in wanted if argument not in configured]
     if not missing:
         return [
-            plan.by_hand(f"{' '.join(wanted)}: configured, in force from the next start of the host on: restart it")
+            plan.waiting(f"restart the host: {' '.join(wanted)} is configured, and in force from its next start on")
         ]
     return _grubby(purpose, missing) if situation.family == "rhel" else _grub_files(purpose, missing)
 

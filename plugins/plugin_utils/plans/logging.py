@@ -26,6 +26,17 @@ SOURCES = "/etc/rsyslog.d/10-dwp-hypervisor-sources.conf"
 GUEST_LOGS = "/var/log/libvirt/qemu/*.log"
 AUDIT_LOG = "/var/log/audit/audit.log"
 JOURNALD = "/etc/systemd/journald.conf.d/60-dwp-hypervisor.conf"
+# Without a word on Audit, Debian's journald switches auditing off whenever it is started again (seen with systemd 252:
+# audit_enabled=0 by systemd-journal); an empty value leaves it as it is (journald.conf(5)).
+JOURNALD_TEXT = f"{HEAD}[Journal]\nForwardToSyslog=yes\nAudit=\n"
+# The same when the file is taken back: auditing is switched on again where it was on.
+RESTART_JOURNALD = plan.run(
+    "/bin/sh",
+    "-c",
+    "enabled=$(auditctl -s 2> /dev/null | sed -n 's/^enabled //p')\n"
+    "systemctl restart systemd-journald.service || exit 1\n"
+    'if test "$enabled" = 1; then auditctl -e 1 > /dev/null; fi\n',
+)
 # Sorts behind every name that begins with a digit: augenrules(8) loads in the order of ls -v, and nothing after -e 2.
 LOCK = "/etc/audit/rules.d/zz-dwp-hypervisor-lock.rules"
 LOCK_TEXT = """\
@@ -58,11 +69,10 @@ def format_coverage(situation: Situation) -> list[Row]:
 def _journal(situation: Situation) -> list[Row]:
     """rsyslog reads the journal itself (imjournal), or journald hands on what services log."""
     logging = situation.facts["logging"]
-    reads_itself = "imjournal" in logging["rsyslog"]["modules"]
-    if reads_itself or (logging["journald"] or {}).get("forwardtosyslog") == "yes" or settings_missing(situation):
+    if "imjournal" in logging["rsyslog"]["modules"] or settings_missing(situation):
         return []
-    then = [plan.restart("systemd-journald.service")]
-    return [plan.file(JOURNALD, f"{HEAD}[Journal]\nForwardToSyslog=yes\n", then=then)]
+    forwards = (logging["journald"] or {}).get("forwardtosyslog") == "yes"
+    return [plan.file(JOURNALD, JOURNALD_TEXT, then=[] if forwards else [RESTART_JOURNALD])]
 
 
 def _sources(situation: Situation) -> list[Row]:
@@ -146,7 +156,7 @@ def _access(situation: Situation, entry: Mapping[str, Any], groups: list[str]) -
         if entry["group"] not in groups:
             preferred = READER_GROUP[situation.family]
             group = preferred if preferred in groups else "root"
-    return plan.access(entry["path"], mode=f"{mode:04o}", group=group)
+    return {"kind": "log_access", "path": entry["path"], "mode": f"{mode:04o}", "group": group, "then": []}
 
 
 def _integrity(situation: Situation) -> list[Row]:
@@ -179,7 +189,7 @@ def audit_immutable(situation: Situation) -> list[Row]:
         return wanting
     configured = [rule.split() for rule in situation.facts["logging"]["audit"]["rules_configured"] or []]
     if ["-e", "2"] in configured and not audit_rules.locked(situation):
-        return [plan.by_hand("the audit rules are locked from the next start of the host on: restart it")]
+        return [plan.waiting("restart the host: its audit rules are locked from its next start on")]
     return [plan.file(LOCK, LOCK_TEXT, mode="0640", pending="reboot")]
 
 

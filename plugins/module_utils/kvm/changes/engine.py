@@ -19,6 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import 
     domains,
     files,
     links,
+    log_access,
     log_server,
     people,
     record,
@@ -27,7 +28,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import 
 )
 
 KINDS = {}
-for _module in (files, units, people, domains, access_lists, links, audit_rules, log_server):
+for _module in (files, units, people, domains, access_lists, links, audit_rules, log_access, log_server):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
