@@ -107,7 +107,9 @@ def disableable(situation: Situation) -> list[Row]:
         if wanted.get(name, "disabled") == "enabled" or not _answers(protocol):
             continue
         if name == "ssh" and situation.source is not None:
-            raise Refusal("gold_remote_protocols disables ssh, over which this run comes in; switch it off at the console")
+            raise Refusal(
+                "gold_remote_protocols disables ssh, over which this run comes in; switch it off at the console"
+            )
         units = [unit for unit in protocol["units"] if unit.endswith((".service", ".socket"))]
         rows += [
             plan.unit(unit, enabled=False, active=False, masked=True, then=HOLDERS.get(unit, ())) for unit in units

@@ -214,6 +214,7 @@ def play_result(host: booted.BootedHost, play: list[dict[str, Any]], *arguments:
 def callback(results: pathlib.Path) -> dict[str, str]:
     """The environment in which every task's result is written to a file."""
     return {
+        "ANSIBLE_ACTION_PLUGINS": str(pathlib.Path(__file__).parent / "actions"),
         "ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callbacks"),
         "ANSIBLE_CALLBACKS_ENABLED": "task_results",
         "LAB_TASK_RESULTS": str(results),
@@ -222,4 +223,6 @@ def callback(results: pathlib.Path) -> dict[str, str]:
 
 def shown(result: dict[str, Any]) -> str:
     """The parts of a result a reader needs."""
-    return ", ".join(f"{key}={str(result[key])[:600]}" for key in ("measured", "message", "actual", "expected", "items"))
+    return ", ".join(
+        f"{key}={str(result[key])[:600]}" for key in ("measured", "message", "actual", "expected", "items")
+    )

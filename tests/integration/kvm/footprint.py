@@ -95,4 +95,6 @@ def differences(host: BootedHost, before: dict[str, str], kept: tuple[str, ...])
 
 
 def _is_directory(description: str | None) -> bool:
-    return description is not None and stat.S_ISDIR(int(description.split()[0], 8)) if description != "present" else False
+    return (
+        description is not None and stat.S_ISDIR(int(description.split()[0], 8)) if description != "present" else False
+    )

@@ -18,6 +18,7 @@ TOOLS = {
     "openscap": (("/var/lib/openscap/results.xml", "/var/log/openscap/results.xml"), ("oscap.timer", "openscap.timer")),
 }
 PROGRAMS = {"aide": ("/usr/bin/aide", "/usr/sbin/aide"), "openscap": ("/usr/bin/oscap",)}
+TIMERS = tuple(timer for _files, timers in TOOLS.values() for timer in timers)
 CRON_FILES = {"aide": ("/etc/cron.daily/aide", "/etc/cron.daily/dailyaidecheck", "/etc/cron.d/aide")}
 
 
@@ -27,7 +28,7 @@ def collect(host, note):
 
 
 def tools(host):
-    units = systemd.show(host, sorted({unit for _files, timers in TOOLS.values() for unit in timers}), ["ActiveState"])
+    units = systemd.show(host, TIMERS)
     return [describe(host, name, files, timers, units) for name, (files, timers) in sorted(TOOLS.items())]
 
 
@@ -51,4 +52,4 @@ def describe(host, name, files, timers, units):
     }
 
 
-PART = Part("integrity", ["drift.tools"], collect)
+PART = Part("integrity", ["drift.tools"], collect, TIMERS)

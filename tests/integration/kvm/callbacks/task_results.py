@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 
 from ansible.plugins.callback import CallbackBase
 
@@ -30,7 +31,12 @@ class CallbackModule(CallbackBase):
         host = getattr(result, "host", None) or result._host
         found = getattr(result, "result", None) or result._result
         with open(os.environ["LAB_TASK_RESULTS"], "a", encoding="utf-8") as handle:
-            line = {"host": host.get_name(), "task": task.get_name(), "action": task.action, "result": {**found, "failed": failed}}
+            line = {
+                "host": host.get_name(),
+                "task": task.get_name(),
+                "action": task.action,
+                "result": {**found, "failed": failed},
+            }
             handle.write(json.dumps(line, default=str) + "\n")
 
     def v2_runner_on_ok(self, result):
