@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 
 RULES = "/etc/audit/rules.d"
 INSTALL = {
@@ -38,10 +38,14 @@ def watch(path: str, *, people_only: bool = False, required: bool = False) -> di
 
 
 def missing(situation: Situation) -> list[Row]:
-    """What a person has to do before rules can be written; an empty list where nothing."""
-    audit = (situation.facts.get("logging") or {}).get("audit") or {}
-    service = audit.get("service") or {}
-    if not service.get("installed"):
+    """What a person has to do before rules can be written; an empty list where nothing.
+
+    :raises Refusal: whether auditd is there was not read, for example because systemd did not answer in time.
+    """
+    audit = situation.facts["logging"]["audit"]
+    if audit["service"] is None:
+        raise Refusal("the state of auditd could not be read (collector.errors says why): nothing of it is changed")
+    if not audit["service"]["installed"]:
         return [plan.by_hand(f"the audit system is not installed: {INSTALL[situation.family]}")]
     if audit.get("enabled") not in ("1", "2"):
         return [

@@ -274,6 +274,11 @@ def test_an_audit_system_that_is_not_there_is_asked_for(planner):
     assert "auditing is off or does not answer" in asked(rows)
 
 
+def test_an_audit_system_nobody_could_ask_about_is_not_called_absent():
+    with pytest.raises(Refusal, match="the state of auditd could not be read"):
+        logging.audit_immutable(situation({"logging.audit.service": None, "logging.audit.enabled": "1"}))
+
+
 def test_the_people_with_a_way_to_the_logs_are_named_with_it():
     rows = logging.operators_not_root(situation(gold={"gold_hypervisor_operators": ["oscar"]}))
     assert set(kinds(rows)) == {"by_hand"}
