@@ -245,6 +245,72 @@ def libvirt_network(name: str, *, autostart: bool | None = None, active: bool | 
     return {"kind": "libvirt_network", "name": name, "autostart": autostart, "active": active, "then": []}
 
 
+def access_list(path: str, *, remove: Sequence[str]) -> Row:
+    """Named entries that may not be in a POSIX access list: user:alice, group:ops, default:user:alice."""
+    return {"kind": "access_list", "path": path, "remove": list(remove), "then": []}
+
+
+def link(path: str, target: str, *, then: Sequence[Row] = (), pending: str = "") -> Row:
+    """A symbolic link and where it points."""
+    return {"kind": "link", "path": path, "target": target, "then": list(then), "pending": pending}
+
+
+def domain(uuid: str, edits: Sequence[Mapping[str, Any]], *, uri: str = "qemu:///system", pending: str = "") -> Row:
+    """Edits of a virtual machine's stored definition: never of what runs, never of a machine without one.
+
+    Plan it only for a UUID in situation.allow_vm_changes, with pending "vm_power" where the machine runs
+    (plans/machines.py does both). edits: of domain_set() and domain_remove(), in order. The host proves that libvirt
+    can start the new definition before it defines it, and several rows about one machine end in one definition.
+    """
+    return {
+        "kind": "domain",
+        "uuid": uuid,
+        "edits": [dict(edit) for edit in edits],
+        "uri": uri,
+        "then": [],
+        "pending": pending,
+    }
+
+
+def domain_set(path: str, attributes: Mapping[str, str | None] | None = None, *, text: str | None = None) -> Row:
+    """An edit: attributes (None takes one away) and text of one element.
+
+    path: names of elements below <domain>, with conditions on attributes where there are several of a name:
+    `devices/disk[target/@dev='vda']/iotune/total_iops_sec`. What has no condition is made where it is missing.
+    """
+    return {"set": path, "attributes": dict(attributes or {}), "text": text}
+
+
+def domain_remove(path: str) -> Row:
+    """An edit: every element at that path goes; nothing to do where there is none. path: see domain_set()."""
+    return {"remove": path}
+
+
+def domain_live(
+    uuid: str, command: str, values: Mapping[str, str], *, device: str = "", uri: str = "qemu:///system"
+) -> Row:
+    """Limits of a virtual machine that runs, now, by `virsh <command> --live`; nothing where it is shut off.
+
+    command: domiftune (values inbound.average, outbound.average …, KiB/s), blkdeviotune (total_iops_sec …), schedinfo
+    (vcpu_quota …). device: the interface's MAC or the disk's target. Only beside a domain row that makes it last, only
+    where the catalogue says that it may be done live, and only where the operator asked for it.
+    """
+    return {
+        "kind": "domain_live",
+        "uuid": uuid,
+        "command": command,
+        "device": device,
+        "values": dict(values),
+        "uri": uri,
+        "then": [],
+    }
+
+
+def waiting(what: str, pending: str = "reboot") -> Row:
+    """Written already, by whomever, and in force only later: what a person has to do to bring it about."""
+    return {**by_hand(what), "pending": pending}
+
+
 def activate(then: Sequence[Row]) -> Row:
     """Nothing is written, something has to be done all the same (a daemon that has not read its files).
 

@@ -164,7 +164,7 @@ class Round:
         else:
             self._judge_change(entry)
         assert after["measured"] == entry.expect_after, f"after: {shown(after)}; {self.applied}"
-        assert self.left_behind == [], "revert did not put everything back"
+        assert self.left_behind == [], f"revert did not put everything back: {self.left_behind[:20]}"
         told = f"after revert: {shown(restored)}, before: {shown(before)}"
         assert restored["measured"] == (entry.expect_restored or before["measured"]), told
         assert entry.expect_restored or restored["actual"] == before["actual"], told
