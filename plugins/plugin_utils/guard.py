@@ -108,15 +108,21 @@ class Guard:
         started = time.monotonic()
         try:
             done = self.settings(area, rows, about, self._seconds)
-            if not done["change"]:
-                return done
+        except Lost as lost:
+            raise HostError(self._wait_for_rollback(area, started, str(lost))) from lost
+        if not done["change"]:
+            return done
+        try:
             fault = self._prove(before, gold)
             if not fault:
                 ask(self._action, "kvm_changes", {"state": "confirmed", "change": done["change"]}, self._vars)
                 return done
-        except Lost as lost:
-            raise HostError(self._wait_for_rollback(area, started, str(lost))) from lost
-        raise HostError(self._roll_back(area, done["change"], fault, started))
+            arguments = {"state": "rolled_back", "change": done["change"], "reason": fault}
+            ask(self._action, "kvm_changes", arguments, self._vars)
+        except (Lost, HostError) as error:
+            # A host on which sudo or PAM refuses the controller answers, and is as lost as one that does not.
+            raise HostError(self._wait_for_rollback(area, started, str(error))) from error
+        raise HostError(f"the change of {area} was taken back: {fault}")
 
     def _prove(self, before: Access, gold: Mapping[str, Any]) -> str:
         """Ask again over a connection that did not exist before the change; returns what is wrong, or nothing."""
@@ -138,13 +144,6 @@ class Guard:
                 connection.reset()
             except AnsibleConnectionFailure as error:
                 raise Lost(str(error)) from error
-
-    def _roll_back(self, area: str, change: str, fault: str, started: float) -> str:
-        try:
-            ask(self._action, "kvm_changes", {"state": "rolled_back", "change": change, "reason": fault}, self._vars)
-        except Lost:
-            return self._wait_for_rollback(area, started, fault)
-        return f"the change of {area} was taken back: {fault}"
 
     def _wait_for_rollback(self, area: str, started: float, why: str) -> str:
         """Wait until the host has taken the change back and answers again; returns what to tell."""

@@ -36,8 +36,9 @@ class Situation:
     enforce in this call, all of one area. account, source, controller_port: the account and address the controller
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
     inbound: who is connected now, [{protocol, local_address, local_port, peer}]. allow_vm_changes: UUIDs of the virtual
-    machines whose definition may be changed. options: hypervisor_* run variables a planner documents (for example
-    firewall_mode).
+    machines whose definition may be changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an
+    exception covers while others of the check fail}; nothing of them may be set. options: hypervisor_* run variables a
+    planner documents (for example firewall_mode).
     """
 
     facts: Mapping[str, Any]
@@ -48,6 +49,7 @@ class Situation:
     controller_port: int | None = None
     inbound: Sequence[Mapping[str, Any]] = ()
     allow_vm_changes: frozenset[str] = frozenset()
+    excepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -152,7 +154,7 @@ def file(
 
 
 def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then: Sequence[Row] = ()) -> Row:
-    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing happens where it is absent."""
+    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing is done where it is absent."""
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 
@@ -162,7 +164,13 @@ def access_list(path: str, *, remove: Sequence[str]) -> Row:
 
 
 def unit(
-    name: str, *, enabled: bool | None = None, active: bool | None = None, masked: bool | None = None, pending: str = ""
+    name: str,
+    *,
+    enabled: bool | None = None,
+    active: bool | None = None,
+    masked: bool | None = None,
+    then: Sequence[Row] = (),
+    pending: str = "",
 ) -> Row:
     """A systemd unit: whether it starts at boot, runs, is masked; None: as it is.
 
@@ -174,7 +182,7 @@ def unit(
         "enabled": enabled,
         "active": active,
         "masked": masked,
-        "then": [],
+        "then": list(then),
         "pending": pending,
     }
 

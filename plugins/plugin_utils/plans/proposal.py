@@ -94,10 +94,17 @@ def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
+        planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
         rows += [{**row, "check": check} for row in planned]
         if any(row["kind"] != "by_hand" for row in planned):
             lockout = max(lockout, standard.checks[check].disruption["lockout"])
     return Proposal(area, checks, tuple(rows), lockout=lockout)
+
+
+def _is_excepted(row: Row, items: frozenset[str]) -> bool:
+    """Whether a row is about a virtual machine that an exception covers; its item ids begin with its UUID."""
+    uuid = str(row.get("uuid", "")).lower()
+    return bool(uuid) and any(item.lower() == uuid or item.lower().startswith(f"{uuid}/") for item in items)
 
 
 @dataclass(frozen=True)
@@ -147,8 +154,12 @@ def loss(before: Access, after: Access) -> str:
     """What worked before a change and does not any more, or an empty string."""
     lost = [f"virtual machine {uuid} was stopped or restarted" for uuid, pid in before.guests.items()
             if after.guests.get(uuid) != pid]  # fmt: skip
-    lost += [f"{address} on a bridge does not answer any more" for address in sorted(before.answering - after.answering)]
-    lost += [f"the name and address server of network {name} ended" for name in sorted(before.networks - after.networks)]
+    lost += [
+        f"{address} on a bridge does not answer any more" for address in sorted(before.answering - after.answering)
+    ]
+    lost += [
+        f"the name and address server of network {name} ended" for name in sorted(before.networks - after.networks)
+    ]
     lost += [f"migration peer {name} cannot be reached any more" for name in sorted(before.peers - after.peers)]
     return "; ".join(lost)
 

@@ -31,6 +31,13 @@ IN_MATCH = frozenset(
     "clientalivecountmax maxsessions requiredrsasize permitrootlogin allowusers pubkeyacceptedalgorithms".split()
 )
 
+# A libvirt daemon keeps a socket that systemd has handed to it, until it is restarted; its guests go on running.
+HOLDERS = {
+    f"{daemon}-{transport}.socket": [plan.restart(f"{daemon}.service")]
+    for daemon in ("libvirtd", "virtproxyd")
+    for transport in ("tcp", "tls")
+}
+
 
 def ssh_root(situation: Situation) -> list[Row]:
     """kvm-11.4.6-ssh-root."""
@@ -100,9 +107,13 @@ def disableable(situation: Situation) -> list[Row]:
         if wanted.get(name, "disabled") == "enabled" or not _answers(protocol):
             continue
         if name == "ssh" and situation.source is not None:
-            raise Refusal("gold_remote_protocols disables ssh, over which this run comes in; switch it off at the console")
+            raise Refusal(
+                "gold_remote_protocols disables ssh, over which this run comes in; switch it off at the console"
+            )
         units = [unit for unit in protocol["units"] if unit.endswith((".service", ".socket"))]
-        rows += [plan.unit(unit, enabled=False, active=False, masked=True) for unit in units]
+        rows += [
+            plan.unit(unit, enabled=False, active=False, masked=True, then=HOLDERS.get(unit, ())) for unit in units
+        ]
         if not units:
             ends = ", ".join(protocol["listen"]) or "a socket"
             rows.append(plan.by_hand(f"{name} answers on {ends} and no unit of it is known: stop what listens there"))

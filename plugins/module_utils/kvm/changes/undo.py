@@ -11,12 +11,12 @@ A change is a directory below /var/lib/dwp-hypervisor/changes: `change.json` (wh
 ({state, at, reason}), `journal` (a JSON object a line, each written to disk before what it describes is done), `saved/`
 (what was there before). Entries of the journal:
 
-    {"op": "file", "path", "saved": name or null (there was none), "mode", "uid", "gid", "mtime_ns", "xattrs": {name: hex},
-     "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
+    {"op": "file", "path", "saved": name or null (there was none), "mode", "uid", "gid", "mtime_ns",
+     "xattrs": {name: hex}, "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
     {"op": "access", "path", "mode", "uid", "gid"}
     {"op": "directory", "path"}                 made by the change; goes if it is empty
-    {"op": "left", "path", "left": SHA-256, "instead": [[argv]]}   what a command left in a file of the system's own, and
-                                                how to take that back where somebody else has written to it since
+    {"op": "left", "path", "left": SHA-256, "instead": [[argv]]}   what a command left in a file of the system's own,
+                                                and how to take that back where somebody else has written to it since
     {"op": "run", "argv", "stdin": saved name or null}
     {"op": "then", "argv"}                      after everything else was put back
 """

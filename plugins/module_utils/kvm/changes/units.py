@@ -7,6 +7,14 @@ from __future__ import annotations
 
 # systemctl(1), is-enabled: states in which a unit starts with the host, itself or as an alias of one that does.
 AT_BOOT = ("enabled", "enabled-runtime", "alias")
+# systemd starts no socket while its service runs; libvirt's guests outlive a restart of the service.
+START_SOCKET = [
+    "/bin/sh",
+    "-c",
+    'systemctl --quiet start "$1" 2> /dev/null || { service=$(systemctl show --property Triggers --value "$1") && '
+    'systemctl stop $service && systemctl start "$1" && systemctl start $service; }',
+    "sh",
+]
 RUNNING = ("active", "activating", "reloading")
 
 
@@ -46,16 +54,17 @@ def _activate(row, world, name, found, changed):
         return
     if row["active"]:
         _step(world, name, "now", ["start"], ["stop"], changed, "stopped", "running")
+    elif name.endswith(".socket"):
+        _step(world, name, "now", ["stop"], None, changed, "running", "stopped", START_SOCKET + [name])
     else:
         _step(world, name, "now", ["stop"], ["start"], changed, "running", "stopped")
 
 
-def _step(world, name, what, do, undo, changed, before, after):
+def _step(world, name, what, do, undo, changed, before, after, undo_argv=None):
     changed["%s: %s" % (name, what)] = [before, after]
-    # The undo is written before the unit files are back (mask) and has to name the unit in the state it had.
+    argv = undo_argv or ["systemctl", "--quiet"] + undo + [name]
     world.step(
-        [{"op": "run", "argv": ["systemctl", "--quiet"] + undo + [name], "stdin": None}],
-        lambda: world.succeed(["systemctl", "--quiet"] + do + [name]),
+        [{"op": "run", "argv": argv, "stdin": None}], lambda: world.succeed(["systemctl", "--quiet"] + do + [name])
     )
 
 

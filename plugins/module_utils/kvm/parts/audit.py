@@ -12,6 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Abs
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
 RULES_DIRECTORY = "/etc/audit/rules.d"
+AUDITD = "auditd.service"
 COMPILED_RULES = "/etc/audit/audit.rules"
 # audit 3 has its own plugin directory, audit 2 kept audisp apart.
 PLUGIN_DIRECTORIES = ("/etc/audit/plugins.d", "/etc/audisp/plugins.d")
@@ -36,9 +37,7 @@ def collect(host, note):
 
 def auditd(host):
     """{installed, active, enabled, refuses_stop}."""
-    unit = systemd.show(host, ["auditd.service"], ["ActiveState", "UnitFileState", "RefuseManualStop"]).get(
-        "auditd.service"
-    )
+    unit = systemd.show(host, [AUDITD]).get(AUDITD)
     if unit is None:
         return {"installed": False, "active": False, "enabled": False, "refuses_stop": False}
     return {
@@ -102,4 +101,4 @@ def plugins(host):
     return found
 
 
-PART = Part("audit", ["logging.audit"], collect)
+PART = Part("audit", ["logging.audit"], collect, [AUDITD])

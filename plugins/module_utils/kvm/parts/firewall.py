@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft, systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import listeners
 
 # The units that load a ruleset when the host starts, the one that decides first. RHEL family: iptables-services.
 UNITS = ("firewalld", "ufw", "nftables", "netfilter-persistent", "iptables", "ip6tables")
+SERVICES = tuple(unit + ".service" for unit in UNITS)
 SAVED_IPTABLES = (
     ("netfilter-persistent", "ip", "/etc/iptables/rules.v4"),
     ("netfilter-persistent", "ip6", "/etc/iptables/rules.v6"),
@@ -40,6 +41,9 @@ MAX_STAND_INS = 100
 
 def collect(host, note):
     """Return {"firewall": {ruleset, units, saved, firewalld, listeners}}."""
+    # What needs systemd comes last: its answer is the one that takes longest.
+    running = attempt(note, "firewall.ruleset", lambda: ruleset(host))
+    listening = attempt(note, "firewall.listeners", lambda: listeners(host))
     units = attempt(note, "firewall.units", lambda: unit_states(host))
     zones = attempt(note, "firewall.firewalld", lambda: firewalld_facts(host, units or {}))
     saved = None
@@ -49,11 +53,11 @@ def collect(host, note):
         saved = attempt(note, "firewall.saved", lambda: saved_state(host, units, zones))
     return {
         "firewall": {
-            "ruleset": attempt(note, "firewall.ruleset", lambda: ruleset(host)),
+            "ruleset": running,
             "units": units,
             "saved": saved,
             "firewalld": zones,
-            "listeners": attempt(note, "firewall.listeners", lambda: listeners(host)),
+            "listeners": listening,
         }
     }
 
@@ -92,23 +96,18 @@ def _legacy(host, names):
 
 
 def unit_states(host):
-    """{unit: {enabled: bool, active: bool, command}} in one call; a unit that does not exist is neither."""
-    wanted = ["%s.service" % unit for unit in UNITS]
-    out = host.succeed(["systemctl", "show", "-p", "Id,UnitFileState,ActiveState,ExecStart"] + wanted)
-    found = {}
-    for block in out.split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-        name = values.get("Id", "").rpartition(".")[0]
-        if name:
-            command = re.search(r"argv\[\]=([^;]*)", values.get("ExecStart", ""))
-            found[name] = {
-                "enabled": values.get("UnitFileState", "").startswith("enabled"),
-                "active": values.get("ActiveState") in ("active", "reloading"),
-                "command": command.group(1).strip() if command else "",
-            }
-    if not set(UNITS) <= set(found):
-        raise Unreadable("systemctl show did not answer for %s" % ", ".join(sorted(set(UNITS) - set(found))))
-    return found
+    """{unit: {enabled: bool, active: bool, command}}; a unit that does not exist is neither."""
+    known = systemd.show(host, SERVICES)
+    return {unit: _unit_state(known.get(service, {})) for unit, service in zip(UNITS, SERVICES)}
+
+
+def _unit_state(values):
+    command = re.search(r"argv\[\]=([^;]*)", values.get("ExecStart", ""))
+    return {
+        "enabled": values.get("UnitFileState", "").startswith("enabled"),
+        "active": values.get("ActiveState") in ("active", "reloading"),
+        "command": command.group(1).strip() if command else "",
+    }
 
 
 def firewalld_facts(host, units):
@@ -188,4 +187,5 @@ PART = Part(
     "firewall",
     ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"],
     collect,
+    SERVICES,
 )

@@ -17,6 +17,7 @@ TOOLS = {
     ),
     "openscap": (("/var/lib/openscap/results.xml", "/var/log/openscap/results.xml"), ("oscap.timer", "openscap.timer")),
 }
+TIMERS = tuple(timer for _files, timers in TOOLS.values() for timer in timers)
 CRON_FILES = {"aide": ("/etc/cron.daily/aide", "/etc/cron.daily/dailyaidecheck", "/etc/cron.d/aide")}
 
 
@@ -26,7 +27,7 @@ def collect(host, note):
 
 
 def tools(host):
-    units = systemd.show(host, sorted({unit for _files, timers in TOOLS.values() for unit in timers}), ["ActiveState"])
+    units = systemd.show(host, TIMERS)
     return [describe(host, name, files, timers, units) for name, (files, timers) in sorted(TOOLS.items())]
 
 
@@ -43,4 +44,4 @@ def describe(host, name, files, timers, units):
     return {"id": name, "reference": reference, "reference_time": changed, "scheduled": running or cron}
 
 
-PART = Part("integrity", ["drift.tools"], collect)
+PART = Part("integrity", ["drift.tools"], collect, TIMERS)

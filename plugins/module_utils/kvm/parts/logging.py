@@ -49,11 +49,7 @@ AIDE_CONFIGURATIONS = ("/etc/aide/aide.conf", "/etc/aide.conf")
 
 def collect(host, note):
     """Return the branch logging (without logging.audit and logging.time_sync, which have parts of their own)."""
-    units = attempt(
-        note,
-        "logging.forwarders",
-        lambda: systemd.show(host, list(FORWARDERS), ["ActiveState", "UnitFileState", "MainPID"]),
-    )
+    units = attempt(note, "logging.forwarders", lambda: systemd.show(host, FORWARDERS))
     journald = attempt(note, "logging.journald", lambda: journald_settings(host))
     return {
         "logging": {
@@ -229,4 +225,5 @@ PART = Part(
         "logging.aide_rules",
     ],
     collect,
+    FORWARDERS,
 )

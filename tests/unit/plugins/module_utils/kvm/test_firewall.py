@@ -9,14 +9,14 @@ import json
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector, systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import firewall
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import COMMAND
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
 NFT = "nft -j list ruleset"
-UNITS = "systemctl show -p Id,UnitFileState,ActiveState,ExecStart " + " ".join(f"{u}.service" for u in firewall.UNITS)
+UNITS = " ".join(systemd.command(firewall.SERVICES))
 SS = " ".join(COMMAND)
 CALL = "busctl --json=short call org.fedoraproject.FirewallD1 /org/fedoraproject/FirewallD1"
 EMPTY = '{"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}}]}\n'
@@ -42,7 +42,7 @@ def units(**enabled):
         command = "{ path=/usr/sbin/nft ; argv[]=/usr/sbin/nft -f /etc/nftables.conf ; ignore_errors=no }"
         state = enabled.get(unit.replace("-", "_"), "")
         active = "active" if state else "inactive"
-        values = {"ExecStart": command if unit == "nftables" else "", "Id": f"{unit}.service"}
+        values = {"ExecStart": command if unit == "nftables" else "", "Id": f"{unit}.service", "LoadState": "loaded"}
         values.update({"ActiveState": active, "UnitFileState": state})
         blocks.append("".join(f"{name}={value}\n" for name, value in values.items()))
     return (0, "\n".join(blocks), "")
