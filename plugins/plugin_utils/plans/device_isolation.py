@@ -99,7 +99,7 @@ def confined(situation: Situation) -> list[Row]:
         values["security_default_confined"] = None
     bare = [process for process in qemu_conf.guests(situation) if not _is_confined(process["label"])]
     rows = qemu_conf.configure(situation, values)
-    rows += qemu_conf.power_cycles(situation, lambda process: _unconfined(process, values))
+    rows += qemu_conf.power_cycles(situation, lambda process: _unconfined(process, values), suffices=False)
     if situation.gold["gold_require_confined"] and conf.get("security_require_confined", 0) != 1:
         rows += _require(situation, bare)
     return rows
@@ -192,7 +192,9 @@ def unique_label(situation: Situation) -> list[Row]:
             what = "its definition switches labelling off or fixes a label; remove these seclabel elements (virsh edit)"
             rows += machines.change(situation, vm, edits, what)
     labels = [process["label"] for process in qemu_conf.guests(situation) if process["label"]]
-    return rows + qemu_conf.power_cycles(situation, lambda process: _label_fault(process["label"], labels))
+    return rows + qemu_conf.power_cycles(
+        situation, lambda process: _label_fault(process["label"], labels), suffices=False
+    )
 
 
 def _label_fault(label: str, labels: list[str]) -> str:

@@ -72,14 +72,20 @@ def configure(situation: Situation, values: Mapping[str, str | None], *, next_st
     return rows
 
 
-def power_cycles(situation: Situation, fault: Callable[[Mapping[str, Any]], str]) -> list[Row]:
-    """A by_hand row for each machine that was started before qemu.conf was right. fault: what is wrong, or nothing."""
+def power_cycles(
+    situation: Situation, fault: Callable[[Mapping[str, Any]], str], *, suffices: bool = True
+) -> list[Row]:
+    """A by_hand row for each machine that was started before qemu.conf was right.
+
+    fault: what is wrong with a process, or nothing. suffices: a power-cycle is all it needs, so that the check waits.
+    """
     rows = []
     for process in guests(situation):
         wrong = fault(process)
         if wrong:
             name = f"{str(process.get('guest') or 'unnamed')[:80]} ({process['domain']})"
-            rows.append(plan.by_hand(f"{name} {wrong}: shut it down and start it again once qemu.conf is right"))
+            row = plan.by_hand(f"{name} {wrong}: shut it down and start it again once the host is right")
+            rows.append({**row, "pending": "vm_power"} if suffices else row)
     return rows
 
 
