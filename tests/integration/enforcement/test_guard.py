@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, enforced, footprint
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement import enforced
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, footprint
 from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as nspawn
 
 SECONDS = 20

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import stand_ins
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement import stand_ins
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import (
     CHECKOUT,
     BootedHost,

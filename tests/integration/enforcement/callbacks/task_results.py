@@ -30,7 +30,7 @@ class CallbackModule(CallbackBase):
         task = getattr(result, "task", None) or result._task
         host = getattr(result, "host", None) or result._host
         found = getattr(result, "result", None) or result._result
-        with open(os.environ["LAB_TASK_RESULTS"], "a", encoding="utf-8") as handle:
+        with pathlib.Path(os.environ["LAB_TASK_RESULTS"]).open("a", encoding="utf-8") as handle:
             line = {
                 "host": host.get_name(),
                 "task": task.get_name(),

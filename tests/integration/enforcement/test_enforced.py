@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, enforced
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement import enforced
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted
 
 ENTRIES = [entry for entry in enforced.load() if entry.variant != booted.VM]
 

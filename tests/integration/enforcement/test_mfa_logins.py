@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, enforced
-from ansible_collections.dwp.hypervisor.tests.integration.kvm.soft_token import SoftToken
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement import enforced
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement.soft_token import SoftToken
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted
 from ansible_collections.dwp.hypervisor.tests.lab.kvm import rootfs
 
 SEEDS = {"alice": b"12345678901234567890", "bob": b"12345678901234567891"}

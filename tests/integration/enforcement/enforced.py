@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, entry_files, footprint
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, entry_files, footprint, seen
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent / "enforced"
 # Who the lab's people are to the roles: enough for every guard, and the account the controller comes in by.
@@ -169,9 +169,10 @@ class Round:
         assert restored["measured"] == (entry.expect_restored or before["measured"]), told
         assert entry.expect_restored or restored["actual"] == before["actual"], told
         if entry.expect_before == "fail" and entry.expect_after == "pass":
-            self._host.seen.enforced(entry.check, f"{entry.area}[{entry.position}]")
+            seen.ENFORCED.status(entry.check, self._host.seen.where, f"{entry.area}[{entry.position}]")
         elif entry.pending:
-            self._host.seen.enforced(entry.check, f"{entry.area}[{entry.position}], waits for {entry.pending}")
+            how = f"{entry.area}[{entry.position}], waits for {entry.pending}"
+            seen.ENFORCED.status(entry.check, self._host.seen.where, how)
 
     def _judge_change(self, entry: Entry) -> None:
         assert not self.applied["refused"], self.applied
