@@ -61,7 +61,8 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
     "hypervisor_rollback_seconds": {
         "type": "int",
         "default": 180,
-        "description": "After this time the host takes back a change that could lock somebody out and was not confirmed.",
+        "description": "After this time the host takes back a change that could lock somebody out and was not "
+        "confirmed.",
     },
     "hypervisor_allow_vm_changes": {
         "type": "list",
@@ -102,8 +103,8 @@ def _spec(standard: Standard, area: str) -> dict[str, Any]:
                 "short_description": AREAS[area],
                 "description": [
                     f"Enforces {measures} on KVM. Reads the host, sets what fails, changes nothing that passes.",
-                    "Can be used alone: what the settings below do not name is left as it is. Everything a change replaces "
-                    "is kept on the host; dwp.hypervisor.revert takes it back.",
+                    "Can be used alone: what the settings below do not name is left as it is. Everything a change "
+                    "replaces is kept on the host; dwp.hypervisor.revert takes it back.",
                 ],
                 "options": options,
             }
@@ -144,8 +145,8 @@ def what_is_set(standard: Standard, role: str) -> list[str]:
         "",
         "## What it sets",
         "",
-        "From lock-out risk 2 on, the host takes a change back by itself unless a new connection has proved that two named",
-        "administrators and a break-glass account can still get in ([how](../../docs/enforcement.md)).",
+        "From lock-out risk 2 on, the host takes a change back by itself unless a new connection has proved that two",
+        "named administrators and a break-glass account can still get in ([how](../../docs/enforcement.md)).",
         "",
         *table(head, rows),
         "",

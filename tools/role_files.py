@@ -51,7 +51,9 @@ def files(standard: Standard, roles: Path) -> dict[Path, str]:
         if role != "gold":
             main = found["argument_specs"]["main"]
             made[Path(f"roles/{role}/README.md")] = _readme(role, main, area_roles.what_is_set(standard, role))
-            made[Path(f"roles/{role}/meta/main.yml")] = _meta(main, ["dwp.hypervisor.gold"] if role in enforcing else [])
+            made[Path(f"roles/{role}/meta/main.yml")] = _meta(
+                main, ["dwp.hypervisor.gold"] if role in enforcing else []
+            )
     return made
 
 

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, registers, redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, redaction, register_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, select
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
@@ -31,6 +31,7 @@ ARGUMENTS: dict[str, Any] = {
     "checks": {"type": "list", "elements": "str"},
     "measures": {"type": "list", "elements": "str"},
     "exceptions_file": {"type": "path"},
+    "allowed_signers": {"type": "path"},
     "run_id": {"type": "str"},
     "rollback_seconds": {"type": "int", "default": 180},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
@@ -80,7 +81,8 @@ class ActionModule(ActionBase):
         standard = load_standard()
         given["areas"] = given["areas"] or proposal.areas(standard)
         chosen = _checks(standard, given)
-        subject = {"id": self._name, "name": self._name, "endpoint": self._name, "platform": "kvm", "kind": "host"}
+        subject = {"id": self._name, "name": self._name, "endpoint": self._name, "platform": "kvm", "kind": "host",
+                   "groups": plain(self._vars.get("group_names") or [])}  # fmt: skip
         guard = Guard(self, self._vars, given["rollback_seconds"])
         facts = ask(
             self, "kvm_info", {"libvirt_uri": given["libvirt_uri"], "time_limit": given["time_limit"]}, self._vars
@@ -115,8 +117,8 @@ class ActionModule(ActionBase):
         return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
 
     def _failing(self, given, standard, facts, values, subject):
-        exceptions = (
-            registers.load_exceptions(given["exceptions_file"], standard) if given["exceptions_file"] else []
+        registers = register_files.read(
+            {"exceptions": given["exceptions_file"], "attestations": None}, standard, given["allowed_signers"]
         )
         document = assess(
             redaction.redact(facts),
@@ -124,11 +126,13 @@ class ActionModule(ActionBase):
             gold=values,
             now=dt.datetime.now(dt.timezone.utc),
             subject=subject,
-            exceptions=exceptions,
+            exceptions=register_files.records_of(registers, "exceptions"),
         )
-        self._excepted = frozenset(
-            result["check"] for result in document["results"] if result["status"] == "excepted"
-        )
+        self._excepted = frozenset(result["check"] for result in document["results"] if result["status"] == "excepted")
+        self._excepted_items = {
+            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
+            for result in document["results"]
+        }
         return proposal.failing(document["results"])
 
     def _situation(self, given, facts, values, wanted, access):
@@ -141,7 +145,9 @@ class ActionModule(ActionBase):
             source=client.get("address"),
             controller_port=client.get("local_port"),
             inbound=(access or {}).get("inbound", ()),
+            outbound=(access or {}).get("outbound", ()),
             allow_vm_changes=frozenset(uuid.lower() for uuid in given["allow_vm_changes"]),
+            excepted=self._excepted_items,
             options=plain(given["options"]),
         )
 
@@ -186,7 +192,8 @@ def _checks(standard, given):
 
 
 _NOTHING: dict[str, Any] = {
-    "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "", "seconds": 0.0
+    "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
+    "seconds": 0.0,
 }  # fmt: skip
 
 

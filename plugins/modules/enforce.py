@@ -16,7 +16,8 @@ description:
     two administrators of C(gold_hypervisor_admins) and an account of C(gold_breakglass_accounts) can still get in, and
     that guests and migration peers still answer.
   - Options that a task does not give are taken from the variables C(hypervisor_<option>).
-  - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never done.
+  - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never
+    done.
 options:
   platform:
     description: What the host is.
@@ -47,6 +48,9 @@ options:
     elements: str
   exceptions_file:
     description: YAML file with the register of exceptions. What is excepted is not enforced.
+    type: path
+  allowed_signers:
+    description: File of the keys that may sign the register, as ssh-keygen reads it.
     type: path
   run_id:
     description: Name of the run, kept with each change. The UTC time when not given.
@@ -112,8 +116,8 @@ EXAMPLES = r"""
 RETURN = r"""
 areas:
   description:
-    - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask for
-      it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was changed;
+    - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask
+      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was changed;
       C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
   type: dict
   returned: always

@@ -10,8 +10,9 @@ module: harden_report
 short_description: Say what a hardening run did
 version_added: 1.0.0
 description:
-  - Compares the audits before and after a hardening run and writes C(changes.json) and C(changes.md) beside them - what was
-    fixed, what waits for a restart, what needs a person, what was refused, and every setting with its old and new value.
+  - Compares the audits before and after a hardening run and writes C(changes.json) and C(changes.md) beside them.
+  - They say what was fixed, what waits for a restart, what needs a person, what was refused, and every setting with its
+    old and new value.
 options:
   directory:
     description: Directory of the run, which holds C(before) and, where anything was to be done, C(after).

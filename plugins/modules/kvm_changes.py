@@ -12,8 +12,8 @@ version_added: 1.0.0
 description:
   - M(dwp.hypervisor.kvm_settings) keeps what it replaces. This module lists its changes, confirms one whose rollback
     waits, or takes changes back.
-  - A file that somebody else has changed since keeps what is theirs; only the collection's own lines are taken back, and
-    what cannot be is reported.
+  - A file that somebody else has changed since keeps what is theirs; only the collection's own lines are taken back,
+    and what cannot be is reported.
 options:
   state:
     description:
@@ -83,12 +83,18 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import engine, undo, waiting
 
+STATES = ("listed", "confirmed", "rolled_back", "reverted")
+
 
 def main():
     """List, confirm, roll back or revert."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["listed", "confirmed", "rolled_back", "reverted"], "default": "listed"},
+            "state": {
+                "type": "str",
+                "choices": ["listed", "confirmed", "rolled_back", "reverted"],
+                "default": "listed",
+            },
             "change": {"type": "str"},
             "reason": {"type": "str", "default": "the controller asked for it"},
             "areas": {"type": "list", "elements": "str", "default": []},

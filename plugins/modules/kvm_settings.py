@@ -14,7 +14,8 @@ description:
     afterwards or none.
   - What is replaced is kept below C(/var/lib/dwp-hypervisor) first, so that M(dwp.hypervisor.kvm_changes) can take the
     change back byte for byte, also after a restart of the host.
-  - Usually called by M(dwp.hypervisor.enforce), which plans the settings of an area and proves that nobody is locked out.
+  - Usually called by M(dwp.hypervisor.enforce), which plans the settings of an area and proves that nobody is locked
+    out.
 options:
   area:
     description: The role the settings belong to; the change is kept under this name.
@@ -72,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 updated:
-  description: Every setting that differs, with its old and new value, the check that asks for it, and what it waits for.
+  description: Every setting that differs, with old and new value, the check that asks for it, and what it waits for.
   type: dict
   returned: always
   sample: {"PermitRootLogin": {"old": "yes", "new": "no", "check": "kvm-11.4.6-ssh-root", "pending": ""}}

@@ -19,7 +19,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Access, loss, people_fault
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import (
+    Access,
+    loss,
+    people_fault,
+    without_stopped,
+)
 
 # A connection through which nothing comes any more never ends by itself.
 ANSWER_SECONDS = 120
@@ -108,15 +113,21 @@ class Guard:
         started = time.monotonic()
         try:
             done = self.settings(area, rows, about, self._seconds)
-            if not done["change"]:
-                return done
-            fault = self._prove(before, gold)
+        except Lost as lost:
+            raise HostError(self._wait_for_rollback(area, started, str(lost))) from lost
+        if not done["change"]:
+            return done
+        try:
+            fault = self._prove(without_stopped(before, rows), gold)
             if not fault:
                 ask(self._action, "kvm_changes", {"state": "confirmed", "change": done["change"]}, self._vars)
                 return done
-        except Lost as lost:
-            raise HostError(self._wait_for_rollback(area, started, str(lost))) from lost
-        raise HostError(self._roll_back(area, done["change"], fault, started))
+            arguments = {"state": "rolled_back", "change": done["change"], "reason": fault}
+            ask(self._action, "kvm_changes", arguments, self._vars)
+        except (Lost, HostError) as error:
+            # A host on which sudo or PAM refuses the controller answers, and is as lost as one that does not.
+            raise HostError(self._wait_for_rollback(area, started, str(error))) from error
+        raise HostError(f"the change of {area} was taken back: {fault}")
 
     def _prove(self, before: Access, gold: Mapping[str, Any]) -> str:
         """Ask again over a connection that did not exist before the change; returns what is wrong, or nothing."""
@@ -138,13 +149,6 @@ class Guard:
                 connection.reset()
             except AnsibleConnectionFailure as error:
                 raise Lost(str(error)) from error
-
-    def _roll_back(self, area: str, change: str, fault: str, started: float) -> str:
-        try:
-            ask(self._action, "kvm_changes", {"state": "rolled_back", "change": change, "reason": fault}, self._vars)
-        except Lost:
-            return self._wait_for_rollback(area, started, fault)
-        return f"the change of {area} was taken back: {fault}"
 
     def _wait_for_rollback(self, area: str, started: float, why: str) -> str:
         """Wait until the host has taken the change back and answers again; returns what to tell."""

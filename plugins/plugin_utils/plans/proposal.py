@@ -94,10 +94,17 @@ def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
+        planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
         rows += [{**row, "check": check} for row in planned]
         if any(row["kind"] != "by_hand" for row in planned):
             lockout = max(lockout, standard.checks[check].disruption["lockout"])
     return Proposal(area, checks, tuple(rows), lockout=lockout)
+
+
+def _is_excepted(row: Row, items: frozenset[str]) -> bool:
+    """Whether a row is about a virtual machine that an exception covers; its item ids begin with its UUID."""
+    uuid = str(row.get("uuid", "")).lower()
+    return bool(uuid) and any(item.lower() == uuid or item.lower().startswith(f"{uuid}/") for item in items)
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,12 @@ def people_fault(access: Access) -> str:
 
 def _reasons(people: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {why}" for name, why in people.items() if why)
+
+
+def without_stopped(before: Access, rows: Iterable[Row]) -> Access:
+    """What has to be there after a change: networks that the change itself stops, under nobody, are not missed."""
+    stopped = {row["name"] for row in rows if row["kind"] == "libvirt_network" and row["active"] is False}
+    return replace(before, networks=before.networks - stopped)
 
 
 def loss(before: Access, after: Access) -> str:

@@ -79,8 +79,9 @@ def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
         return [f"{name}  not attempted: a host before it failed"]
     changed = "would change" if check_mode else "changed"
     found = [
-        f"{name}  {host['settings_changed']} settings {changed} in {host['seconds']} s; {len(host['fixed'])} checks fixed, "
-        f"{len(host['pending'])} pending, {len(host['by_hand'])} for a person, {len(host['still_failing'])} still failing"
+        f"{name}  {host['settings_changed']} settings {changed} in {host['seconds']} s; {len(host['fixed'])} checks "
+        f"fixed, {len(host['pending'])} pending, {len(host['by_hand'])} for a person, "
+        f"{len(host['still_failing'])} still failing"
     ]
     if host["failed"]:
         done = ", ".join(host["areas_changed"]) or "none"
@@ -108,7 +109,12 @@ def markdown(document: Mapping[str, Any]) -> str:
     if document["check_mode"]:
         found += ["Check mode: nothing was changed.", ""]
     for host in document["hosts"]:
-        found += [f"## {_cell(host['host'])}", "", *(f"- {_cell(line.strip())}" for line in _host_lines(host, False)), ""]
+        found += [
+            f"## {_cell(host['host'])}",
+            "",
+            *(f"- {_cell(line.strip())}" for line in _host_lines(host, False)),
+            "",
+        ]
         rows = [
             f"| {area} | {entry['measure']} | {_cell(setting)} | {_cell(entry['old'])} | {_cell(entry['new'])} |"
             for area, updated in host["changes"].items()

@@ -130,6 +130,9 @@ def build() -> pathlib.Path:
         done = machine.run(["/bin/sh", "-eu"], timeout=900, stdin=seed)
         if done.returncode:
             raise paths.LabError(f"could not define the domains:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        done = machine.run(["update-grub"], timeout=300)
+        if done.returncode:
+            raise paths.LabError(f"update-grub failed:\n{done.stderr[-2000:]}")
         # QEMU cannot load a snapshot that was taken while one of its processors ran a nested guest.
         machine.run(["virsh", "-q", "-c", "qemu:///system", "suspend", "vm1"])
         machine.monitor(f"savevm {SNAPSHOT}")

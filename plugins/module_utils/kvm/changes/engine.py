@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring a host to the rows of a plan: read everything, compare once, write only differences, or nothing at all.
 
-Rows are made by plugin_utils/plans/plan.py on the controller. What is replaced is kept first (record.py), a failure puts
-everything back, and where somebody could be locked out a timed rollback waits until the controller confirms.
+Rows are made by plugin_utils/plans/plan.py on the controller. What is replaced is kept first (record.py), a failure
+puts everything back, and where somebody could be locked out a timed rollback waits until the controller confirms.
 """
 
 from __future__ import annotations
@@ -13,10 +13,38 @@ import os
 import signal
 import subprocess
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import files, generated, people, record, undo, units
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    access_lists,
+    audit_rules,
+    domains,
+    files,
+    generated,
+    libvirt_network,
+    links,
+    log_access,
+    log_server,
+    nft_table,
+    people,
+    record,
+    undo,
+    units,
+)
 
 KINDS = {}
-for _module in (files, units, people, generated):
+for _module in (
+    files,
+    units,
+    people,
+    generated,
+    nft_table,
+    libvirt_network,
+    domains,
+    access_lists,
+    links,
+    audit_rules,
+    log_access,
+    log_server,
+):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")
@@ -106,8 +134,7 @@ def run(argv, stdin=""):
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             argv,
             input=stdin.encode("utf-8"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=undo.ENVIRONMENT,
             cwd="/",
             timeout=undo.TIME_LIMIT,
@@ -125,7 +152,7 @@ def run(argv, stdin=""):
 def compare(rows):
     """Read the host and return (world, updated, then, by_hand).
 
-    updated: {setting: {old, new, check, pending}} of everything that differs. then: activations of the rows that differ.
+    updated: {setting: {old, new, check, pending}} of everything that differs. then: activations of rows that differ.
 
     :raises ChangeError: a row that cannot be followed on this host; nothing was changed.
     """
@@ -179,7 +206,7 @@ def apply(area, world, then, about, rollback_after):
         _write(world, then, change)
         if _rereads_units(world):
             run(RELOAD_UNITS)
-        _activate(then)
+        _activate(then, change)
         change.state(undo.ARMED if rollback_after else undo.CONFIRMED)
     except (ChangeError, OSError, ValueError) as error:
         faults = undo.undo(change.path)
@@ -253,11 +280,13 @@ def _rereads_units(world):
     return any(draft.changed and draft.path.startswith(record.SYSTEMD) for draft in world.drafts.values())
 
 
-def _activate(then):
+def _activate(then, change):
     """Commands first: they test what the units are about to read."""
     for entry in then:
         if "run" in entry:
             run(entry["run"])
+            for path in entry.get("touches", ()):
+                change.note({"op": "left", "path": path, "left": undo.digest(path), "instead": []})
     for entry in then:
         if "run" not in entry:
             run(_words(entry))

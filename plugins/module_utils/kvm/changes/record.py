@@ -17,8 +17,7 @@ SYSTEMD = "/etc/systemd/system/"
 MAX_SAVED = 16 * 1024 * 1024
 # Two ways back after a restart: files before anything reads them, everything else when the host is up.
 UNITS = {
-    "%s.service"
-    % undo.UNIT: """\
+    "%s.service" % undo.UNIT: """\
 [Unit]
 Description=Take back a change of dwp.hypervisor that nobody confirmed
 
@@ -26,8 +25,7 @@ Description=Take back a change of dwp.hypervisor that nobody confirmed
 Type=oneshot
 ExecStart={python} {program} expired
 """,
-    "%s.timer"
-    % undo.UNIT: """\
+    "%s.timer" % undo.UNIT: """\
 [Unit]
 Description=Time limit of a change of dwp.hypervisor
 
@@ -35,8 +33,7 @@ Description=Time limit of a change of dwp.hypervisor
 OnActiveSec={seconds}s
 AccuracySec=1s
 """,
-    "%s-files.service"
-    % undo.UNIT: """\
+    "%s-files.service" % undo.UNIT: """\
 [Unit]
 Description=Put back the files of a change of dwp.hypervisor that nobody confirmed
 DefaultDependencies=no
@@ -52,8 +49,7 @@ ExecStart={python} {program} start --files-only
 [Install]
 WantedBy=sysinit.target
 """,
-    "%s-start.service"
-    % undo.UNIT: """\
+    "%s-start.service" % undo.UNIT: """\
 [Unit]
 Description=Take back a change of dwp.hypervisor after a restart of the host
 After=network.target libvirtd.service virtqemud.service
@@ -109,8 +105,8 @@ class Change(object):
         before]] for the day when somebody else has changed the file as well.
         """
         entry = {
-            "op": "file", "path": path, "saved": None, "mode": 0o600, "uid": 0, "gid": 0, "mtime_ns": None, "xattrs": {},
-            "left": undo.hashlib.sha256(left).hexdigest() if left is not None else None, "edits": list(edits),
+            "op": "file", "path": path, "saved": None, "mode": 0o600, "uid": 0, "gid": 0, "mtime_ns": None,
+            "xattrs": {}, "left": undo.hashlib.sha256(left).hexdigest() if left is not None else None, "edits": list(edits),
         }  # fmt: skip
         found = status(path)
         if found is not None:

@@ -69,7 +69,7 @@ def _statement(lines, number, matcher, syntax):
 
 
 def _bounds(lines, syntax, section):
-    """(first line, line after the last) in which the keys of a section stand; (None, None): there is no such section."""
+    """(first line, line after the last) where the keys of a section stand; (None, None): no such section."""
     begins = _SECTION.get(syntax)
     if begins is None:
         return 0, len(lines)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import pam, protocols
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
-NAMES = [name for units, _processes, _ports in protocols.PROTOCOLS.values() for name in units]
-NAMES += protocols.LIBVIRT_UNITS
-SHOW = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState,Listen -- " + " ".join(NAMES)
+SHOW = " ".join(systemd.command(protocols.UNITS))
 SS = "ss -H -l -n -t -u -p"
 SSHD = 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=76,fd=3))\n'
 
@@ -22,7 +21,7 @@ def units(**states):
     """systemctl's answer: every unit not found but those given as name_with_underscores=(file state, active state)."""
     given = {name.replace("__", "."): state for name, state in states.items()}
     blocks = []
-    for name in [name for name in NAMES if "*" not in name]:
+    for name in [name for name in protocols.UNITS if "*" not in name]:
         at_boot, now = given.get(name.replace("-", "_"), ("", ""))
         load = "loaded" if now else "not-found"
         blocks.append(f"Id={name}\nLoadState={load}\nActiveState={now or 'inactive'}\nUnitFileState={at_boot}\n")
