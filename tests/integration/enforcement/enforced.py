@@ -26,8 +26,8 @@ PEOPLE = {
     "gold_automation_accounts": ["ansible"],
     "gold_remote_admins": ["alice", "ansible", "bob"],
 }
-# Ours, and what a login writes.
-KEPT = ("/var/lib/dwp-hypervisor", "/home/", "/root/")
+# Ours, what a login writes, and a cache that pam-auth-update rewrites.
+KEPT = ("/var/lib/dwp-hypervisor", "/home/", "/root/", "/var/cache/debconf/")
 
 
 @dataclasses.dataclass(frozen=True)
