@@ -10,7 +10,13 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import access_accounts, people, plan, polkit_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
+    access_accounts,
+    machines,
+    people,
+    plan,
+    polkit_files,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_libvirt, vm_access
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import polkit_policy as policy
@@ -290,7 +296,7 @@ def readonly_socket(situation: Situation) -> list[Row]:
 
 
 def consoles(situation: Situation) -> list[Row]:
-    """kvm-11.4.5-console: qemu.conf for machines that leave it open where to listen; their definitions by hand."""
+    """kvm-11.4.5-console: qemu.conf and the definitions of machines that say where to listen."""
     conf = situation.facts["qemu"]["conf"]
     values: dict[str, Any] = {}
     for kind in ("vnc", "spice"):
@@ -311,15 +317,27 @@ def consoles(situation: Situation) -> list[Row]:
         dict(situation.gold),
     )  # fmt: skip
     left = {item.id: item for item in verdict.items if item.status == o.FAIL}
-    rows += [
-        plan.by_hand(
-            f"machine {item.id}: {item.message}: set listen to 127.0.0.1 in its definition (virsh edit), then power "
-            "it off "
-            "and on"
-        )
-        for item in left.values()
-    ]
+    known = {vm["id"]: vm for vm in machines.machines(situation)}
+    for uuid, item in left.items():
+        rows += _closed(situation, known[uuid], item.message) if uuid in known else [plan.by_hand(item.message)]
     return rows + ([] if values else _still_open(situation, left))
+
+
+def _closed(situation: Situation, vm: machines.Vm, why: str) -> list[Row]:
+    """A machine whose definition names the address: the stored definition, where the operator allowed it."""
+    kinds = {console["type"] for console in machines.defined(vm)["consoles"]}
+    advice = f"{why}: set listen to 127.0.0.1 in its definition (virsh edit), then power it off and on"
+    if not kinds <= {"vnc", "spice", *vm_access.LOCAL_DISPLAYS}:
+        return [plan.by_hand(f"{machines.called(vm)}: {advice}")]
+    edits = []
+    for kind in sorted(kinds & {"vnc", "spice"}):
+        place = f"devices/graphics[@type='{kind}']"
+        # libvirt refuses a definition whose attribute and element differ.
+        edits += [
+            plan.domain_remove(f"{place}/listen"),
+            plan.domain_set(place, {"listen": "127.0.0.1"}),
+        ]
+    return machines.change(situation, vm, edits, advice)
 
 
 def _still_open(situation: Situation, left: Collection[str]) -> list[Row]:

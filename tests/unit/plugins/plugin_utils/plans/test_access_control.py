@@ -407,4 +407,10 @@ def test_consoles_qemu_conf_is_set_and_a_definition_is_a_persons():
     rows = plan_of(CONSOLE, found)
     assert rows[0]["values"] == {"vnc_listen": '"127.0.0.1"'} and rows[0]["pending"] == "vm_power"
     machine["consoles"][0]["listen"] = ["0.0.0.0"]
-    assert f"machine {machine['id']}" in by_hand(plan_of(CONSOLE, found))[0]
+    found["qemu"]["conf"]["settings"] = {}
+    assert f"put the UUID {machine['id']}" in by_hand(plan_of(CONSOLE, found))[0]
+    row = plan_of(CONSOLE, found, allow_vm_changes=frozenset({machine["id"]}))[0]
+    assert (row["kind"], row["uuid"], row["pending"]) == ("domain", machine["id"], "vm_power")
+    assert [edit.get("set") or edit.get("remove") for edit in row["edits"]] == [
+        "devices/graphics[@type='vnc']/listen", "devices/graphics[@type='vnc']"
+    ]  # fmt: skip
