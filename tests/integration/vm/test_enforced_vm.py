@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a kernel and a boot loader of its own can show: hardened, restarted, audited, taken back, restarted, audited.
+"""What only a kernel and a boot loader of its own can show: hardened, restarted, audited, taken back, audited again.
 
 The machine starts without secure boot, for under secure boot the kernel is locked down and there is nothing to enforce.
 It is one story told once (about twenty minutes, emulated); each test asks for one thing in it.
