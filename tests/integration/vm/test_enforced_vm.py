@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, enforced
+from ansible_collections.dwp.hypervisor.tests.integration.enforcement import enforced
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, seen
 
 pytestmark = pytest.mark.timeout(5400)
 
@@ -204,7 +205,7 @@ def test_written_now_and_in_force_after_the_restart(story: Story, check: str) ->
     assert story.written[check]["measured"] == expected, enforced.shown(story.written[check])
     assert story.hardened[check]["measured"] == "pass", enforced.shown(story.hardened[check])
     waits = ", waits for reboot" if check in WAIT else ""
-    story.host.seen.enforced(check, f"the full VM, restarted{waits}")
+    seen.ENFORCED.status(check, seen.VM.where, f"test_enforced_vm.py, restarted{waits}")
 
 
 def test_messages_and_audit_records_arrive_after_the_restart(story: Story) -> None:
