@@ -39,7 +39,7 @@ def verify() -> list[Figure]:
     shutil.rmtree(reports)
     return [
         Figure("verify of 1,000 subjects", f"{seconds:.1f} s", how, f"≤ {BUDGET:.0f} s", seconds > BUDGET),
-        Figure("comparison of 1,000 subjects with the run before", f"CPU {compared:.1f} s", "reading the earlier run included"),
+        Figure("comparison of 1,000 subjects with the run before", f"CPU {compared:.1f} s", "reading it included"),
     ]
 
 
