@@ -135,7 +135,7 @@ class _Work:
 
         :raises Refusal: the account this run logs in as would no longer become root.
         """
-        then = [plan.run(*CHECK)]
+        then = [plan.run(*CHECK, undo=["/bin/true"])]
         rows = [
             plan.lines(path, present=entry["present"], absent=entry["absent"], then=then)
             for path, entry in self.edits.items()
