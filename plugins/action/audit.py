@@ -148,8 +148,8 @@ class ActionModule(ActionBase):
 
 @contextlib.contextmanager
 def no_garbage_collection():
-    """For a worker that lives for one task. To pack a module, ansible-core parses all its files; neither their trees nor
-    facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
+    """For a worker that lives for one task. ansible-core parses every file that it packs for a module. Neither those
+    trees nor facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
     gc.disable()
     try:
         yield

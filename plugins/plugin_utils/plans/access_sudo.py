@@ -23,7 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.access_a
 
 # Groups one is in for sudo's sake alone.
 SUDO_GROUPS = ("sudo", "wheel", "admin")
-# The whole tree; without -f it would also fail on the mode of files that were there before.
+# With -f the modes of files that were there before are not part of the test: sudo itself reads a file of mode 0644.
 CHECK = ("visudo", "-c", "-q", "-f", "/etc/sudoers")
 PLAIN = re.compile(r"%?[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 
@@ -136,7 +136,7 @@ class _Work:
 
         :raises Refusal: the account this run logs in as would no longer become root.
         """
-        then = [plan.run(*CHECK, undo=("/bin/true",))]
+        then = [plan.run(*CHECK, undo=["/bin/true"])]
         rows = [
             plan.lines(path, present=entry["present"], absent=entry["absent"], then=then)
             for path, entry in self.edits.items()

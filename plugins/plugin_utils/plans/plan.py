@@ -155,7 +155,7 @@ def file(
 
 
 def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then: Sequence[Row] = ()) -> Row:
-    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing is done where it is absent."""
+    """Mode (octal text), owner and group of what exists; empty: as it is. Nothing is done where it is absent."""
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 
@@ -337,7 +337,8 @@ def reload(name: str) -> Row:
 def run(*argv: str, undo: Sequence[str] = (), touches: Sequence[str] = ()) -> Row:
     """Activation: a command, run when a row it belongs to changed anything; before all restarts, in order.
 
-    A command that fails undoes the whole area. undo: run after the files were put back, instead of argv. touches: files
+    A command that fails undoes the whole area. undo: run after the files were put back, instead of argv; a test of what
+    was there before the change is nobody's business: `/bin/true`. touches: files
     the command rewrites (update-grub: /boot/grub/grub.cfg); they are saved and put back byte for byte.
     """
     return {"run": list(argv), "undo": list(undo), "touches": list(touches)}

@@ -9,12 +9,18 @@ killed: no hard limit of memory, no locked memory, no fewer vCPUs where its defi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import declared
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_policy import (
+    DEFAULT_SHARES,
+    limit_percent,
+    not_dedicated,
+)
 
 KSM = "/sys/kernel/mm/ksm/run"
 KSM_AT_BOOT = "/etc/tmpfiles.d/zz-dwp-hypervisor-ksm.conf"
@@ -65,6 +71,46 @@ def _controls(situation: Situation, wanted: tuple[str, ...], how: str) -> list[R
     if missing:
         rows.append(plan.by_hand(f"the kernel offers no {' and '.join(missing)} control group: start one {how}"))
     return rows
+
+
+def cpu_policy(situation: Situation) -> list[Row]:
+    """kvm-11.3.4-policy: shares and quota as declared. Which processors a machine has to itself is for a person."""
+    policy, rows = situation.gold["gold_vm_cpu_policy"], []
+    usual = DEFAULT_SHARES[situation.facts["qemu"]["cgroup"]["version"]]
+    for vm in machines.machines(situation):
+        wanted = declared(policy, vm) or {}
+        edits: list[Row] = []
+        live: dict[str, str] = {}
+        priority, percent = wanted.get("priority"), wanted.get("limit_percent")
+        if priority is not None and any(_share(version, usual) < priority for version in machines.versions(vm)):
+            live["cpu_shares"] = str(math.ceil(usual * priority))
+            edits.append(plan.domain_set("cputune/shares", text=live["cpu_shares"]))
+        if percent is not None and any(not _capped(version, percent) for version in machines.versions(vm)):
+            live["vcpu_quota"] = _quota_us(machines.defined(vm), percent)
+            edits.append(plan.domain_set("cputune/quota", text=live["vcpu_quota"]))
+        if edits:
+            sets = " ".join(f"--set {key}={value}" for key, value in live.items())
+            what = f"set what gold_vm_cpu_policy declares (virsh schedinfo --config {sets})"
+            changed = machines.change(situation, vm, edits, what)
+            rows += _with_live(situation, vm, changed, [{"command": "schedinfo", "values": live}])
+        if wanted.get("dedicated") and not_dedicated(vm, machines.machines(situation)):
+            what = "pin its vCPUs to processors (virsh vcpupin --config), and every other machine to others"
+            rows.append(plan.by_hand(f"{machines.called(vm)} has no processors to itself: {what}"))
+    return rows
+
+
+def _share(version: machines.Vm, usual: int) -> float:
+    return (version["cpu"]["shares"] or usual) / usual
+
+
+def _capped(version: machines.Vm, percent: float) -> bool:
+    found = limit_percent(version["cpu"])
+    return found is not None and found <= percent
+
+
+def _quota_us(version: machines.Vm, percent: float) -> str:
+    """The quota of each vCPU. libvirt takes none below 1 ms."""
+    return str(max(int((version["cpu"]["period_us"] or PERIOD_US) * percent / 100), 1000))
 
 
 def vcpus(situation: Situation) -> list[Row]:
@@ -155,8 +201,7 @@ def disk_and_cpu_limits(situation: Situation) -> list[Row]:
             version["cpu"]["quota_us"] or version["cpu"]["global_quota_us"] for version in machines.versions(vm)
         )
         if "cpu" in situation.gold["gold_limits_required"] and not capped:
-            period = machines.defined(vm)["cpu"]["period_us"] or PERIOD_US
-            rows += _limit(situation, vm, "cpu_percent", lambda percent, period=period: _quota(period, percent))
+            rows += _limit(situation, vm, "cpu_percent", lambda percent, vm=vm: _quota(machines.defined(vm), percent))
     return rows
 
 
@@ -172,9 +217,8 @@ def _throttle(disks: set[str], iops: int) -> tuple[list[Row], list[dict[str, Any
     return edits, live
 
 
-def _quota(period: int, percent: int) -> tuple[list[Row], list[dict[str, Any]]]:
-    # libvirt takes no quota below 1 ms.
-    quota = str(max(period * percent // 100, 1000))
+def _quota(version: machines.Vm, percent: int) -> tuple[list[Row], list[dict[str, Any]]]:
+    quota = _quota_us(version, percent)
     return [plan.domain_set("cputune/quota", text=quota)], [{"command": "schedinfo", "values": {"vcpu_quota": quota}}]
 
 
@@ -187,6 +231,11 @@ def _limit(situation: Situation, vm: machines.Vm, key: str, build: Any) -> list[
         ]
     edits, live = build(figure)
     rows = machines.change(situation, vm, edits, f"it has no limit; set {key} {figure} of gold_vm_limits")
+    return _with_live(situation, vm, rows, live)
+
+
+def _with_live(situation: Situation, vm: machines.Vm, rows: list[Row], live: list[dict[str, Any]]) -> list[Row]:
+    """Rows of one machine's definition and, where the operator asked for it, what makes the same hold now."""
     if rows[0]["kind"] == "domain" and vm["active"] and situation.options.get("live_vm_changes") is True:
         # In force already, so nothing waits for its next start.
         rows[0]["pending"] = ""
@@ -221,6 +270,7 @@ PLANS: dict[str, Planner] = {
     **machines.with_strangers(
         {
             "kvm-11.3.3-vcpu": vcpus,
+            "kvm-11.3.4-policy": cpu_policy,
             "kvm-11.3.10-network": network_limits,
             "kvm-11.3.10-disk-cpu": disk_and_cpu_limits,
         }

@@ -197,3 +197,31 @@ def test_nothing_that_gets_a_machine_killed_is_ever_planned():
         rows = plan(situation(both(cpus(64), conf(cgroup_controllers=[])), gold=gold, allow=[VM1, VM2]))
         for word in ("memtune", "memoryBacking", "hard_limit", "locked", "maxMemory"):
             assert word not in str(rows)
+
+
+POLICY = {"gold_vm_cpu_policy": {"vm1": {"priority": 2, "limit_percent": 50, "dedicated": True}}}
+
+
+def test_priority_and_limit_of_a_declared_machine():
+    rows = PLANS["kvm-11.3.4-policy"](situation(gold=POLICY, allow=[VM1, VM2]))
+    assert kinds(rows) == ["domain", "by_hand"] and "pin its vCPUs" in told(rows)
+    assert rows[0]["uuid"] == VM1 and [(edit["set"], edit["text"]) for edit in rows[0]["edits"]] == [
+        ("cputune/shares", "2048"),
+        ("cputune/quota", "50000"),
+    ]
+
+    def second_version(facts):
+        facts["qemu"]["cgroup"]["version"] = 2
+
+    assert (
+        PLANS["kvm-11.3.4-policy"](situation(second_version, gold=POLICY, allow=[VM1]))[0]["edits"][0]["text"] == "200"
+    )
+    assert PLANS["kvm-11.3.4-policy"](situation(allow=[VM1, VM2])) == []
+
+
+def test_a_better_share_stays():
+    def better(facts):
+        vm(facts, VM1)["cpu"].update(shares=4096, quota_us=20000, period_us=100000)
+
+    gold = {"gold_vm_cpu_policy": {VM1: {"priority": 2, "limit_percent": 50}}}
+    assert PLANS["kvm-11.3.4-policy"](situation(better, gold=gold, allow=[VM1])) == []

@@ -13,7 +13,13 @@ import threading
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import audit_rules, engine, links, log_server
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    audit_rules,
+    engine,
+    links,
+    log_access,
+    log_server,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 
 SETTINGS = {"ca": "gold_log_ca_file", "certificate": "gold_log_client_certificate", "key": "gold_log_client_key"}
@@ -88,6 +94,24 @@ def test_a_file_where_a_link_should_be_is_left(tmp_path):
     (tmp_path / "x").write_text("")
     with pytest.raises(ValueError, match="not a symbolic link"):
         links.link(plan.link(str(tmp_path / "x"), "/new"), engine.World())
+
+
+def test_a_log_keeps_its_file_and_what_is_written_to_it(tmp_path):
+    path = tmp_path / "auth.log"
+    path.write_text("one\n")
+    path.chmod(0o666)
+    row = {"kind": "log_access", "path": str(path), "mode": "0640", "group": ""}
+    world = engine.World()
+    with path.open("a") as writer:
+        assert list(log_access.log_access(row, world)) == [f"{path}: access"]
+        entries = take(world)
+        writer.write("two\n")
+    assert path.read_text() == "one\ntwo\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert (entries[0]["op"], entries[0]["mode"]) == ("access", 0o666)
+    assert log_access.log_access(row, engine.World()) == {}
+    path.unlink()
+    assert log_access.log_access(row, engine.World()) == {}
 
 
 def openssl(*words, cwd):
