@@ -146,7 +146,7 @@ class ActionModule(ActionBase):
 
 @contextlib.contextmanager
 def no_garbage_collection():
-    """For a worker that lives for one task. To pack a module, ansible-core parses all its files; neither their trees nor
+    """For a worker that lives for one task. To pack a module, ansible-core parses all its files. Neither their trees nor
     facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
     gc.disable()
     try:
