@@ -6,7 +6,7 @@
     python tools/gen_docs.py            write
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
-Generated: docs/measures/*, docs/checks.md, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
+Generated: docs/measures/*, docs/checks.md, docs/register-keys.md, plugins/plugin_utils/{exceptions,attestations}_schema.json, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ sys.path.insert(0, str(CHECKOUT / ".collections"))
 
 import page_checks  # noqa: E402
 import page_measures  # noqa: E402
+import register_pages  # noqa: E402
 import role_files  # noqa: E402
 from seen import load_snapshot  # noqa: E402
 
@@ -31,6 +32,7 @@ def generate() -> dict[Path, str]:
     return {
         **page_measures.pages(standard, seen),
         **page_checks.pages(standard, seen),
+        **register_pages.files(),
         **role_files.files(standard, CHECKOUT / "roles"),
     }
 

@@ -30,6 +30,8 @@ BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by break
 
 BROKEN = "break"  # how a status came about begins with this when the host was broken for it
 
+ENFORCED = "enforced"  # beside the statuses: a role was seen to put the check right
+
 # {where: {check id: {status: how it came about}}}
 Seen = dict[str, dict[str, dict[str, str]]]
 

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, registers
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, provenance, register_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
@@ -70,6 +70,7 @@ class ActionModule(ActionBase):
             "platform": given["platform"],
             "kind": "host",
             "tags": plain(given["tags"] or {}),
+            "groups": plain(task_vars.get("group_names") or []),
         }
         variables = gold.from_variables(self._templar, task_vars)
         # Before the host is contacted; what is in force is known only when it has said which machine it is.
@@ -89,7 +90,7 @@ class ActionModule(ActionBase):
             subject["slug"] = evidence.slug(subject["id"])
             subject["product"] = str(lookup(facts, "host.product") or "")[:200]
             values = gold.effective(variables, subject)
-            exceptions, attestations = load_registers(given, standard)
+            registers = load_registers(given, standard, directory)
             record = evidence.build(
                 subject,
                 facts,
@@ -97,6 +98,7 @@ class ActionModule(ActionBase):
                 collection=VERSION,
                 gold=values,
                 gold_sources=gold.sources(values),
+                provenance=provenance_of(directory, registers, standard),
             )
             # What is judged is what is kept: the redacted facts, so that a later re-assessment says the same.
             document = assess(
@@ -105,8 +107,8 @@ class ActionModule(ActionBase):
                 gold=values,
                 now=now,
                 subject=subject,
-                exceptions=exceptions,
-                attestations=attestations,
+                exceptions=register_files.records_of(registers, "exceptions"),
+                attestations=register_files.records_of(registers, "attestations"),
                 measures=given["measures"],
             )
             evidence.write_private(directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
@@ -155,13 +157,24 @@ def no_garbage_collection():
         gc.enable()
 
 
-def load_registers(given, standard):
-    """The exceptions and attestations of this run; none where no file is given."""
-    exceptions = registers.load_exceptions(given["exceptions_file"], standard) if given["exceptions_file"] else []
-    attestations = (
-        registers.load_attestations(given["attestations_file"], standard) if given["attestations_file"] else []
-    )
-    return exceptions, attestations
+def load_registers(given, standard, directory):
+    """The registers of this run: what prepare has read and kept, or else the files that are named."""
+    kept = register_files.kept(directory)
+    if any(kept.values()):
+        return kept
+    return register_files.read({kind: given[f"{kind}_file"] for kind in register_files.KINDS}, standard)
+
+
+def provenance_of(directory, registers, standard):
+    """What the evidence says about its run; by and catalogue as prepare wrote them."""
+    run = provenance.read(directory).get("run", {})
+    return {
+        "run": run.get("id"),
+        "by": run.get("by"),
+        "standard": {"id": standard.id, "version": standard.version},
+        "catalogue_sha256": run.get("catalogue_sha256"),
+        "registers": register_files.hashes(registers),
+    }
 
 
 def summary_of(document, given):
@@ -188,11 +201,14 @@ def summary_of(document, given):
         "total": len(document["drift"]),
         "settings": [_compact(entry) for entry in document["drift"][:MAX_DRIFT]],
     }
-    enforce = [entry["check"] for entry in enforceable(document["drift"], results)]
+    enforced = enforceable(document["drift"], results)
+    enforce = [entry["check"] for entry in enforced]
+    leave = {entry["check"]: entry["excepted_items"] for entry in enforced if entry.get("excepted_items")}
     return {
         "changed": False,
         "subject": subject,
         "enforce": {subject["id"]: enforce},
+        "enforce_leave": {subject["id"]: leave},
         "ansible_facts": {"hypervisor_compliance": compliance, "hypervisor_drift": drift},
     }
 

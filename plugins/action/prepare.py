@@ -14,7 +14,17 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess, gold, registers, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
+    archive,
+    assess,
+    gold,
+    provenance,
+    register_files,
+    run_report,
+    signatures,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import covers_subject
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
@@ -25,6 +35,9 @@ ARGUMENTS: dict[str, Any] = {
     "measures": {"type": "list", "elements": "str"},
     "exceptions_file": {"type": "path"},
     "attestations_file": {"type": "path"},
+    "allowed_signers": {"type": "path"},
+    "signing_key": {"type": "path"},
+    "line": {"type": "str", "choices": list(run_report.LINES), "default": "first"},
     "fail_on": {"type": "list", "elements": "str"},
 }
 
@@ -52,15 +65,19 @@ class ActionModule(ActionBase):
             standard = load_standard()
             assess.select(standard, given["measures"])
             gold.effective(gold.from_variables(self._templar, task_vars))
-            if given["exceptions_file"]:
-                registers.load_exceptions(given["exceptions_file"], standard)
-            if given["attestations_file"]:
-                registers.load_attestations(given["attestations_file"], standard)
+            files = {kind: given[f"{kind}_file"] for kind in register_files.KINDS}
+            registers = register_files.read(files, standard, given["allowed_signers"])
+            if given["signing_key"]:
+                # Now, and not when every host has been read and the report cannot be sealed.
+                signatures.sign(b"", given["signing_key"])
             if given["fail_on"] is not None:
                 run_report.check_fail_on(given["fail_on"])
             run_id = run_report.run_id(given["run_id"], awx_job_id=task_vars.get("awx_job_id"), now=now)
             subjects, out_of_scope = self._scope(task_vars)
+            run_id = archive.claim(Path(given["report_dir"]).absolute(), run_id)
             directory = run_directory.prepare(Path(given["report_dir"]).absolute(), run_id)
+            register_files.keep(directory, registers, self._outside(task_vars, registers))
+            provenance.begin(directory, self._run(given, standard, task_vars, run_id, now))
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
         return {
@@ -68,8 +85,41 @@ class ActionModule(ActionBase):
             "run_id": run_id,
             "started": now.isoformat(timespec="seconds"),
             "directory": str(directory),
+            "line": given["line"],
+            "banners": [found["signature"]["banner"] for found in registers.values() if _has_banner(found)],
             "subjects": subjects,
             "out_of_scope": out_of_scope,
+        }
+
+    @staticmethod
+    def _run(given, standard, task_vars, run_id, now):
+        return {
+            "id": run_id,
+            "started": now.isoformat(timespec="seconds"),
+            "line": given["line"],
+            "by": provenance.by(task_vars),
+            "collection": VERSION,
+            "standard": {"id": standard.id, "version": standard.version},
+            "catalogue_sha256": provenance.catalogue_sha256(),
+        }
+
+    @staticmethod
+    def _outside(task_vars, registers):
+        """Kind -> ids of the records that match an inventory host which this play does not look at (--limit)."""
+        play = set(task_vars["ansible_play_hosts_all"])
+        others = [
+            {
+                "name": name,
+                "endpoint": name,
+                "platform": task_vars["hostvars"][name].get("hypervisor_platform"),
+                "groups": [group for group, hosts in task_vars["groups"].items() if name in hosts],
+            }
+            for name in task_vars["groups"]["all"]
+            if name not in play
+        ] if any(registers.values()) else []  # fmt: skip
+        return {
+            kind: [record["id"] for record in register_files.records_of(registers, kind) if _matches(record, others)]
+            for kind in register_files.KINDS
         }
 
     @staticmethod
@@ -92,3 +142,12 @@ class ActionModule(ActionBase):
                     + (f"; did you mean {hint}?" if hint else "")
                 )
         return subjects, out_of_scope
+
+
+def _matches(record, hosts):
+    """Whether a record is for one of these hosts, whose hardware UUIDs nobody knows yet."""
+    return any(covers_subject(register_files.bare(record), host) for host in hosts)
+
+
+def _has_banner(register):
+    return register is not None and register["signature"]["banner"] is not None

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +16,23 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
+    archive,
+    evidence_wanted,
+    failing_since,
+    pack_verify,
+    provenance,
+    register_files,
+    run_report,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
-    console,
-    report_html,
-    results_csv,
-    results_json,
-    results_junit,
-    run_directory,
-)
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import History
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, PLATFORMS, load_standard
 
-# format: (file name, render(run document, standard))
-FORMATS: dict[str, Any] = {
-    "json": ("results.json", lambda run, _standard: results_json.render(run)),
-    "html": ("report.html", report_html.render),
-    "csv": ("results.csv", results_csv.render),
-    "junit": ("results.junit.xml", results_junit.render),
-}
+# The kinds of run that read hosts: only they become `latest`.
+COLLECTING = ("audit", "check", "harden")
 SUBJECT: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "platform": {"type": "str", "required": True, "choices": list(PLATFORMS[1:])},
@@ -46,13 +45,20 @@ SUBJECT: dict[str, Any] = {
 ARGUMENTS: dict[str, Any] = {
     "report_dir": {"type": "path", "default": "./hypervisor-report"},
     "run_id": {"type": "str"},
-    "formats": {"type": "list", "elements": "str", "choices": list(FORMATS), "default": list(FORMATS)},
+    "formats": {
+        "type": "list",
+        "elements": "str",
+        "choices": list(formats.FORMATS),
+        "default": list(formats.DEFAULT),
+    },
     "marking": {"type": "str", "default": run_report.DEFAULT_MARKING},
     "fail_on": {"type": "list", "elements": "str", "default": list(run_report.DEFAULT_FAIL_ON)},
     "expected_subjects": {"type": "list", "elements": "dict", "options": SUBJECT, "default": []},
     "out_of_scope": {"type": "list", "elements": "str", "default": []},
     "mode": {"type": "str", "choices": list(run_report.MODES)},
     "started": {"type": "str"},
+    "signing_key": {"type": "path"},
+    "measures_directory": {"type": "path"},
 }
 
 
@@ -71,7 +77,10 @@ class ActionModule(ActionBase):
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         given = plain(given)
         try:
-            result = report(given, self._task.check_mode, dt.datetime.now(dt.timezone.utc))
+            with _no_collection():
+                result = report(
+                    given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
+                )
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
         # A JSON callback's output is one document: a line in front of it would make it unreadable.
@@ -80,10 +89,23 @@ class ActionModule(ActionBase):
         return result
 
 
-def report(given, check_mode, now):
+@contextlib.contextmanager
+def _no_collection():
+    """Without Python's search for cycles: results have none, and among a million of them the search takes a third of
+    the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def report(given, check_mode, now, by=None):
     """Read, merge and write one run. Returns the action's result.
 
-    given: the validated options; now: the moment the run ends.
+    given: the validated options; now: the moment the run ends; by: who writes it, where prepare has not said so.
 
     :raises ValueError: a bad run id or status, or there is no run to report.
     :raises OSError: the run directory cannot be read or written.
@@ -94,19 +116,35 @@ def report(given, check_mode, now):
     if not given["started"] and not (report_dir / run_id / "subjects").is_dir():
         raise run_report.RunReportError(f"no results to report in {report_dir / run_id}: run an audit first")
     directory = run_directory.prepare(report_dir, run_id)
-    # Written again, a report keeps what only its audit knew.
-    earlier = {} if given["started"] else run_directory.read_results(directory)
-    standard = load_standard()
-    document = merged(given, earlier, standard, directory, check_mode, now)
+    standard = load_standard(Path(given["measures_directory"] or MEASURES_DIR))
+    with archive.lock(report_dir):
+        if (directory / pack_verify.MANIFEST).exists():
+            archive.refuse_rewriting(directory, bool(given["signing_key"]))
+            archive.unseal(directory)
+        finished_before = provenance.read(directory).get("run", {}).get("finished")
+        document = merged(given, standard, directory, check_mode, now, by)
+        write(given, document, standard, directory)
+        if not finished_before and document["run"]["mode"] in COLLECTING:
+            run_directory.point_latest(report_dir, run_id)
+    return answer(given, document, standard, directory, fail_on)
+
+
+def write(given, document, standard, directory):
+    """Write the formats that are asked for and what every run has, and seal the directory."""
+    for name in given["formats"]:
+        run_directory.write_format(directory, formats.files(name, document, standard), formats.FOLDERS.get(name))
+    names = run_report.names_of(document)
+    stubs = evidence_wanted.stubs(document["evidence_wanted"], names, document["marking"])
+    run_directory.write(directory, {evidence_wanted.STUBS: stubs, pack_verify.RUN: provenance.summary(document)})
+    archive.seal(directory, document["run"]["previous"], given["signing_key"])
+
+
+def answer(given, document, standard, directory, fail_on):
+    """The action's result."""
     failed, reasons = run_report.gate(document, fail_on)
-    for name, render in (FORMATS[found] for found in given["formats"]):
-        run_directory.write(directory, {name: render(document, standard)})
-    run_directory.write_manifest(directory)
-    if not earlier:
-        run_directory.point_latest(report_dir, run_id)
     page = str(directory / "report.html") if "html" in given["formats"] else str(directory)
     summary = {
-        "run_id": run_id,
+        "run_id": directory.name,
         "finished": document["run"]["finished"],
         "report": page,
         "failed_gate": failed,
@@ -115,10 +153,12 @@ def report(given, check_mode, now):
     return {
         # Nothing on a host changes, and a file beside the playbook is no change of a managed system.
         "changed": False,
-        "run_id": run_id,
+        "run_id": directory.name,
         "directory": str(directory),
         "report_path": page,
         "summary": summary,
+        "comparison": (document["comparison"] or {}).get("counts"),
+        "warnings_of_registers": run_report.loud(document),
         "failed_gate": failed,
         "reasons": reasons,
         "console": console.lines(document, standard, page, reasons),
@@ -127,31 +167,55 @@ def report(given, check_mode, now):
     }
 
 
-def merged(given, earlier, standard, directory, check_mode, now):
+def merged(given, standard, directory, check_mode, now, by):
     """The run document of everything in the run directory; a result file is written for each subject that has none.
 
-    earlier: the run document of the report written before from the same results, or empty.
+    Written again, a report keeps what run.json says: only the audit knew it.
     """
-    started = given["started"] or earlier.get("run", {}).get("started")
-    documents, unreadable = run_directory.read_subjects(directory, started)
+    beginning = provenance.read(directory)
+    began = beginning.get("run", {})
+    started = given["started"] or began.get("started")
+    mode = given["mode"] or began.get("mode") or ("check" if check_mode else "audit")
+    # What is judged again or rolled up was collected before this run began, of course.
+    documents, unreadable = run_directory.read_subjects(directory, started if mode in COLLECTING else None)
     missing = run_report.absent(
         documents, given["expected_subjects"], standard=standard, now=now, unreadable=unreadable
     )
     run_directory.write(directory, dict(run_directory.subject_file(found) for found in missing))
+    documents += missing
     finished = now.isoformat(timespec="seconds").replace("+00:00", "Z")
+    base = beginning.get("base")
+    history = History(directory.parent, directory, mode, Path(base) if base else None)
     run = {
         "id": directory.name,
         "started": started or finished,
         "finished": finished,
-        "mode": given["mode"] or earlier.get("run", {}).get("mode") or ("check" if check_mode else "audit"),
+        "mode": mode,
         "collection": VERSION,
+        "catalogue_sha256": provenance.catalogue_sha256(),
+        "by": began.get("by") or by or run_report.NOBODY,
+        "line": began.get("line", "first"),
+        "reassessment": began.get("reassessment"),
+        "previous": history.head,
+        "gold_sha256": run_report.gold_digest(documents),
+    }
+    run_directory.write(directory, {failing_since.FILE: failing_since.encode(history.since(documents))})
+    registers = register_files.state(register_files.kept(directory), documents, now)
+    about = {
+        "run": run,
+        "standard": {"id": standard.id, "version": standard.version},
+        "registers": registers,
     }
     return run_report.merge(
-        documents + missing,
+        documents,
         standard=standard,
         run=run,
         marking=given["marking"],
-        out_of_scope=given["out_of_scope"] or earlier.get("scope", {}).get("out_of_scope") or [],
-        unreadable=unreadable,
+        out_of_scope=given["out_of_scope"] or beginning.get("scope", {}).get("out_of_scope") or [],
+        unreadable=unreadable + ([] if mode in COLLECTING else list(beginning.get("scope", {}).get("unreadable", []))),
         previous=run_directory.previous_run(directory),
+        registers=registers,
+        comparison=history.comparison(documents, about, directory, standard),
+        earlier_points=history.points,
+        roll_up=beginning.get("rollup"),
     )

@@ -14,25 +14,42 @@ description:
     expected where one of them is malformed.
   - Lists the play's hosts that are in scope (O(ignore:hypervisor_platform) is set) and those that are not, and refuses
     a platform it does not know.
-  - Names the run and creates its directory with mode 0700. Run it once, first.
+  - Names the run and creates its directory with mode 0700, with a copy of the registers and of what was read from them,
+    by which every host is judged. Run it once, first.
 options:
   report_dir:
     description: Where run directories are made. Relative to the working directory.
     type: path
     default: ./hypervisor-report
   run_id:
-    description: Name of the run. The AWX job id when there is one, else the UTC time.
+    description:
+      - Name of the run. The AWX job id when there is one, else the UTC time.
+      - Where it is taken, a number is added, so that nothing is written over and two runs never share a directory.
     type: str
   measures:
     description: Ids of the measures to evaluate, for example V(11.4.6). All 36 when not given.
     type: list
     elements: str
   exceptions_file:
-    description: YAML file with the register of exceptions.
+    description: YAML, JSON or CSV file with the register of exceptions.
     type: path
   attestations_file:
-    description: YAML file with the register of attestations.
+    description: YAML, JSON or CSV file with the register of attestations.
     type: path
+  allowed_signers:
+    description:
+      - Whose signatures of registers count, in the format of C(ssh-keygen -Y). The signature of a register is the file
+        beside it that ends in C(.sig), made with C(ssh-keygen -Y sign -n dwp.hypervisor.register).
+      - A wrong signature stops the run. A register without one counts, and every report says so.
+    type: path
+  signing_key:
+    description: Key that M(dwp.hypervisor.report) will sign with. It is tried here, before any host is contacted.
+    type: path
+  line:
+    description: Line of defence that runs the audit (section 4 of the standard).
+    type: str
+    choices: [first, second, external]
+    default: first
   fail_on:
     description: Statuses of musts that fail the run.
     type: list
@@ -71,6 +88,17 @@ directory:
   type: str
   returned: success
   sample: /runner/project/hypervisor-report/20261123T170000Z
+line:
+  description: Line of defence that runs the audit.
+  type: str
+  returned: success
+  sample: first
+banners:
+  description: What every report has to say about registers that are not signed, or whose signature was not checked.
+  type: list
+  elements: str
+  returned: success
+  sample: ["exceptions.yml is not signed: nobody can tell whether it is what the Authority approved."]
 subjects:
   description: The hosts of the play that are in scope, each with name, endpoint and platform.
   type: list

@@ -11,8 +11,8 @@ short_description: Merge the results of a run and write its reports
 version_added: 1.0.0
 description:
   - Reads the result files that M(dwp.hypervisor.audit) wrote into the run directory, merges them and writes
-    C(results.json), C(report.html), C(results.csv), C(results.junit.xml) and C(MANIFEST.sha256) beside them. Every file
-    has mode 0600 and is replaced atomically.
+    the formats of O(formats) and C(MANIFEST.sha256) beside them. Every file has mode 0600 and is replaced atomically.
+    The same results give the same bytes.
   - A subject that is expected but has no result counts as 36 measures V(unknown). A host that could not be reached is
     never left out.
   - Decides the gate and returns the decision; it never fails the play because of a verdict, so that the report is
@@ -28,11 +28,17 @@ options:
     description: The run to report. The newest one in O(report_dir) when not given.
     type: str
   formats:
-    description: What to write.
+    description:
+      - What to write. V(json) is C(results.json), everything there is; V(html) C(report.html) and the pages it links to
+        in C(report/); V(csv) C(results.csv) as RFC 4180 has it; V(junit) C(results.junit.xml).
+      - V(ohdf) is one file per subject in C(ohdf/), for Heimdall and the MITRE SAF tools; V(oscal) OSCAL assessment
+        results in C(results.oscal.json) and a plan of action and milestones in C(results.poam.json).
+      - V(sarif) is C(results.sarif); V(markdown) C(summary.md), for a ticket or a chat; V(oscal_component) the standard
+        and this collection as OSCAL catalogue and component definition in C(oscal/), the same for every run.
     type: list
     elements: str
-    choices: [json, html, csv, junit]
-    default: [json, html, csv, junit]
+    choices: [json, html, csv, junit, ohdf, oscal, sarif, markdown, oscal_component]
+    default: [json, html, csv, junit, ohdf, oscal]
   marking:
     description: Protective marking, printed at the top and the bottom of the page and in every data format.
     type: str

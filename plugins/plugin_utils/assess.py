@@ -124,7 +124,7 @@ def _document(
         "collected_at": now.isoformat(),
         **subject,
     }
-    results, register = dispose(
+    results, accepted, attested = dispose(
         measured,
         exceptions=exceptions,
         attestations=attestations,
@@ -133,10 +133,11 @@ def _document(
         standard=standard,
         attestation_max_age_days=gold["gold_attestation_max_age_days"],
     )
+    checks = standard.checks
+    drift = [_drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])]
     for result in results:
         # Only now: an exception has to answer for every failing item, also for those the report does not list.
         result["items"] = result["items"][:MAX_ITEMS]
-    checks = standard.checks
     advisory = gold.get("gold_section_11_3") == "advisory"
     measures = [
         roll_up(measure, _of(results, measure), about["id"], advisory) for measure in standard.measures.values()
@@ -148,11 +149,10 @@ def _document(
         "subject": about,
         "results": results,
         "measures": measures,
-        "drift": [
-            _drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])
-        ],
+        "drift": drift,
         "gold": {"sha256": gold_config.digest(gold), "non_default": gold_config.non_default(gold)},
-        "exceptions": register,
+        "exceptions": accepted,
+        "attestations": attested,
     }
 
 
@@ -215,6 +215,7 @@ def _drifts(result: Mapping[str, Any], check: Check) -> bool:
 
 
 def _drift(result: Mapping[str, Any], check: Check) -> dict[str, Any]:
+    """excepted_items: what enforcement leaves alone, where an exception covers some of what fails and not all."""
     return {
         "subject": result["subject"],
         "measure": result["measure"],
@@ -225,4 +226,5 @@ def _drift(result: Mapping[str, Any], check: Check) -> dict[str, Any]:
         "role": result["role"],
         "reboot": check.disruption["reboot"],
         "lockout": check.disruption["lockout"],
+        "excepted_items": [item["id"] for item in result["items"] if item["status"] == o.EXCEPTED],
     }

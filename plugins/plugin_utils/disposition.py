@@ -5,18 +5,23 @@
 
 `measured` never changes. An exception turns exactly what was approved from fail into excepted, an attestation turns
 manual into attested; neither touches unknown (design.md section 4). Records come from registers.py, already checked.
+Whom a record is for is register_scope.py, what becomes of it over a whole run register_state.py.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.accepted import no_worse
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import (
+    approved_for,
+    covers_item,
+    covers_subject,
+    names_items,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 Record = Mapping[str, Any]
@@ -35,29 +40,30 @@ def dispose(
     now: dt.datetime,
     standard: Standard,
     attestation_max_age_days: int = 365,
-) -> tuple[list[Result], dict[str, list[str]]]:
+) -> tuple[list[Result], dict[str, Any], dict[str, Any]]:
     """Set status, exception and attestation of every result of one subject. The input is not changed.
 
     results: with every item that is not pass; a list cut for the report would hide items that no exception covers.
     now: the moment judged (of the evidence, when re-assessing); records count through the end of their last day, UTC.
     attestation_max_age_days: gold_attestation_max_age_days; an older attestation counts for nothing whatever it says.
 
-    Returns the results, and the ids of exceptions that are {now_passing, expired, changed} on this subject: the first
-    can be closed, the second fails again, the third meets something else than what was accepted.
+    Returns the results; of the exceptions the ids that are {now_passing, expired, changed} on this subject (the first
+    can be closed, the second fails again, the third meets something else than what was accepted); of the attestations
+    what is {contradicted: [{id, checks}]}. Both also have `met`: what each record met here, for register_state.py.
     """
     day = today(now)
     mine = [record for record in exceptions if covers_subject(record, subject)]
     signed = [record for record in attestations if covers_subject(record, subject)]
     checks = standard.checks
-    register = _Register()
+    register, statements = _Register(), _Statements()
     judged = []
     for measured in results:
         result = {**measured, "status": measured["measured"], "exception": None, "attestation": None}
         check = checks[result["check"]]
-        _except(result, _about(mine, result), day, check, register)
-        _attest(result, _about(signed, result), day, check, attestation_max_age_days)
+        _except(result, _about(mine, result), day, check, register, subject)
+        _attest(result, _about(signed, result), day, check, attestation_max_age_days, statements)
         judged.append(result)
-    return judged, register.summary()
+    return judged, register.summary(), statements.summary()
 
 
 def enforceable(drift: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -75,28 +81,6 @@ def today(now: dt.datetime) -> dt.date:
     return (now if now.tzinfo is None else now.astimezone(dt.timezone.utc)).date()
 
 
-def covers_subject(record: Record, subject: Mapping[str, Any]) -> bool:
-    """Whether a record names this subject, by id or name, or by a pattern (* and ?) on endpoint, name or id.
-
-    Names are the inventory's and the controller's, never what a host calls itself. Case does not count.
-    """
-    exact = {str(subject.get(key, "")).casefold() for key in ("id", "name")}
-    wide = exact | {str(subject.get("endpoint", "")).casefold()}
-    for entry in record["subjects"]:
-        wanted = entry.casefold()
-        if wanted in exact:
-            return True
-        if ("*" in wanted or "?" in wanted) and any(_pattern(wanted).fullmatch(name) for name in wide if name):
-            return True
-    return False
-
-
-@lru_cache(maxsize=4096)
-def _pattern(text: str) -> re.Pattern[str]:
-    """Only * and ? are special: square brackets belong to IPv6 addresses."""
-    return re.compile("".join({"*": ".*", "?": "."}.get(char, re.escape(char)) for char in text), re.DOTALL)
-
-
 def _about(records: Sequence[Record], result: Mapping[str, Any]) -> list[Record]:
     return [
         record
@@ -105,35 +89,78 @@ def _about(records: Sequence[Record], result: Mapping[str, Any]) -> list[Record]
     ]
 
 
-class _Register:
-    """What becomes of each exception over all the results of one subject."""
+class _Met:
+    """What the records of one register met over all the results of one subject, whether they were in force or not."""
 
     def __init__(self) -> None:
-        self._met: dict[str, set[str]] = {}
+        self._met: dict[str, dict[str, Any]] = {}
+
+    def meet(self, record: Record, result: Mapping[str, Any]) -> None:
+        seen = self._met.setdefault(record["id"], {"measured": {}, "failing": [], "must": False})
+        seen["measured"][result["measured"]] = seen["measured"].get(result["measured"], 0) + 1
+        seen["must"] = seen["must"] or (result.get("tier") == 1 and result.get("obligation") == "must")
+        if result["measured"] == o.FAIL:
+            seen["failing"].append(result["check"])
+
+    def met(self) -> dict[str, dict[str, Any]]:
+        return self._met
+
+
+class _Register(_Met):
+    """What becomes of each exception on one subject."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_force: set[str] = set()
         self.expired: dict[str, None] = {}
         self.changed: dict[str, None] = {}
 
-    def meet(self, record: Record, measured: str) -> None:
-        self._met.setdefault(record["id"], set()).add(measured)
+    def summary(self) -> dict[str, Any]:
+        passing = [name for name, seen in self._met.items() if name in self.in_force and all_pass(seen["measured"])]
+        return {
+            "now_passing": passing,
+            "expired": list(self.expired),
+            "changed": list(self.changed),
+            "met": self.met(),
+        }
 
-    def summary(self) -> dict[str, list[str]]:
-        silent = {o.PASS, o.NOT_APPLICABLE}
-        passing = [name for name, seen in self._met.items() if o.PASS in seen and seen <= silent]
-        return {"now_passing": passing, "expired": list(self.expired), "changed": list(self.changed)}
+
+class _Statements(_Met):
+    """What becomes of each attestation on one subject."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.contradicted: dict[str, list[str]] = {}
+
+    def summary(self) -> dict[str, Any]:
+        found = [{"id": name, "checks": checks} for name, checks in self.contradicted.items()]
+        return {"contradicted": found, "met": self.met()}
 
 
-def _except(result: Result, records: list[Record], day: dt.date, check: Check, register: _Register) -> None:
+def all_pass(measured: Mapping[str, int]) -> bool:
+    """Whether what a record covers passes, as far as it applies: then there is nothing left to accept."""
+    return o.PASS in measured and set(measured) <= {o.PASS, o.NOT_APPLICABLE}
+
+
+def _except(
+    result: Result, records: list[Record], day: dt.date, check: Check, register: _Register, subject: Mapping[str, Any]
+) -> None:
     in_force = []
     for record in records:
+        register.meet(record, result)
         if day < dt.date.fromisoformat(record["approved_on"]):
             _say(result, o.FAIL, f"Exception {record['id']} is approved from {record['approved_on']} only.")
         elif day > dt.date.fromisoformat(record["expires_on"]):
             _say(result, o.FAIL, f"Exception {record['id']} ({record['risk_ref']}) expired on {record['expires_on']}.")
             if result["measured"] == o.FAIL:
                 register.expired[record["id"]] = None
+        elif not approved_for(record, subject):
+            _say(result, o.FAIL, f"Exception {record['id']} was approved when this subject was not in its scope.")
+            if result["measured"] == o.FAIL:
+                register.changed[record["id"]] = None
         else:
             in_force.append(record)
-            register.meet(record, result["measured"])
+            register.in_force.add(record["id"])
     if result["measured"] == o.FAIL and in_force:
         _bind(result, in_force, check, register)
 
@@ -160,8 +187,8 @@ def _bind(result: Result, in_force: list[Record], check: Check, register: _Regis
 def _bind_whole(result: Result, in_force: list[Record], check: Check, register: _Register) -> None:
     binding = []
     for record in in_force:
-        if "vms" in record:
-            _say(result, o.FAIL, f"Exception {record['id']} is for single VMs, and this result names none.")
+        if names_items(record):
+            _say(result, o.FAIL, f"Exception {record['id']} is for single VMs or items, and this result names none.")
         elif "accepted_value" in record and not no_worse(result["actual"], record["accepted_value"], check):
             _say(result, o.FAIL, f"Exception {record['id']} accepted another value than this.")
             register.changed[record["id"]] = None
@@ -177,18 +204,7 @@ def _longest(records: list[Record]) -> Record:
 
 def _covering(in_force: list[Record], item: Mapping[str, Any], check: Check) -> list[Record]:
     """The exceptions that answer for one failing item."""
-    return [record for record in in_force if _covers_vm(record, item) and _covers_value(record, item, check)]
-
-
-def _covers_vm(record: Record, item: Mapping[str, Any]) -> bool:
-    """An item of a VM has an id that begins with the VM's UUID: `<uuid>` or `<uuid>/<its NIC>`.
-
-    Only the beginning counts: whoever may rename a VM could put an approved UUID anywhere else.
-    """
-    if "vms" not in record:
-        return True
-    item_id = str(item["id"]).lower()
-    return any(item_id == vm or item_id.startswith(f"{vm}/") for vm in record["vms"])
+    return [record for record in in_force if covers_item(record, item) and _covers_value(record, item, check)]
 
 
 def _covers_value(record: Record, item: Mapping[str, Any], check: Check) -> bool:
@@ -235,15 +251,21 @@ def _accept(result: Result, records: list[Record]) -> None:
     result["exception"] = {key: shown[key] for key in ("id", "risk_ref", "expires_on")}
 
 
-def _attest(result: Result, records: list[Record], day: dt.date, check: Check, max_age_days: int) -> None:
+def _attest(
+    result: Result, records: list[Record], day: dt.date, check: Check, max_age_days: int, statements: _Statements
+) -> None:
     allowed = {o.MANUAL}
     if check.data.get("attestation_may_override") == o.UNKNOWN:
         allowed.add(o.UNKNOWN)
-    if result["measured"] not in allowed:
-        return
     valid = []
     for record in records:
+        statements.meet(record, result)
         signed, last = dt.date.fromisoformat(record["signed_on"]), attested_until(record, max_age_days)
+        if result["measured"] == o.FAIL and signed <= day <= last:
+            statements.contradicted.setdefault(record["id"], []).append(result["check"])
+            _say(result, o.FAIL, f"Attestation {record['id']} says otherwise: the probe decides.")
+        if result["measured"] not in allowed:
+            continue
         if day < signed:
             _say(result, result["measured"], f"Attestation {record['id']} is signed on {signed}, after this evidence.")
         elif day > last:
@@ -252,14 +274,34 @@ def _attest(result: Result, records: list[Record], day: dt.date, check: Check, m
             valid.append((last, record))
     if valid:
         last, record = max(valid, key=lambda entry: (entry[0], entry[1]["id"]))
-        result["status"] = o.ATTESTED
-        result["attestation"] = {
-            "id": record["id"],
-            "signed_by": record["signed_by"],
-            "signed_on": record["signed_on"],
-            "expires_on": last.isoformat(),
-        }
-        _say(result, result["measured"], f"Attested by {record['signed_by']} ({record['id']}) until {last}.")
+        _accept_statement(result, record, last)
+
+
+def _accept_statement(result: Result, record: Record, last: dt.date) -> None:
+    result["status"] = o.ATTESTED
+    result["attestation"] = {
+        "id": record["id"],
+        "signed_by": record["signed_by"],
+        "accepted_by": record["accepted_by"],
+        "signed_on": record["signed_on"],
+        "expires_on": last.isoformat(),
+        "satisfied_by": record.get("satisfied_by"),
+        "evidence": evidence_of(record),
+    }
+    under = f" as satisfied by {record['satisfied_by']}" if "satisfied_by" in record else ""
+    _say(
+        result,
+        result["measured"],
+        f"Attested{under} by {record['signed_by']}, accepted by {record['accepted_by']} ({record['id']}) until {last}.",
+    )
+
+
+def evidence_of(record: Record) -> str:
+    """Where the proof of an attestation is, in one line."""
+    parts = [str(record[key]) for key in ("evidence_ref", "evidence_url", "evidence_file") if key in record]
+    if "evidence_sha256" in record:
+        parts.append(f"SHA-256 {record['evidence_sha256']}")
+    return ", ".join(parts)
 
 
 def attested_until(record: Record, max_age_days: int) -> dt.date:

@@ -28,6 +28,8 @@ SCHEMA = "dwp.hypervisor.evidence/1"
 # One host with 200 domains is about 2 MB.
 MAX_BYTES = 64 * 1024 * 1024
 _SLUG_LENGTH = 80
+LINE_DEPTH = 3  # document, facts, part
+_ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _UUID_AT_END = re.compile(r"[/-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 # What boards report whose vendor never set one; many machines share them.
@@ -48,6 +50,7 @@ _KEYS: Mapping[str, type] = {
     "facts": dict,
     "gold": dict,
     "gold_sources": dict,
+    "provenance": dict,
 }
 
 
@@ -83,11 +86,13 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_private(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file of mode 0600 atomically, creating missing directories with mode 0700.
+def write_private(
+    path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False
+) -> None:
+    """Write a file of mode 0600 atomically, creating missing directories with mode 0700. data: whole, or in pieces.
 
     A reader sees the old content or the new, never a half; a link at path is replaced, not followed. Existing
-    directories keep their mode. Raises OSError.
+    directories keep their mode. durable: wait until the disk has it. Raises OSError, and then nothing has changed.
     """
     target = Path(path)
     for directory in reversed([target.parent, *target.parent.parents]):
@@ -97,7 +102,10 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)  # 0600 whatever the umask
     try:
         with os.fdopen(descriptor, "wb") as handle:
-            handle.write(data)
+            handle.writelines((data,) if isinstance(data, bytes) else data)
+            if durable:
+                handle.flush()
+                os.fsync(handle.fileno())
         Path(draft).replace(target)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
@@ -112,12 +120,14 @@ def build(
     collection: str,
     gold: Mapping[str, Any],
     gold_sources: Mapping[str, str],
+    provenance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The evidence document of one subject. Its "facts" are redacted: assess those, not what the target sent.
 
     collected_at: the controller's time, for a host could set its own clock back to revive an exception.
     collection: the version of this collection.
     gold: the effective gold configuration. gold_sources: where each non-default value came from.
+    provenance: run, by, catalogue_sha256 and registers of the run, where it is known.
     """
     moment = collected_at if collected_at.tzinfo else collected_at.replace(tzinfo=dt.timezone.utc)
     return {
@@ -128,20 +138,36 @@ def build(
         "facts": redact(facts),
         "gold": dict(gold),
         "gold_sources": dict(gold_sources),
+        "provenance": {
+            "collector": {"name": f"{subject.get('platform')}_info", "facts": facts.get("schema_version")},
+            "gold_sha256": gold_config.digest(gold),
+            **(provenance or {}),
+        },
     }
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
     """A document as it is stored: JSON in ASCII, so that a hostile name stays a visible escape.
 
+    One line for each result, VM or other part, so that a line can be named that somebody has changed.
     Keys keep their order, for messages follow it and a re-assessment has to say the same.
     NaN and Infinity, which JSON does not have, become null: a number nobody can compare is unknown.
     """
     try:
-        text = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        text = in_lines(document, LINE_DEPTH)
     except ValueError:
-        text = json.dumps(_finite(document), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        text = in_lines(_finite(document), LINE_DEPTH)
     return text.encode("ascii") + b"\n"
+
+
+def in_lines(value: Any, depth: int) -> str:
+    """JSON in which the entries of mappings and of lists of mappings have lines of their own, `depth` levels deep."""
+    if depth and isinstance(value, dict) and value:
+        parts = (f"{_ENCODE(str(key))}:{in_lines(entry, depth - 1)}" for key, entry in value.items())
+        return "{\n" + ",\n".join(parts) + "}"
+    if depth and isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n" + ",\n".join(map(_ENCODE, value)) + "]"
+    return _ENCODE(value)
 
 
 def _finite(value: Any) -> Any:
@@ -263,10 +289,13 @@ def reassess(
     exceptions: Sequence[Mapping[str, Any]] = (),
     attestations: Sequence[Mapping[str, Any]] = (),
     measures: Iterable[str] | None = None,
+    *,
+    gold: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Judge a subject again from its stored evidence, without contacting it. Returns its subject-results document.
 
-    Everything is judged as of the evidence's own date and by the gold configuration stored with it. A setting that a
+    Everything is judged as of the evidence's own date and, unless gold is given, by the gold configuration stored with
+    it. gold may hold some settings only: the others stay as they were stored. A setting that a
     newer version of the collection added counts with its default; one that no longer exists is left out.
 
     :raises EvidenceError: see read.
@@ -275,13 +304,13 @@ def reassess(
     known = gold_config.defaults()
     stored = {key: value for key, value in document["gold"].items() if key in known}
     try:
-        gold = gold_config.effective({**known, **stored})
+        values = gold_config.effective({**known, **stored, **(gold or {})}, document["subject"])
     except gold_config.GoldError as exc:
         raise EvidenceError(f'"gold" is wrong: {exc}', file=os.fspath(path), key="gold") from exc
     return assess(
         document["facts"],
         standard=standard,
-        gold=gold,
+        gold=values,
         now=_moment(document["collected_at"], os.fspath(path)),
         subject={**document["subject"], "collected_at": document["collected_at"]},
         exceptions=exceptions,

@@ -3,152 +3,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The registers: exceptions accepted by the Authority, and signed attestations.
 
-One YAML (or JSON) file each, a list of records. A register that is malformed in any way stops the run before a host is
-contacted: an exception that is silently ignored costs hours, one that is silently applied hides a failing measure
+One YAML, JSON or CSV file each, a list of records. A register that is malformed in any way stops the run before a host
+is contacted: an exception that is silently ignored costs hours, one that is silently applied hides a failing measure
 (SS-009 section 5; InSpec pull request 6644 tells the same story).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
-import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_fields import (
+    ATTESTATION_FIELDS,
+    EXCEPTION_FIELDS,
+    ID,
+    Field,
+    WrongValue,
+    is_pattern,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
 
-_MAX_TEXT = 4000
-_MAX_LINE = 200
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EVIDENCE_KEYS = ("evidence_ref", "evidence_url", "evidence_file")
 
 
 class RegisterError(DataError):
     """A register that cannot be used: file, line, key, what was found, what was expected, the nearest valid name."""
-
-
-class _Wrong(ValueError):
-    """A value of the wrong kind; its text says what was expected."""
-
-    def __init__(self, expected: str, found: Any) -> None:
-        super().__init__(expected)
-        self.found = found
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _Wrong("text (put it in quotes)", value)
-    if not value.strip() or len(value) > _MAX_TEXT:
-        raise _Wrong(f"text of 1 to {_MAX_TEXT} characters", value)
-    return value.strip()
-
-
-def _line(value: Any) -> str:
-    """Text that fits into one line of a report."""
-    text = _text(value)
-    if len(text) > _MAX_LINE or not text.isprintable():
-        raise _Wrong(f"one line of at most {_MAX_LINE} characters", value)
-    return text
-
-
-def _identifier(value: Any) -> str:
-    if not _ID.fullmatch(_text(value)):
-        raise _Wrong("up to 64 letters, digits and . _ / -, beginning with a letter or digit", value)
-    return _text(value)
-
-
-def _lines(value: Any) -> list[str]:
-    if not isinstance(value, list) or not value:
-        raise _Wrong("a list with at least one entry", value)
-    return [_line(entry) for entry in value]
-
-
-def _controls(value: Any) -> list[str]:
-    if not isinstance(value, list) or not value:
-        raise _Wrong('a list with at least one entry (["none"] says so)', value)
-    return [_text(entry) for entry in value]
-
-
-def _subjects(value: Any) -> list[str]:
-    """Names, ids or patterns. A pattern of wildcards alone would cover hosts that nobody has approved."""
-    names = _lines(value)
-    for name in names:
-        if not name.strip("*?"):
-            raise _Wrong("names, ids or patterns that say which subjects are meant", name)
-    return names
-
-
-def _uuids(value: Any) -> list[str]:
-    found = []
-    for entry in _lines(value):
-        try:
-            found.append(str(uuid.UUID(entry)))
-        except ValueError:
-            raise _Wrong("the UUIDs of VMs", entry) from None
-    return found
-
-
-def _sha256(value: Any) -> str:
-    if not _SHA256.fullmatch(_text(value).lower()):
-        raise _Wrong("a SHA-256 in 64 hexadecimal digits", value)
-    return _text(value).lower()
-
-
-def _date(value: Any) -> str:
-    """A calendar date as YYYY-MM-DD. A time of day is refused: a record counts through the end of a day, UTC."""
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        day = value
-    elif isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            day = dt.date.fromisoformat(value)
-        except ValueError:
-            raise _Wrong("a date that exists", value) from None
-    else:
-        raise _Wrong("a date as YYYY-MM-DD, without a time", value)
-    if not 2000 <= day.year <= 2199:
-        raise _Wrong("a date from 2000 to 2199", day.isoformat())
-    return day.isoformat()
-
-
-def _value(value: Any) -> Any:
-    if value is None:
-        raise _Wrong("the value that was accepted (leave the key out to accept any)", value)
-    return value.isoformat() if isinstance(value, dt.date) else value
-
-
-# key: (reads and checks the value, required)
-Fields = Mapping[str, tuple[Callable[[Any], Any], bool]]
-_SCOPE: Fields = {
-    "id": (_identifier, True),
-    "checks": (_lines, False),
-    "measure": (_text, False),
-    "subjects": (_subjects, True),
-}
-EXCEPTION_FIELDS: Fields = {
-    **_SCOPE,
-    "vms": (_uuids, False),
-    "accepted_value": (_value, False),
-    "risk_ref": (_line, True),
-    "justification": (_text, True),
-    "compensating_controls": (_controls, True),
-    "requested_by": (_line, True),
-    "approved_by": (_line, True),
-    "approved_on": (_date, True),
-    "expires_on": (_date, True),
-    "review_on": (_date, False),
-}
-ATTESTATION_FIELDS: Fields = {
-    **_SCOPE,
-    "statement": (_text, True),
-    "evidence_ref": (_line, True),
-    "evidence_sha256": (_sha256, False),
-    "signed_by": (_line, True),
-    "signed_on": (_date, True),
-    "expires_on": (_date, False),
-}
 
 
 def load_exceptions(path: str, standard: Standard | None = None) -> list[dict[str, Any]]:
@@ -158,16 +42,20 @@ def load_exceptions(path: str, standard: Standard | None = None) -> list[dict[st
 
     :raises RegisterError: the file cannot be read or any record is malformed.
     """
-    return check_exceptions(_load(path), path, standard, LineMap(path))
+    records, lines = _load(path, EXCEPTION_FIELDS)
+    return check_exceptions(records, path, standard, lines)
 
 
 def load_attestations(path: str, standard: Standard | None = None) -> list[dict[str, Any]]:
-    """The records of an attestations register. See load_exceptions."""
-    return check_attestations(_load(path), path, standard, LineMap(path))
+    """The records of an attestations register; evidence_sha256 of each evidence_file is set. See load_exceptions."""
+    found, lines = _load(path, ATTESTATION_FIELDS)
+    records = check_attestations(found, path, standard, lines)
+    _hash_evidence(records, _Register(path, "attestation", ATTESTATION_FIELDS, standard, lines))
+    return records
 
 
 def check_exceptions(
-    records: Any, name: str, standard: Standard | None = None, lines: LineMap | None = None
+    records: Any, name: str, standard: Standard | None = None, lines: Lines | None = None
 ) -> list[dict[str, Any]]:
     """The same for records that are already in memory; name stands for the file in messages.
 
@@ -177,26 +65,39 @@ def check_exceptions(
 
 
 def check_attestations(
-    records: Any, name: str, standard: Standard | None = None, lines: LineMap | None = None
+    records: Any, name: str, standard: Standard | None = None, lines: Lines | None = None
 ) -> list[dict[str, Any]]:
     """The same for attestations. See check_exceptions."""
     return _check(records, _Register(name, "attestation", ATTESTATION_FIELDS, standard, lines), _attestation_rules)
 
 
-def _load(path: str) -> Any:
+def _load(path: str, fields: Mapping[str, Field]) -> tuple[Any, Lines]:
+    """The raw records of a file, and the map of its lines."""
     try:
-        return load(path)
+        if path.endswith(".csv"):
+            from ansible_collections.dwp.hypervisor.plugins.plugin_utils import register_csv
+
+            return register_csv.read(path, fields)
+        return load(path), LineMap(path)
     except DataError as exc:
         found = {} if exc.found is None else {"found": exc.found}
         raise RegisterError(
-            exc.message, file=exc.file, line=exc.line, key=exc.key, expected=exc.expected, **found
+            exc.message, file=exc.file, line=exc.line, key=exc.key, expected=exc.expected, nearest=exc.nearest, **found
         ) from exc
+
+
+class Lines(Protocol):
+    """Says in which line of a file a key of a record stands: a LineMap, or the one of a CSV file."""
+
+    def line(self, path: Iterable[Any]) -> int: ...
 
 
 class _Register:
     """One register under inspection: knows where a record stands and complains about it."""
 
-    def __init__(self, name: str, kind: str, fields: Fields, standard: Standard | None, lines: LineMap | None) -> None:
+    def __init__(
+        self, name: str, kind: str, fields: Mapping[str, Field], standard: Standard | None, lines: Lines | None
+    ) -> None:
         self.name = name
         self.kind = kind
         self.fields = fields
@@ -213,7 +114,7 @@ class _Register:
 
     def label(self, record: Mapping[str, Any]) -> str:
         found = record.get("id")
-        return f"{self.kind} {found}" if isinstance(found, str) and _ID.fullmatch(found) else self.kind
+        return f"{self.kind} {found}" if isinstance(found, str) and ID.fullmatch(found) else self.kind
 
 
 def _check(
@@ -254,13 +155,15 @@ def _record(register: _Register, index: int, raw: Any) -> dict[str, Any]:
                 (index, key), f'unknown key "{key}" in {label}', nearest=nearest(key, register.fields)
             )
         try:
-            record[key] = register.fields[key][0](value)
-        except _Wrong as wrong:
+            record[key] = register.fields[key].read(value)
+        except WrongValue as wrong:
             message = f'"{key}" of {label} is wrong'
-            raise register.refuse((index, key), message, found=wrong.found, expected=str(wrong)) from None
-    for key, (_read, required) in register.fields.items():
-        if required and key not in record:
-            raise register.refuse((index,), f'{label} lacks "{key}"')
+            raise register.refuse(
+                (index, key), message, found=wrong.found, expected=str(wrong), nearest=wrong.hint
+            ) from None
+    for key, field in register.fields.items():
+        if field.required and key not in record:
+            raise register.refuse((index,), f'{label} lacks "{key}"', expected=field.meaning)
     return record
 
 
@@ -269,6 +172,10 @@ def _check_scope(register: _Register, index: int, record: Mapping[str, Any]) -> 
     if ("checks" in record) == ("measure" in record):
         found = "both" if "checks" in record else "neither"
         raise register.refuse((index,), f"{label} has a scope", found=found, expected='either "checks" or "measure"')
+    if "subjects" not in record and "groups" not in record:
+        raise register.refuse(
+            (index,), f"{label} says for whom it is", found="nothing", expected='"subjects" or "groups"'
+        )
     if register.measures is not None and "measure" in record and record["measure"] not in register.measures:
         raise register.refuse(
             (index, "measure"),
@@ -295,6 +202,7 @@ def _exception_rules(register: _Register, index: int, record: dict[str, Any]) ->
             found=record["approved_by"],
             expected="somebody else, with the authority to accept the risk",
         )
+    _check_binding(register, index, record)
     approved, expires = dt.date.fromisoformat(record["approved_on"]), dt.date.fromisoformat(record["expires_on"])
     if expires < approved:
         raise register.refuse(
@@ -322,11 +230,73 @@ def _exception_rules(register: _Register, index: int, record: dict[str, Any]) ->
         )
 
 
+def _check_binding(register: _Register, index: int, record: Mapping[str, Any]) -> None:
+    """A pattern or a group covers whatever matches one day; what was approved is what matched on that day."""
+    label = register.label(record)
+    wide = [name for name in record.get("subjects", ()) if is_pattern(name)] + record.get("groups", [])
+    if wide and "approved_subjects" not in record:
+        raise register.refuse(
+            (index,),
+            f'{label} is for a pattern or a group and lacks "approved_subjects"',
+            found=wide[0],
+            expected="the names of the subjects it stood for when it was approved",
+        )
+    items = [name for name in record.get("items", ()) if is_pattern(name)]
+    if items and "approved_items" not in record:
+        raise register.refuse(
+            (index, "items"),
+            f'{label} has a pattern of items and lacks "approved_items"',
+            found=items[0],
+            expected="the ids it stood for when it was approved",
+        )
+
+
 def _attestation_rules(register: _Register, index: int, record: dict[str, Any]) -> None:
+    label = register.label(record)
     if record.get("expires_on", record["signed_on"]) < record["signed_on"]:
         raise register.refuse(
-            (index, "expires_on"), f"{register.label(record)} expires before it was signed", found=record["expires_on"]
+            (index, "expires_on"), f"{label} expires before it was signed", found=record["expires_on"]
         )
+    if _person(record["signed_by"]) == _person(record["accepted_by"]):
+        raise register.refuse(
+            (index, "accepted_by"),
+            f"{label} was accepted by the person who signed it",
+            found=record["accepted_by"],
+            expected="another person, who has looked at the proof",
+        )
+    if not any(key in record for key in _EVIDENCE_KEYS):
+        raise register.refuse(
+            (index,), f"{label} names no evidence", found="nothing", expected="one of " + ", ".join(_EVIDENCE_KEYS)
+        )
+
+
+def _hash_evidence(records: list[dict[str, Any]], register: _Register) -> None:
+    """Set evidence_sha256 of every record that names a file.
+
+    :raises RegisterError: the file is not there, or is not what was signed.
+    """
+    for index, record in enumerate(records):
+        if "evidence_file" not in record:
+            continue
+        label = register.label(record)
+        try:
+            data = (Path(register.name).parent / record["evidence_file"]).read_bytes()
+        except OSError as exc:
+            raise register.refuse(
+                (index, "evidence_file"),
+                f"the evidence of {label} cannot be read: {exc.strerror or exc}",
+                found=record["evidence_file"],
+                expected="a file, named relative to the register",
+            ) from exc
+        digest = hashlib.sha256(data).hexdigest()
+        if record.get("evidence_sha256", digest) != digest:
+            raise register.refuse(
+                (index, "evidence_sha256"),
+                f"the evidence of {label} is not the file that was signed",
+                found=digest,
+                expected=record["evidence_sha256"],
+            )
+        record["evidence_sha256"] = digest
 
 
 def _person(name: str) -> str:

@@ -8,19 +8,25 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import completeness, register_state, rollup, trend
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence_wanted import wanted
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, SECTIONS, SEVERITIES, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 SCHEMA = "dwp.hypervisor.results/1"
-MODES = ("audit", "check", "harden")
+MODES = ("audit", "check", "harden", "reassess", "rollup")
+LINES = ("first", "second", "external")
+# A run document that nobody said more about: the keys of `run` that have a default.
+_RUN = {"catalogue_sha256": None, "line": "first", "previous": None, "reassessment": None}
+NOBODY = {"user": "unknown", "controller": "unknown", "job": None, "ansible": "unknown"}
 VERDICTS = (rollup.NON_COMPLIANT, rollup.NOT_DEMONSTRATED, rollup.WITH_EXCEPTIONS, rollup.COMPLIANT)
 CSF_FUNCTIONS = {"ID": "Identify", "PR": "Protect", "DE": "Detect", "RS": "Respond", "RC": "Recover"}
 DEFAULT_MARKING = "OFFICIAL-SENSITIVE"
@@ -59,6 +65,10 @@ def merge(
     out_of_scope: Sequence[str] = (),
     unreadable: Sequence[Mapping[str, str]] = (),
     previous: Mapping[str, Any] | None = None,
+    registers: Mapping[str, Any] | None = None,
+    comparison: Mapping[str, Any] | None = None,
+    earlier_points: Sequence[Mapping[str, Any]] = (),
+    roll_up: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The run document.
 
@@ -66,6 +76,8 @@ def merge(
     endpoint, kind, tags, reason; one without a document is added with every measure unknown, so that an absent host is
     counted and not dropped. out_of_scope: inventory hosts without a platform. unreadable: result files that could not
     be read, {file, reason}. previous: {run, subjects}, the run before this one and the slugs that only it has.
+    registers: {exceptions, attestations} as register_files.state gives them. comparison: as compare.compare gives it.
+    earlier_points: the trend of the run before. roll_up: what merge_runs.py knows of several report directories.
 
     :raises RunReportError: two documents for one subject, or an expected subject without a usable platform.
     """
@@ -73,34 +85,51 @@ def merge(
     documents += absent(
         documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable
     )
+    documents = [completeness.fill(document, standard) for document in documents]
     documents.sort(key=lambda document: document["subject"]["id"])
     ids = [document["subject"]["id"] for document in documents]
     twice = next((found for found, following in zip(ids, ids[1:]) if found == following), None)
     if twice is not None:
         raise RunReportError(f"two result documents for subject {twice[:200]!r}: one run assesses a subject once")
     results = [result for document in documents for result in document["results"]]
+    for result in results:
+        # In place: a thousand subjects have 90,000 of them. Whoever compared with the run before has set it.
+        result.setdefault("failing_since", None)
     measures = [entry for document in documents for entry in document["measures"]]
     subjects = [{**document["subject"], "gold": document["gold"]} for document in documents]
-    return {
+    document = {
         "schema": SCHEMA,
         "marking": marking,
         "standard": {"id": standard.id, "version": standard.version},
-        "run": {**run, "gold_sha256": _gold_digest(documents)},
+        "run": {**_RUN, "by": NOBODY, "gold_sha256": gold_digest(documents), **run},
         "scope": {"out_of_scope": sorted(out_of_scope), "unreadable": list(unreadable), "previous": previous},
         "subjects": subjects,
         "results": results,
         "measures": measures,
-        "drift": [entry for document in documents for entry in document["drift"]],
+        "drift": [entry for found in documents for entry in found["drift"]],
         "exceptions": {
             state: [
-                {"subject": document["subject"]["id"], "id": found}
-                for document in documents
-                for found in document["exceptions"][state]
+                {"subject": found["subject"]["id"], "id": record}
+                for found in documents
+                for record in found["exceptions"][state]
             ]
             for state in ("now_passing", "expired", "changed")
         },
+        "attestations": {
+            "contradicted": [
+                {"subject": found["subject"]["id"], **entry}
+                for found in documents
+                for entry in found["attestations"]["contradicted"]
+            ]
+        },
+        "registers": {"exceptions": None, "attestations": None, **(registers or {})},
+        "evidence_wanted": wanted(results, standard),
+        "comparison": comparison,
+        "completeness": completeness.judge(subjects, measures, standard),
+        "rollup": roll_up,
         "summary": summarise(subjects, measures, results, standard),
     }
+    return {**document, "trend": trend.extend(earlier_points, document)}
 
 
 def absent(
@@ -188,12 +217,34 @@ def summarise(
         "failing_checks": {severity: failing.count(severity) for severity in SEVERITIES},
         "score": score["before_exceptions"],
         "score_after_exceptions": score["after_exceptions"],
+        "needs_exception": sum(m["obligation"] == "must" and m["status"] == o.FAIL for m in measures),
+        "advisory_failing": sum(
+            o.FAIL
+            in ((m["status"], m["advisory_status"]) if m["obligation"] == "advisory" else (m["advisory_status"],))
+            for m in measures
+        ),
     }
 
 
 def csf_functions(measure: Any) -> list[str]:
     """The CSF functions of a measure, each once: PR.AC-3 and PR.DS-2 are both PR."""
     return list(dict.fromkeys(str(found).split(".", maxsplit=1)[0] for found in measure.nist_csf))
+
+
+def names_of(run_document: Mapping[str, Any]) -> dict[str, str]:
+    """Subject id -> what a register names it by: its name, or its id where two subjects share a name."""
+    names = Counter(subject["name"] for subject in run_document["subjects"])
+    return {
+        subject["id"]: subject["name"] if names[subject["name"]] == 1 else subject["id"]
+        for subject in run_document["subjects"]
+    }
+
+
+def loud(run_document: Mapping[str, Any]) -> list[str]:
+    """What nobody may overlook about the registers of a run: banners first, then records that expire, are late …"""
+    found = [run_document["registers"][kind] for kind in ("exceptions", "attestations")]
+    banners = [register["signature"]["banner"] for register in found if register and register["signature"]["banner"]]
+    return banners + register_state.loud(run_document["registers"])
 
 
 def check_fail_on(fail_on: Any) -> list[str]:
@@ -256,7 +307,7 @@ def _tally(statuses: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def _gold_digest(documents: Sequence[Mapping[str, Any]]) -> str | None:
+def gold_digest(documents: Sequence[Mapping[str, Any]]) -> str | None:
     """The gold configuration's digest; where subjects differ (gold_overrides), a digest over the sorted digests.
 
     An absent subject was judged by nothing, so it counts only when there is no other.

@@ -198,7 +198,21 @@ def _load_standard(directory: str) -> Standard:
                     f"check {check.id} is already in measure {seen[check.id]}", file=f"measures/{measure.id}.yml"
                 )
             seen[check.id] = measure.id
-    return Standard("SS-009", "2.0", {measure.id: measure for measure in measures}, gold)
+    return Standard(*_edition(Path(directory)), {measure.id: measure for measure in measures}, gold)
+
+
+def _edition(directory: Path) -> tuple[str, str]:
+    """(id, version) of the standard that a directory of measures is.
+
+    :raises DataError: its file EDITION is missing or does not hold the two words.
+    """
+    try:
+        words = (directory / "EDITION").read_text(encoding="utf-8").split()
+    except OSError as exc:
+        raise DataError(f"cannot be read: {exc.strerror or exc}", file=str(directory / "EDITION")) from exc
+    if len(words) != 2:
+        raise DataError("names the edition", file=str(directory / "EDITION"), found=words, expected="SS-009 2.0")
+    return words[0], words[1]
 
 
 class _File:

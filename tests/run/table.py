@@ -40,11 +40,13 @@ def lacks_lab() -> str | None:
 STAGES = (
     tests("unit", "tests/unit", 900),
     tests("accessibility", "tests/accessibility", 600),
+    tests("formats", "tests/formats", 600),
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
+    Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),
     check("mypy", 300, "mypy", "--package", "ansible_collections.dwp.hypervisor.plugins.plugin_utils"),

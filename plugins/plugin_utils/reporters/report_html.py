@@ -1,85 +1,99 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""report.html: one self-contained page for people. No script, no external resource, WCAG 2.2 AA."""
+"""report.html and the pages it links to, for people: WCAG 2.2 AA, complete without script, nothing from outside.
+
+The front page holds what is aggregated, and stays small whatever the number of subjects; each measure and each subject
+has a page of its own in `report/`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timezone
-from functools import lru_cache
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
-
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import page_checks, page_summary
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
+    page_answer,
+    page_assumptions,
+    page_history,
+    page_measure,
+    page_registers,
+    page_scope,
+    page_subject,
+    page_tables,
+    page_todo,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import (
+    ALL_SUBJECTS,
+    ASSUMPTIONS,
+    FRONT,
+    Site,
+    page,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
-TEMPLATE = Path(__file__).with_name("report.html.j2")
-# Shape and word carry the meaning; the icon is hidden from screen readers, the colour is only a third hint.
-ICONS = {
-    "pass": "✔",
-    "fail": "✖",
-    "unknown": "?",
-    "manual": "✎",
-    "excepted": "◐",
-    "attested": "✔",
-    "not_applicable": "–",
-    "not_evaluated": "–",
-}
-MONTHS = "January February March April May June July August September October November December".split()
-VERDICTS = {
-    "compliant": ("Compliant", "pass"),
-    "compliant with exceptions": ("Compliant with exceptions", "excepted"),
-    "not demonstrated": ("Not demonstrated", "unknown"),
-    "non-compliant": ("Non-compliant", "fail"),
-}
+NAV = (
+    ("#answer", "The answer"),
+    ("#registers", "Exceptions and attestations"),
+    ("#trend", "Trend"),
+    ("#changes", "Changes"),
+    ("#totals", "By section and CSF function"),
+    ("#measures", "By measure"),
+    ("#coverage", "What a pass proves"),
+    ("#subjects", "By subject"),
+    ("#todo", "What to do first"),
+    ("#wanted", "Evidence to ask for"),
+    ("#scope", "Scope"),
+    ("#about", "About this report"),
+)
 
 
-def render(run: Mapping[str, Any], standard: Standard) -> bytes:
-    """The whole page, UTF-8. `run` is the run document; nothing else is read."""
-    names = page_summary.names_of(run)
-    page = {
-        "run": {key: plain(value, 80) for key, value in run["run"].items()},
-        "started": _in_words(run["run"]["started"]),
-        "finished": _in_words(run["run"]["finished"]),
-        "standard": run["standard"],
-        "marking": plain(run["marking"], 120),
-        "marking_css": css_string(plain(run["marking"], 120)),
-        "answer": page_summary.answer(run, standard, names),
-        "scope": page_summary.scope(run, names),
-        "assumptions": page_summary.assumptions(run, standard, names),
-        "totals": page_summary.totals(run),
-        "failures": page_checks.failures(run, standard, names),
-        "measures": page_checks.everything(run, standard, names),
-        "words": STATUS_WORDS,
-        "icons": ICONS,
-        "verdicts": VERDICTS,
-    }
-    return _template().render(page).encode("utf-8")
+def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, bytes]]:
+    """The front page, then the pages of the measures and of the subjects."""
+    site = Site(run, standard)
+    yield FRONT, front(site)
+    yield ASSUMPTIONS, page_assumptions.assumptions_page(site)
+    results, entries = _grouped(run["results"], "measure"), _grouped(run["measures"], "measure")
+    for measure in standard.measures.values():
+        yield (
+            site.measure_page(measure.id),
+            page_measure.measure_page(site, measure, entries[measure.id], results[measure.id]),
+        )
+    results, entries = _grouped(run["results"], "subject"), _grouped(run["measures"], "subject")
+    for name, subject in site.subjects.items():
+        yield site.subject_page(name), page_subject.subject_page(site, subject, entries[name], results[name])
+    if len(site.subjects) > page_tables.FRONT_SUBJECTS:
+        yield ALL_SUBJECTS, page_subject.all_subjects(site)
 
 
-def _in_words(time: str) -> str:
-    """`23 November 2026, 17:44:00 UTC`. Not by strftime: Ansible sets the operator's locale, the page is English."""
-    found = moment(time).astimezone(timezone.utc)
-    return f"{found.day} {MONTHS[found.month - 1]} {found.year}, {found:%H:%M:%S} UTC"
+def _grouped(entries: list[Mapping[str, Any]], key: str) -> dict[str, list[Mapping[str, Any]]]:
+    groups: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        groups[entry[key]].append(entry)
+    return groups
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    """Our own environment: Ansible's templar would evaluate what a target wrote."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-
-
-def css_string(text: str) -> str:
-    """The inside of a CSS string: whatever is not a letter, digit, space or hyphen becomes a hexadecimal escape.
-
-    HTML escaping does not hold inside <style>, where `</style>` would end the sheet.
-    """
-    return "".join(
-        char if char.isascii() and (char.isalnum() or char in " -") else f"\\{ord(char):x} " for char in text
-    )
+def front(site: Site) -> bytes:
+    """report.html."""
+    rolled_up = site.run["rollup"] is not None
+    body = [
+        *page_answer.banners(site),
+        page_answer.answer(site),
+        page_scope.marking(site),
+        *([page_scope.sources(site)] if rolled_up else []),
+        page_registers.registers(site),
+        page_history.trend(site),
+        page_history.changes(site),
+        page_tables.totals(site),
+        page_tables.measures(site),
+        page_tables.matrix(site),
+        page_tables.subjects(site),
+        page_todo.todo(site),
+        page_registers.wanted(site),
+        page_scope.scope(site),
+        page_scope.about(site),
+    ]
+    nav = [*NAV[:1], ("#sources", "Sources"), *NAV[1:]] if rolled_up else NAV
+    title = f"Hypervisor security report: {site.run['standard']['id']} v{site.run['standard']['version']}"
+    return page(site, title, body, nav)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """results.junit.xml: one test suite per subject, one test case per check, for CI systems.
 
-Written as text: a tree of a fleet's results takes ten times the memory of the file. Everything passes `plain`, which
-leaves no character that XML cannot hold, and `quoteattr` or `escape`.
+Held to the schema of Jenkins' xUnit plugin, which knows no properties of a test case: what else is known of a check
+stands in its system-out, a line each. Written as text: a tree of a fleet's results takes ten times the memory of the
+file. Everything passes `plain`, which leaves no character that XML cannot hold, and `quoteattr` or `escape`.
 """
 
 from __future__ import annotations
@@ -13,35 +14,63 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
+FILE = "results.junit.xml"
 TEXT_LIMIT = 2000
-# JUnit knows success, failure, error and skipped. Nothing that is not shown to be met may look like a success.
+# JUnit knows success, failure, error and skipped. Nothing that is not shown to be met may look like a success, and
+# what was measured as a failure stays one: an accepted one has the type "excepted" to filter by.
 OUTCOMES = {
-    "fail": "failure",
-    "unknown": "error",
-    "manual": "skipped",
-    "excepted": "skipped",
-    "not_applicable": "skipped",
-    "not_evaluated": "skipped",
+    o.FAIL: "failure",
+    o.EXCEPTED: "failure",
+    o.UNKNOWN: "error",
+    o.MANUAL: "skipped",
+    o.NOT_APPLICABLE: "skipped",
+    o.NOT_EVALUATED: "skipped",
 }
+# what is told of every check: (name, where it is found, key)
+TOLD = (
+    ("status", "result", "status"),
+    ("measured", "result", "measured"),
+    ("obligation", "result", "obligation"),
+    ("severity", "result", "severity"),
+    ("tier", "result", "tier"),
+    ("expected", "result", "expected"),
+    ("actual", "result", "actual"),
+    ("role", "result", "role"),
+    ("exception", "exception", "id"),
+    ("exception_risk_ref", "exception", "risk_ref"),
+    ("exception_expires_on", "exception", "expires_on"),
+    ("attestation", "attestation", "id"),
+    ("attestation_expires_on", "attestation", "expires_on"),
+)
+
+
+def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """results.junit.xml, in pieces."""
+    yield FILE, chunks(run, standard)
 
 
 def render(run: Mapping[str, Any], standard: Standard) -> bytes:
-    """The run document as JUnit XML, UTF-8."""
+    """The whole file."""
+    return b"".join(chunks(run, standard))
+
+
+def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
+    """The run document as JUnit XML, UTF-8, a piece per subject."""
     by_subject: dict[str, list[Mapping[str, Any]]] = {subject["id"]: [] for subject in run["subjects"]}
     for result in run["results"]:
         by_subject[result["subject"]].append(result)
+    counts = _counts(run["results"])
+    del counts["skipped"]
     title = f"{run['standard']['id']} v{run['standard']['version']}"
-    parts = [
-        '<?xml version="1.0" encoding="utf-8"?>\n',
-        _open("testsuites", {"name": title, **_counts(run["results"])}),
-    ]
+    yield f'<?xml version="1.0" encoding="utf-8"?>\n{_open("testsuites", {"name": title, **counts})}'.encode()
+    writer = _Writer(standard)
     for subject in run["subjects"]:
-        parts.append("".join(_suite(subject, by_subject[subject["id"]], run, standard)))
-    parts.append("</testsuites>\n")
-    return "".join(parts).encode("utf-8")
+        yield "".join(writer.suite(subject, by_subject[subject["id"]], run)).encode("utf-8")
+    yield b"</testsuites>\n"
 
 
 def _counts(results: list[Mapping[str, Any]]) -> dict[str, int]:
@@ -54,70 +83,67 @@ def _counts(results: list[Mapping[str, Any]]) -> dict[str, int]:
     }
 
 
-def _suite(
-    subject: Mapping[str, Any], results: list[Mapping[str, Any]], run: Mapping[str, Any], standard: Standard
-) -> Iterator[str]:
-    about = {
-        "name": subject["name"],
-        "hostname": subject["endpoint"],
-        "timestamp": subject["collected_at"] or run["run"]["finished"],
-        "time": "0",
-    }
-    yield _open("testsuite", {**about, **_counts(results)})
-    yield _properties(
-        {
+class _Writer:
+    """Writes suites, and remembers how the texts that a fleet repeats are quoted."""
+
+    def __init__(self, standard: Standard) -> None:
+        self._standard = standard
+        self._quoted = Remembered(lambda text: quoteattr(plain(text, TEXT_LIMIT)))
+        self._escaped = Remembered(lambda text: escape(plain(text, TEXT_LIMIT)))
+
+    def suite(
+        self, subject: Mapping[str, Any], results: list[Mapping[str, Any]], run: Mapping[str, Any]
+    ) -> Iterator[str]:
+        about = {
+            "name": subject["name"],
+            "hostname": subject["endpoint"],
+            "timestamp": subject["collected_at"] or run["run"]["finished"],
+            "time": "0",
+        }
+        properties = {
             "subject": subject["id"],
             "platform": subject["platform"],
             "verdict": subject["verdict"],
             "run": run["run"]["id"],
             "marking": run["marking"],
         }
-    )
-    for result in results:
-        yield from _case(result, standard)
-    yield "</testsuite>\n"
+        yield _open("testsuite", {**about, **_counts(results)})
+        yield "<properties>"
+        yield from (f'<property name="{name}" value={_attribute(value)}/>' for name, value in properties.items())
+        yield "</properties>\n"
+        for result in results:
+            yield from self._case(result)
+        yield "</testsuite>\n"
 
+    def _case(self, result: Mapping[str, Any]) -> Iterator[str]:
+        measure = self._standard.measures[result["measure"]]
+        name, group = f"{result['check']}: {result['title']}", f"{result['measure']} {measure.title}"
+        yield f'<testcase classname={self._quoted[group]} name={self._quoted[name]} time="0">'
+        kind = OUTCOMES.get(result["status"])
+        if kind:
+            message = self._quoted[f"{result['status']}: {result['message']}"]
+            yield f'<{kind} type="{result["status"]}" message={message}>'
+            if kind != "skipped":
+                yield "\n".join(f"{key}: {self._text(result[key])}" for key in ("expected", "actual", "fix"))
+            yield f"</{kind}>"
+        yield f"<system-out>{self._told(result)}</system-out></testcase>\n"
 
-def _case(result: Mapping[str, Any], standard: Standard) -> Iterator[str]:
-    measure = standard.measures[result["measure"]]
-    exception, attestation = result["exception"] or {}, result["attestation"] or {}
-    name = f"{result['check']}: {result['title']}"
-    yield _open("testcase", {"classname": f"{result['measure']} {measure.title}", "name": name, "time": "0"})
-    yield _properties(
-        {
-            "status": result["status"],
-            "measured": result["measured"],
-            "obligation": result["obligation"],
-            "severity": result["severity"],
-            "tier": result["tier"],
-            "expected": result["expected"],
-            "actual": result["actual"],
-            "role": result["role"],
-            "exception": exception.get("id"),
-            "exception_expires_on": exception.get("expires_on"),
-            "attestation": attestation.get("id"),
-            "attestation_expires_on": attestation.get("expires_on"),
+    def _told(self, result: Mapping[str, Any]) -> str:
+        sources = {
+            "result": result,
+            "exception": result["exception"] or {},
+            "attestation": result["attestation"] or {},
         }
-    )
-    kind = OUTCOMES.get(result["status"])
-    if kind:
-        message = {"message": f"{result['status']}: {result['message']}"}
-        if kind == "skipped":
-            yield _open("skipped", message) + "</skipped>"
-        else:
-            told = "\n".join(f"{key}: {plain(result[key], TEXT_LIMIT)}" for key in ("expected", "actual", "fix"))
-            yield _open(kind, {**message, "type": result["status"]}) + f"{escape(told)}</{kind}>"
-    yield "</testcase>\n"
+        found = ((name, sources[source].get(key)) for name, source, key in TOLD)
+        return "\n".join(f"{name}: {self._text(value)}" for name, value in found if value is not None)
+
+    def _text(self, value: Any) -> str:
+        return self._escaped[value] if isinstance(value, str) else escape(plain(value, TEXT_LIMIT))
 
 
 def _open(tag: str, attributes: Mapping[str, Any]) -> str:
-    return f"<{tag}{''.join(f' {key}={quoteattr(plain(value, TEXT_LIMIT))}' for key, value in attributes.items())}>"
+    return f"<{tag}{''.join(f' {key}={_attribute(value)}' for key, value in attributes.items())}>"
 
 
-def _properties(values: Mapping[str, Any]) -> str:
-    found = [
-        f'<property name="{name}" value={quoteattr(plain(value, TEXT_LIMIT))}/>'
-        for name, value in values.items()
-        if value is not None
-    ]
-    return f"<properties>{''.join(found)}</properties>"
+def _attribute(value: Any) -> str:
+    return quoteattr(plain(value, TEXT_LIMIT))

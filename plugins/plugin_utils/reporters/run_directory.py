@@ -1,28 +1,26 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directory of one run: reading the subjects' result files, writing the reports, the manifest and `latest`."""
+"""The directory of one run: reading the subjects' result files, writing the reports, and `latest`."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import SCHEMA as SUBJECT_SCHEMA
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import write_private
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import encode, write_private
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
 
-MANIFEST = "MANIFEST.sha256"
 LATEST = "latest"
 # 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.
 MAX_SUBJECT_BYTES = 64 * 1024 * 1024
-_DOCUMENT = frozenset(("subject", "results", "measures", "drift", "gold", "exceptions"))
+_DOCUMENT = frozenset(("subject", "results", "measures", "drift", "gold", "exceptions", "attestations"))
 _SUBJECT = frozenset(
     "id name slug platform kind endpoint product reachable unreachable_reason collected_at verdict score tags".split()
 )
@@ -31,6 +29,8 @@ _RESULT = frozenset(
     "items items_total exception attestation role threshold_source probe fix disruption".split()
 )
 _REPEATED = ("subject", "measure", "check", "name", "title", "severity", "expected", "message", "role", "probe", "fix")
+# Values that are mostly what the first subject has: a fleet is set up alike.
+_ALIKE = ("expected", "actual", "items", "exception", "attestation", "disruption")
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
@@ -66,7 +66,7 @@ def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dic
     known: dict[Any, Any] = {}
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
-            document = _read(path)
+            document = read_subject(path)
             collected = document["subject"]["collected_at"]
             if started and moment(collected) < moment(started):
                 raise ValueError(f"collected at {collected}, before this run began: the run id was used before")
@@ -77,7 +77,11 @@ def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dic
     return documents, unreadable
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_subject(path: Path) -> dict[str, Any]:
+    """One result file, checked for what the reporters rely on.
+
+    :raises ValueError: too large, not JSON, or not a subject-results document. :raises OSError: it cannot be read.
+    """
     size = path.stat().st_size
     if size > MAX_SUBJECT_BYTES:
         raise ValueError(f"{size:,} bytes, more than {MAX_SUBJECT_BYTES:,}")
@@ -101,9 +105,13 @@ def _share(document: dict[str, Any], known: dict[Any, Any]) -> None:
         for key in _REPEATED:
             if isinstance(result[key], str):
                 result[key] = known.setdefault(result[key], result[key])
-        disruption = known.setdefault(("disruption", result["check"]), result["disruption"])
-        if disruption == result["disruption"]:
-            result["disruption"] = disruption
+        for key in _ALIKE:
+            if isinstance(result[key], (dict, list)):
+                # By its text: to Python, 1 and true are equal.
+                text = repr(result[key])
+                first, its_text = known.setdefault((key, result["check"]), (result[key], text))
+                if text == its_text:
+                    result[key] = first
 
 
 def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]]:
@@ -117,42 +125,24 @@ def _parts(document: dict[str, Any]) -> Iterator[tuple[str, Any, frozenset[str]]
             yield f"{name}[{number}]", entry, keys
 
 
-def read_results(directory: Path) -> dict[str, Any]:
-    """The run document an earlier report left in this directory; empty where there is none."""
-    try:
-        document = json.loads((directory / "results.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def write(directory: Path, files: Mapping[str, bytes]) -> None:
     """Write files (relative name: content) atomically with mode 0600."""
     for name, data in files.items():
         write_private(directory / name, data)
 
 
-def write_manifest(directory: Path) -> None:
-    """Write MANIFEST.sha256 over everything in the run directory; the last step of a report."""
-    write_private(directory / MANIFEST, manifest(directory))
-
-
-def manifest(directory: Path) -> bytes:
-    """SHA-256 of every file of a run as `sha256sum -c` reads it; the manifest itself is left out."""
-    lines = []
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        # A name that begins with a dot is a draft that another process is still writing.
-        if path.is_symlink() or not path.is_file() or path.name.startswith((MANIFEST, ".")):
-            continue
-        with path.open("rb") as handle:
-            digest = hashlib.sha256()
-            for block in iter(lambda: handle.read(1 << 20), b""):
-                digest.update(block)
-        # GNU coreutils marks an escaped name by a leading backslash.
-        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-        lines.append(f"{'' if escaped == name else chr(92)}{digest.hexdigest()}  {escaped}\n")
-    return "".join(lines).encode()
+def write_format(
+    directory: Path, files: Iterable[tuple[str, bytes | Iterable[bytes]]], folder: str | None = None
+) -> None:
+    """Write the files of one format as they are made, and remove what an earlier report left in its folder."""
+    written = set()
+    for name, data in files:
+        write_private(directory / name, data)
+        written.add(directory / name)
+    if folder:
+        for path in (directory / folder).rglob("*"):
+            if path not in written and not path.is_dir():
+                path.unlink(missing_ok=True)
 
 
 def point_latest(report_dir: Path, run_id: str) -> None:
@@ -200,6 +190,4 @@ def _readable(path: Path) -> str:
 
 def subject_file(document: Mapping[str, Any]) -> tuple[str, bytes]:
     """Name and content of the result file of one subject."""
-    return f"subjects/{document['subject']['slug']}.json", json.dumps(
-        document, allow_nan=False, separators=(",", ":")
-    ).encode("ascii") + b"\n"
+    return f"subjects/{document['subject']['slug']}.json", encode(document)

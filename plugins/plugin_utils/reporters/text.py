@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 # C0 and C1 controls, line and paragraph separators, zero-width and bidirectional controls, surrogates, non-characters.
@@ -19,6 +20,7 @@ _UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff]"
 )
 _SCALAR = (str, int, float)
+_REMEMBERED = 20_000
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 STATUS_WORDS = {
@@ -31,6 +33,20 @@ STATUS_WORDS = {
     "not_applicable": "Not applicable",
     "not_evaluated": "Not evaluated",
 }
+
+
+class Remembered(dict[str, str]):
+    """Texts and what a function makes of them, for the first 20,000: a fleet repeats its words a million times."""
+
+    def __init__(self, function: Callable[[str], str]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, text: str) -> str:
+        made = self._function(text)
+        if len(self) < _REMEMBERED:
+            self[text] = made
+        return made
 
 
 def visible(text: str) -> str:

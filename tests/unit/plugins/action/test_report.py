@@ -26,7 +26,9 @@ SCHEMA = jsonschema.Draft202012Validator(
 )
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)
 STARTED = "2026-11-23T17:43:50+00:00"
-FILES = ["MANIFEST.sha256", "report.html", "results.csv", "results.json", "results.junit.xml", "subjects"]
+ALWAYS = "LINES.json MANIFEST.sha256 attestation-stubs.yml failing-since.json run.json subjects verify.py".split()
+DEFAULT = "report report.html results.csv results.json results.junit.xml ohdf results.oscal.json results.poam.json"
+FILES = sorted([*ALWAYS, *DEFAULT.split()])
 ESCAPES = "\x1b]0;owned\x07\x1b[2J"
 
 
@@ -93,7 +95,7 @@ def test_an_expected_host_without_results_gets_a_file_and_is_counted(reports):
 
 def test_the_formats_are_options(reports):
     found = action.report(given(reports, formats=["csv"]), False, NOW)
-    assert names(reports / "run-1") == ["MANIFEST.sha256", "results.csv", "subjects"]
+    assert names(reports / "run-1") == sorted([*ALWAYS, "results.csv"])
     assert found["report_path"] == str(reports / "run-1")
 
 
@@ -109,12 +111,15 @@ def test_written_again_a_report_keeps_what_only_the_audit_knew(reports):
     assert document["run"]["mode"] == "check"
 
 
-def test_an_older_run_written_again_does_not_become_the_newest(reports):
+def test_a_run_that_the_next_one_names_is_not_written_again(reports):
     action.report(given(reports), False, NOW)
     directory = rd.prepare(reports, "run-2")
     rd.write(directory, dict([rd.subject_file(a_document())]))
     action.report(given(reports, run_id="run-2"), False, NOW)
-    action.report(given(reports, run_id="run-1", started=None), False, NOW)
+    sealed = (reports / "run-1" / "MANIFEST.sha256").read_bytes()
+    with pytest.raises(OSError, match=r"the manifest of run run-2 names its hash\. Name the directory in"):
+        action.report(given(reports, run_id="run-1", started=None), False, NOW)
+    assert (reports / "run-1" / "MANIFEST.sha256").read_bytes() == sealed
     assert (reports / "latest").readlink().name == "run-2"
 
 

@@ -25,7 +25,8 @@ FACTS = {"host": {"platform": "kvm"}}
 TODAY = dt.datetime.now(dt.timezone.utc).date()
 EXCEPTION = {
     "id": "EX-1", "checks": [CHECK], "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
-    "compensating_controls": ["c"], "requested_by": "a", "approved_by": "b",
+    "compensating_controls": ["c"], "requested_by": "a", "approved_by": "b", "approved_by_role": "o",
+    "residual_risk": "r",
     "approved_on": (TODAY - dt.timedelta(days=10)).isoformat(),
     "expires_on": (TODAY + dt.timedelta(days=10)).isoformat(),
 }  # fmt: skip

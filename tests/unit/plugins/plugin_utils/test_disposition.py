@@ -54,7 +54,7 @@ def exception(**changes):
 def attestation(**changes):
     record = {
         "id": "AT-1", "checks": ["kvm-11.4.6-a"], "subjects": ["kvm1"], "statement": "s", "evidence_ref": "e",
-        "signed_by": "Bo", "signed_on": "2026-11-01", **changes,
+        "signed_by": "Bo", "accepted_by": "Cy", "signed_on": "2026-11-01", **changes,
     }  # fmt: skip
     return {key: value for key, value in record.items() if value is not None}
 
@@ -68,7 +68,7 @@ def dispose(results, exceptions=(), attestations=(), now=NOW, checks=(), **optio
 
 
 def one(measured, *records, **options):
-    (found,), _register = dispose(measured, records, **options)
+    (found,), _register, _statements = dispose(measured, records, **options)
     return found
 
 
@@ -148,10 +148,10 @@ def test_an_exception_counts_through_the_end_of_its_last_day_utc(now, status):
 
 
 def test_an_expired_exception_fails_again_and_says_so():
-    (found,), register = dispose(result(), [exception(expires_on="2026-11-22")])
+    (found,), register, _statements = dispose(result(), [exception(expires_on="2026-11-22")])
     assert found["status"] == "fail"
     assert found["message"].endswith("Exception EX-1 (RR-1) expired on 2026-11-22.")
-    assert register == {"now_passing": [], "expired": ["EX-1"], "changed": []}
+    assert (register["now_passing"], register["expired"], register["changed"]) == ([], ["EX-1"], [])
     assert dispose(result("pass"), [exception(expires_on="2026-11-22")])[1]["expired"] == []
 
 
@@ -177,7 +177,7 @@ def test_every_failing_vm_has_to_be_covered():
     found = one(both, exception(vms=[VM1, VM2]))
     assert found["status"] == "excepted"
     assert [item["status"] for item in found["items"]] == ["excepted", "excepted"]
-    (found,), register = dispose(both, [exception(vms=[VM1])])
+    (found,), register, _statements = dispose(both, [exception(vms=[VM1])])
     assert found["status"] == "fail"
     assert found["exception"] is None
     assert [item["status"] for item in found["items"]] == ["excepted", "fail"]
@@ -218,7 +218,7 @@ def test_an_exception_does_not_hide_items_that_could_not_be_judged(hidden):
 
 
 def test_a_worse_value_than_the_accepted_one_fails():
-    (found,), register = dispose(result(actual="yes"), [exception(accepted_value="prohibit-password")])
+    (found,), register, _statements = dispose(result(actual="yes"), [exception(accepted_value="prohibit-password")])
     assert found["status"] == "fail"
     assert "EX-1 accepted another value than this" in found["message"]
     assert register["changed"] == ["EX-1"]
@@ -262,7 +262,7 @@ def test_an_exception_that_is_not_needed_any_more_is_reported():
 
 
 def attested(measured, *records, **options):
-    (found,), _register = dispose(measured, (), records, **options)
+    (found,), _register, _statements = dispose(measured, (), records, **options)
     return found
 
 
@@ -272,15 +272,22 @@ def test_an_attestation_turns_manual_into_attested():
     assert found["attestation"] == {
         "id": "AT-1",
         "signed_by": "Bo",
+        "accepted_by": "Cy",
         "signed_on": "2026-11-01",
         "expires_on": "2026-12-31",
+        "satisfied_by": None,
+        "evidence": "e",
     }
-    assert found["message"] == "needs a statement. Attested by Bo (AT-1) until 2026-12-31."
+    assert found["message"] == "needs a statement. Attested by Bo, accepted by Cy (AT-1) until 2026-12-31."
 
 
 @pytest.mark.parametrize("measured", ["pass", "fail", "unknown", "not_applicable", "not_evaluated"])
 def test_an_attestation_overrides_nothing_that_was_measured(measured):
-    assert attested(result(measured), attestation()) == result(measured)
+    found = attested(result(measured), attestation())
+    if measured == "fail":
+        assert found.pop("message") == "it is yes. Attestation AT-1 says otherwise: the probe decides."
+        found["message"] = "it is yes"
+    assert found == result(measured)
 
 
 def test_a_check_may_let_an_attestation_answer_for_unknown():
@@ -364,7 +371,7 @@ EXCEPTIONS = st.lists(
 def test_no_register_makes_a_result_better_than_it_may_be(measured, items, actual, records, data):
     before = result(measured, items=items, actual=actual)
     untouched = copy.deepcopy(before)
-    (found,), register = dispose(before, records, [attestation()], checks=[check(**data)])
+    (found,), register, _statements = dispose(before, records, [attestation()], checks=[check(**data)])
     assert before == untouched
     assert found["measured"] == measured
     assert found["actual"] == actual
@@ -376,4 +383,4 @@ def test_no_register_makes_a_result_better_than_it_may_be(measured, items, actua
         assert any(record["expires_on"] >= "2026-11-23" and record["subjects"] != ["kvm2"] for record in records)
     else:
         assert found["exception"] is None
-    assert set(register) == {"now_passing", "expired", "changed"}
+    assert set(register) == {"now_passing", "expired", "changed", "met"}

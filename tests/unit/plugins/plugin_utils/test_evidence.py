@@ -211,7 +211,8 @@ def test_facts_of_the_greatest_allowed_depth_can_be_read(tmp_path):
 def test_reassessment_gives_the_verdicts_of_the_day(tmp_path, root_may_log_in):
     exception = {
         "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
-        "compensating_controls": ["c"], "requested_by": "a", "approved_by": "b",
+        "compensating_controls": ["c"], "requested_by": "a", "approved_by": "b", "approved_by_role": "o",
+        "residual_risk": "r",
         "approved_on": "2026-11-01", "expires_on": "2026-11-23",
     }  # fmt: skip
     standard = load_standard()

@@ -138,7 +138,8 @@ def a_document(
     return {
         "schema": "dwp.hypervisor.subject-results/1", "subject": subject, "results": results, "measures": measures,
         "drift": drift, "gold": {"sha256": "a" * 64, "non_default": []},
-        "exceptions": {"now_passing": [], "expired": [], "changed": []}, **parts,
+        "exceptions": {"now_passing": [], "expired": [], "changed": [], "met": {}},
+        "attestations": {"contradicted": [], "met": {}}, **parts,
     }  # fmt: skip
 
 
@@ -148,7 +149,10 @@ def every_status(standard: Standard, name: str = "kvm1") -> dict[str, Any]:
         {"id": f"vm-{n}", "status": "fail", "actual": {"label": None}, "message": "has no label"} for n in range(8)
     ]
     exception = {"id": "EX-7", "risk_ref": "RISK-0042", "expires_on": "2026-12-01"}
-    attestation = {"id": "AT-3", "signed_by": "A. Owner", "signed_on": "2026-10-01", "expires_on": "2027-09-30"}
+    attestation = {
+        "id": "AT-3", "signed_by": "A. Owner", "accepted_by": "B. Auditor", "signed_on": "2026-10-01",
+        "expires_on": "2027-09-30", "satisfied_by": None, "evidence": "Access review 2026-11",
+    }  # fmt: skip
     changes = {
         "11.4.6": {"status": "fail", "actual": "yes", "message": "root can log in", "persistent": False},
         "kvm-11.2.1-check-0": {"status": "fail", "items": items, "items_total": 12, "actual": {"vm-0": None}},
@@ -189,7 +193,7 @@ def every_status(standard: Standard, name: str = "kvm1") -> dict[str, Any]:
     ]
     return a_document(
         standard, a_subject(name), changes, gold={"sha256": "b" * 64, "non_default": non_default},
-        exceptions={"now_passing": ["EX-1"], "expired": ["EX-2"], "changed": ["EX-3"]},
+        exceptions={"now_passing": ["EX-1"], "expired": ["EX-2"], "changed": ["EX-3"], "met": {}},
     )  # fmt: skip
 
 

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judge the evidence of a whole run again, in a run directory of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
+    archive,
+    pack_verify,
+    provenance,
+    reassessment,
+    register_files,
+    run_report,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, load_standard
+
+ARGUMENTS: dict[str, Any] = {
+    "source": {"type": "path", "required": True},
+    "report_dir": {"type": "path", "default": "./hypervisor-report"},
+    "run_id": {"type": "str"},
+    "gold": {"type": "dict", "default": {}},
+    "exceptions_file": {"type": "path"},
+    "attestations_file": {"type": "path"},
+    "allowed_signers": {"type": "path"},
+    "measures_directory": {"type": "path"},
+}
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/reassess.py for the documentation."""
+
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        try:
+            return reassessed(plain(given), dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {}))
+        except (ValueError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from error
+
+
+def reassessed(given, now, by):
+    """The action's result; the report action writes the reports of the new run.
+
+    :raises ValueError: the source is not as it was sealed, or a register or gold setting is wrong.
+    """
+    standard = load_standard(Path(given["measures_directory"] or MEASURES_DIR))
+    reassessment.check_gold(given["gold"])
+    files = {kind: given[f"{kind}_file"] for kind in register_files.KINDS}
+    fresh = register_files.read(files, standard, given["allowed_signers"])
+    source, run = reassessment.source_of(Path(given["source"]).absolute())
+    # A register that is not given stays the one of that run.
+    registers = {**register_files.kept(source), **{kind: found for kind, found in fresh.items() if found}}
+    report_dir = Path(given["report_dir"]).absolute()
+    run_id = archive.claim(report_dir, run_report.run_id(given["run_id"], now=now))
+    directory = run_directory.prepare(report_dir, run_id)
+    register_files.keep_again(directory, source, registers, fresh)
+    about = {
+        "of": run["run"]["id"],
+        "manifest_sha256": pack_verify.file_digest(source / pack_verify.MANIFEST),
+        "changed": reassessment.changed(run, standard, given["gold"], registers),
+        "before": run["summary"]["by_verdict"],
+    }
+    begun = {
+        "id": run_id,
+        "started": now.isoformat(timespec="seconds"),
+        "line": run["run"]["line"],
+        "by": by,
+        "collection": VERSION,
+        "mode": "reassess",
+        "reassessment": about,
+    }
+    scope = {"out_of_scope": run["scope"]["out_of_scope"], "unreadable": run["scope"]["unreadable"]}
+    provenance.begin(directory, begun, base=str(source), scope=scope)
+    subjects = reassessment.judge(source, directory, standard, given["gold"], registers, run_id)
+    return {
+        "changed": False,
+        "run_id": run_id,
+        "directory": str(directory),
+        "subjects": subjects,
+        "reassessment": about,
+    }

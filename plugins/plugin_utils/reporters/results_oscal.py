@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""results.oscal.json: OSCAL assessment results, one result per subject; and with it results.poam.json.
+
+One observation per check, one finding per measure that applies, one risk per deciding check that fails. An exception
+leaves the finding not satisfied and the risk open as `deviation-approved` with the expiry as its deadline.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal, oscal_poam
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+
+FILE = "results.oscal.json"
+# status: (state, reason); what is left out has no finding, only its observation
+STATES = {
+    o.PASS: ("satisfied", "pass"),
+    o.ATTESTED: ("satisfied", "pass"),
+    o.FAIL: ("not-satisfied", "fail"),
+    o.EXCEPTED: ("not-satisfied", "fail"),
+    o.UNKNOWN: ("not-satisfied", "other"),
+    o.MANUAL: ("not-satisfied", "other"),
+}
+METHODS = {o.ATTESTED: ["INTERVIEW", "EXAMINE"], o.MANUAL: ["EXAMINE"]}
+RISK_STATUS = {o.FAIL: "open", o.EXCEPTED: "deviation-approved"}
+
+
+def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """The assessment results and the plan of action and milestones."""
+    yield FILE, chunks(run, standard)
+    yield oscal_poam.FILE, oscal_poam.chunks(run, standard)
+
+
+def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
+    """The assessment results, in pieces: a result per subject."""
+    plan = oscal.uid("plan", standard.id, standard.version)
+    head = {
+        "uuid": oscal.uid("assessment-results", run["run"]["id"], run["run"]["finished"], _digest(run)),
+        "metadata": oscal.metadata(f"{standard.id} v{standard.version}: results of run {run['run']['id']}", run),
+        "import-ap": {"href": f"#{plan}"},
+    }
+    back = {
+        "resources": [
+            {
+                "uuid": plan,
+                "title": "What was assessed, and how",
+                "description": "There is no separate assessment plan: what every check reads and expects is in the run "
+                "document of the same run.",
+                "rlinks": [{"href": "results.json", "media-type": "application/json"}],
+            }
+        ]
+    }
+    yield f'{{"assessment-results":{compact(head)[:-1]},"results":'.encode("ascii")
+    yield from array(_results(run, standard), at_once=1)
+    yield f',"back-matter":{compact(back)}}}}}\n'.encode("ascii")
+
+
+def _digest(run: Mapping[str, Any]) -> str:
+    """What the document's own UUID depends on besides the run: the verdicts it tells."""
+    return compact([run["summary"]["checks_by_status"], [[s["id"], s["verdict"]] for s in run["subjects"]]])
+
+
+def _results(run: Mapping[str, Any], standard: Standard) -> Iterator[Node]:
+    found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    measures: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for result in run["results"]:
+        found[result["subject"]].append(result)
+    for entry in run["measures"]:
+        measures[entry["subject"]].append(entry)
+    writer = _Writer(run, standard)
+    for number, subject in enumerate(run["subjects"]):
+        yield writer.result(subject, found[subject["id"]], measures[subject["id"]], first=number == 0)
+    if not run["subjects"]:
+        yield {
+            "uuid": oscal.uid("result", run["run"]["id"]),
+            "title": "No subject was assessed",
+            "description": "No subject was assessed, so nothing is demonstrated.",
+            "start": oscal.time(run["run"]["started"]),
+            "reviewed-controls": {"control-selections": [{"include-all": {}}]},
+        }
+
+
+class _Writer:
+    """Writes the result of one subject after the other."""
+
+    def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
+        self._run, self._standard = run, standard
+        self._name = run["run"]["id"]
+        self._origins = oscal.origins()
+        self._controls = {
+            "control-selections": [
+                {"include-controls": [{"control-id": oscal.control_id(measure)} for measure in standard.measures]}
+            ]
+        }
+
+    def result(
+        self,
+        subject: Mapping[str, Any],
+        results: Sequence[Mapping[str, Any]],
+        measures: Sequence[Mapping[str, Any]],
+        *,
+        first: bool,
+    ) -> Node:
+        """One subject. The first result defines the tool, for a UUID may be defined once in a document."""
+        about = {
+            "verdict": subject["verdict"],
+            "score": subject["score"]["before_exceptions"],
+            "score-after-exceptions": subject["score"]["after_exceptions"],
+            "reachable": subject["reachable"],
+            "unreachable-reason": subject["unreachable_reason"],
+        }
+        platform = oscal.uid("platform", self._name, subject["id"])
+        local: Node = {
+            "inventory-items": [oscal.inventory_item(subject)],
+            "assessment-assets": {
+                "assessment-platforms": [
+                    {"uuid": platform, "title": "Controller of the run", "uses-components": [_uses()]}
+                ]
+            },
+        }
+        if first:
+            local = {"components": [oscal.tool()], **local}
+        node: Node = {
+            "uuid": oscal.uid("result", self._name, subject["id"]),
+            "title": oscal.line(f"{subject['name']}: {subject['verdict']}"),
+            "description": oscal.line(
+                f"{subject['name']} ({subject['platform']}) assessed against {self._standard.id} "
+                f"v{self._standard.version}: {subject['verdict']}"
+            ),
+            "start": oscal.time(subject["collected_at"]),
+            "end": oscal.time(subject["collected_at"]),
+            "props": oscal.props(about),
+            "local-definitions": local,
+            "reviewed-controls": self._controls,
+        }
+        risks = [self._risk(result) for result in results if result["tier"] == 1 and result["status"] in RISK_STATUS]
+        parts = {
+            "observations": [self._observation(subject, result) for result in results],
+            "risks": risks,
+            "findings": self._findings(subject, results, measures),
+        }
+        return {**node, **{name: entries for name, entries in parts.items() if entries}}
+
+    def _observation(self, subject: Mapping[str, Any], result: Mapping[str, Any]) -> Node:
+        attestation = result["attestation"] or {}
+        about = {
+            "check": result["check"],
+            "status": result["status"],
+            "measured": result["measured"],
+            "obligation": result["obligation"],
+            "severity": result["severity"],
+            "tier": result["tier"],
+            "attestation": attestation.get("id"),
+            "attested-by": attestation.get("signed_by"),
+        }
+        node = {
+            "uuid": self._id("observation", result),
+            "title": oscal.line(result["title"]),
+            "description": oscal.line(result["message"], f"Measured: {result['measured']}."),
+            "props": oscal.props(about),
+            "methods": METHODS.get(result["status"], ["TEST"]),
+            "origins": self._origins,
+            "subjects": [{"subject-uuid": oscal.item_id(subject["id"]), "type": "inventory-item"}],
+            "relevant-evidence": [
+                {
+                    "href": f"evidence/{subject['slug']}.json",
+                    "description": f"Expected: {oscal.line(result['expected'])}. "
+                    f"Found: {oscal.line(result['actual'], 'nothing')}.",
+                }
+            ],
+            "collected": oscal.time(subject["collected_at"]),
+        }
+        if attestation.get("expires_on"):
+            node["expires"] = oscal.end_of(attestation["expires_on"])
+        return node
+
+    def _findings(
+        self,
+        subject: Mapping[str, Any],
+        results: Sequence[Mapping[str, Any]],
+        measures: Sequence[Mapping[str, Any]],
+    ) -> list[Node]:
+        by_measure: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for result in results:
+            by_measure[result["measure"]].append(result)
+        return [
+            self._finding(subject, entry, by_measure[entry["measure"]])
+            for entry in measures
+            if entry["status"] in STATES
+        ]
+
+    def _finding(
+        self, subject: Mapping[str, Any], entry: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
+    ) -> Node:
+        measure = self._standard.measures[entry["measure"]]
+        state, reason = STATES[entry["status"]]
+        node: Node = {
+            "uuid": oscal.uid("finding", self._name, subject["id"], measure.id),
+            "title": oscal.line(f"{measure.id} {measure.title}"),
+            "description": oscal.line(f"{subject['name']}: {entry['status'].replace('_', ' ')}"),
+            "props": oscal.props({"status": entry["status"], "obligation": entry["obligation"]}),
+            "origins": self._origins,
+            "target": {
+                "type": "statement-id",
+                "target-id": oscal.statement_id(measure.id),
+                "status": {"state": state, "reason": reason},
+            },
+        }
+        risks = [r for r in results if r["tier"] == 1 and r["status"] in RISK_STATUS]
+        if results:
+            node["related-observations"] = [{"observation-uuid": self._id("observation", r)} for r in results]
+        if risks:
+            node["related-risks"] = [{"risk-uuid": self._id("risk", r)} for r in risks]
+        return node
+
+    def _risk(self, result: Mapping[str, Any]) -> Node:
+        return {
+            "uuid": self._id("risk", result),
+            **risk_of(result, self._standard),
+            "related-observations": [{"observation-uuid": self._id("observation", result)}],
+        }
+
+    def _id(self, kind: str, result: Mapping[str, Any]) -> str:
+        return oscal.uid(kind, self._name, result["subject"], result["check"])
+
+
+def risk_of(result: Mapping[str, Any], standard: Standard) -> Node:
+    """What a failing check risks, without its UUID and observations: shared with the plan of action."""
+    measure = standard.measures[result["measure"]]
+    exception = result["exception"] or {}
+    node: Node = {
+        "title": oscal.line(result["title"]),
+        "description": oscal.line(result["message"], f"{result['title']}: not met"),
+        "statement": oscal.line(measure.text),
+        "props": oscal.props(
+            {
+                "check": result["check"],
+                "status": result["status"],
+                "severity": result["severity"],
+                "obligation": result["obligation"],
+                "exception": exception.get("id"),
+                "risk-ref": exception.get("risk_ref"),
+            }
+        ),
+        "status": RISK_STATUS[result["status"]],
+    }
+    if exception.get("expires_on"):
+        node["deadline"] = oscal.end_of(exception["expires_on"])
+    node["remediations"] = [
+        {
+            "uuid": oscal.uid("remediation", result["subject"], result["check"], result["status"]),
+            "lifecycle": "recommendation",
+            "title": oscal.line(f"Role {result['role']}"),
+            "description": oscal.line(result["fix"]),
+        }
+    ]
+    return node
+
+
+def _uses() -> Node:
+    return {"component-uuid": oscal.TOOL}
