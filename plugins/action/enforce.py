@@ -154,6 +154,7 @@ class ActionModule(ActionBase):
             source=client.get("address"),
             controller_port=client.get("local_port"),
             inbound=(access or {}).get("inbound", ()),
+            outbound=(access or {}).get("outbound", ()),
             allow_vm_changes=frozenset(uuid.lower() for uuid in given["allow_vm_changes"]),
             excepted=self._excepted_items,
             options=plain(given["options"]),

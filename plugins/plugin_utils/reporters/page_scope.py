@@ -30,7 +30,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     some,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_registers import SIGNATURES
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, count, plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, plain
 
 MAX_ROWS = 60
 
@@ -187,8 +187,8 @@ def _lines(site: Site, found: Mapping[str, Any]) -> Iterator[Html]:
         yield p(f"{len(ordered) - MAX_ROWS:,} more are in results.json.")
 
 
-def _line(status: str | None) -> Any:
-    return badge(status) if status in STATUS_WORDS else plain(status) or "-"
+def _line(said: Mapping[str, Any] | None) -> Any:
+    return joined([badge(said["status"]), f" {said['collected_at'][:10]}"]) if said else "-"
 
 
 def marking(site: Site) -> Html:

@@ -13,10 +13,38 @@ import os
 import signal
 import subprocess
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import files, people, record, undo, units
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
+    access_lists,
+    audit_rules,
+    domains,
+    files,
+    generated,
+    libvirt_network,
+    links,
+    log_access,
+    log_server,
+    nft_table,
+    people,
+    record,
+    undo,
+    units,
+)
 
 KINDS = {}
-for _module in (files, units, people):
+for _module in (
+    files,
+    units,
+    people,
+    generated,
+    nft_table,
+    libvirt_network,
+    domains,
+    access_lists,
+    links,
+    audit_rules,
+    log_access,
+    log_server,
+):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")

@@ -132,8 +132,8 @@ def a_manifest_nobody_understands(pack):
 
 
 TAMPERS = [
-    a_changed_result, a_removed_fact, an_added_line, a_removed_file, an_added_file, a_hidden_file, a_link, a_truncated_file,
-    changed_line_digests, no_manifest, a_cut_manifest, a_manifest_nobody_understands,
+    a_changed_result, a_removed_fact, an_added_line, a_removed_file, an_added_file, a_hidden_file, a_link,
+    a_truncated_file, changed_line_digests, no_manifest, a_cut_manifest, a_manifest_nobody_understands,
 ]  # fmt: skip
 
 
@@ -253,9 +253,9 @@ def test_many_at_once_never_share_a_directory(tmp_path):
 
 def test_a_second_report_waits_and_says_when_it_gives_up(tmp_path):
     with archive.lock(tmp_path):
+        second = archive.lock(tmp_path, seconds=0.3)
         with pytest.raises(archive.ArchiveError, match=r"is held by another report for more than 0 s"):
-            with archive.lock(tmp_path, seconds=0.3):
-                pass
+            second.__enter__()
     with archive.lock(tmp_path, seconds=0):
         pass
 
