@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from markdown_text import table
-from seen import BROKEN, WANTED, WHERE, Seen, booted_failures, decided_by_machine
+from seen import BROKEN, ENFORCED, WANTED, WHERE, Seen, booted_failures, decided_by_machine
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 PAGE = Path("docs/checks.md")
 
@@ -29,18 +29,37 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
         f"{count} KVM checks are decided by facts. {failed} of them have been seen to fail on a booted host that was",
         'broken for the purpose; the table says "(broken)".',
         "",
+        f"{sum(map(enforceable, checks))} of them a role can put right. The last column says where one did",
+        "(twice being once) and revert to take it back; what is written and waits for a restart says so.",
+        "",
         *table(
-            ["check", *WHERE.values()],
+            ["check", *WHERE.values(), "enforced: seen on"],
             [
                 [
                     f"[{check.id}](measures/{check.measure}.md)",
                     *(_cell(seen[where].get(check.id, {})) for where in WHERE),
+                    _enforced(check, seen),
                 ]
                 for check in checks
             ],
         ),
     ]
     return {PAGE: "\n".join(lines) + "\n"}
+
+
+def enforceable(check: Check) -> bool:
+    """Whether a role can put it right."""
+    return bool(check.data.get("enforced"))
+
+
+def _enforced(check: Check, seen: Seen) -> str:
+    if not enforceable(check):
+        return ""
+    told = [
+        where + (f" (waits for {how.partition(', waits for ')[2]})" if ", waits for " in how else "")
+        for where, how in sorted(seen[ENFORCED].get(check.id, {}).items())
+    ]
+    return ", ".join(told) or "not seen"
 
 
 def _cell(found: dict[str, str]) -> str:

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import area_roles
 import yaml
 from markdown_text import plain, table
 
@@ -16,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import descr
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
+GENERATED_AREA = "# Generated from plugins/plugin_utils/measures and gold_settings: edit there, then run `make docs`.\n"
 GENERATED = "# Generated from plugins/plugin_utils/gold_settings: edit there, then run `make docs`.\n"
 OVERRIDES = {
     "type": "list",
@@ -29,7 +32,7 @@ OVERRIDES = {
 
 
 def files(standard: Standard, roles: Path) -> dict[Path, str]:
-    """{path: text} of the gold role's two files and of every role's README."""
+    """{path: text} of the gold role's files, of the enforcing roles' argument specs, and of every role's README."""
     spec = _gold_spec(standard)
     made = {
         Path("roles/gold/defaults/main.yml"): _gold_defaults(standard),
@@ -37,12 +40,20 @@ def files(standard: Standard, roles: Path) -> dict[Path, str]:
         Path("roles/gold/meta/main.yml"): _meta(spec["argument_specs"]["main"]),
         Path("roles/gold/README.md"): _gold_readme(standard),
     }
-    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
-        role = path.parts[-3]
+    enforcing = area_roles.specs(standard)
+    for role, found in enforcing.items():
+        made[Path(f"roles/{role}/meta/argument_specs.yml")] = "---\n" + GENERATED_AREA + _dump(found)
+    written = {
+        path.parts[-3]: yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in sorted(roles.glob("*/meta/argument_specs.yml"))
+    }
+    for role, found in {**written, **enforcing}.items():
         if role != "gold":
-            found = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]
-            made[Path(f"roles/{role}/README.md")] = _readme(role, found["main"])
-            made[Path(f"roles/{role}/meta/main.yml")] = _meta(found["main"])
+            main = found["argument_specs"]["main"]
+            made[Path(f"roles/{role}/README.md")] = _readme(role, main, area_roles.what_is_set(standard, role))
+            made[Path(f"roles/{role}/meta/main.yml")] = _meta(
+                main, ["dwp.hypervisor.gold"] if role in enforcing else []
+            )
     return made
 
 
@@ -125,10 +136,11 @@ def _gold_readme(standard: Standard) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _readme(role: str, spec: dict[str, Any]) -> str:
+def _readme(role: str, spec: dict[str, Any], more: list[str]) -> str:
     lines = [f"# {role}", "", plain(spec["short_description"]) + "."]
     for paragraph in spec.get("description", []):
         lines += ["", plain(paragraph)]
+    lines += more
     rows = [
         [
             f"`{name}`",
@@ -143,14 +155,18 @@ def _readme(role: str, spec: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _meta(spec: dict[str, Any]) -> str:
+def _meta(spec: dict[str, Any], dependencies: Sequence[str] = ()) -> str:
     info = {
         "author": "dwp.hypervisor contributors",
         "description": spec["short_description"],
         "license": "GPL-3.0-or-later",
         "min_ansible_version": "2.16",
     }
-    return "---\n# Generated from argument_specs.yml by `make docs`.\n" + _dump({"galaxy_info": info})
+    made: dict[str, Any] = {"galaxy_info": info}
+    if dependencies:
+        # The gold configuration's defaults reach a role through its dependencies, so that it can be used alone.
+        made["dependencies"] = [{"role": name} for name in dependencies]
+    return "---\n# Generated from argument_specs.yml by `make docs`.\n" + _dump(made)
 
 
 def _no_default(option: dict[str, Any]) -> str:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         try:
-            document = self._assess(given, task_vars)
+            with no_garbage_collection():
+                document = self._assess(given, task_vars)
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
         return summary_of(document, given)
@@ -70,6 +73,8 @@ class ActionModule(ActionBase):
             "groups": plain(task_vars.get("group_names") or []),
         }
         variables = gold.from_variables(self._templar, task_vars)
+        # Before the host is contacted; what is in force is known only when it has said which machine it is.
+        gold.effective(variables, subject)
         now = dt.datetime.now(dt.timezone.utc)
         directory = Path(given["run_directory"])
         try:
@@ -139,6 +144,17 @@ class ActionModule(ActionBase):
             return plain(answer["facts"])
         except RecursionError as error:
             raise CollectionFailed("the collector's facts are nested too deeply") from error
+
+
+@contextlib.contextmanager
+def no_garbage_collection():
+    """For a worker that lives for one task. To pack a module, ansible-core parses all its files; neither their trees nor
+    facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def load_registers(given, standard, directory):

@@ -47,13 +47,11 @@ def claim(report_dir: Path, run_id: str) -> str:
         name = run_id if number == 1 else f"{run_id[:59]}-{number}"
         folder = report_dir / name
         _make(report_dir)
-        try:
+        with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        except FileExistsError:
-            if not folder.is_dir() or folder.is_symlink() or any(folder.iterdir()) or not _take(folder):
-                continue
-        else:
-            _take(folder)
+        # Whoever made it: it belongs to the one who puts the mark in.
+        if not folder.is_dir() or folder.is_symlink() or any(folder.iterdir()) or not _take(folder):
+            continue
         return name
     raise ArchiveError(f"run id {run_id} was used {_MOST_OF_ONE_ID} times in {report_dir}")
 

@@ -130,26 +130,51 @@ def effective(given: Mapping[str, Any], subject: Mapping[str, Any] | None = None
     """
     settings = load_settings()
     values = {name: value for name, value in given.items() if name.startswith("gold_") and name != "gold_overrides"}
-    for entry in given.get("gold_overrides") or []:
-        patterns = entry.get("subjects", [])
-        patterns = [patterns] if isinstance(patterns, str) else patterns
+    for patterns, changed in _overrides(given.get("gold_overrides") or []):
         names = [str((subject or {}).get(key, "")) for key in ("id", "name", "endpoint")]
         if any(fnmatch.fnmatch(name, pattern) for pattern in patterns for name in names):
-            values.update(entry.get("gold", {}))
-    for name in values:
-        if name not in settings:
-            hint = nearest(name, settings)
-            raise GoldError(
-                f"{name} is not a setting of the gold configuration" + (f"; did you mean {hint}?" if hint else "")
-            )
+            values.update(changed)
     missing = sorted(set(settings) - set(values))
     if missing:
         raise GoldError(
             f"undefined: {', '.join(missing)}. List dwp.hypervisor.gold in the play's roles, it defines all of them"
         )
-    for name, value in values.items():
-        _check_value(settings[name], value)
+    _check_values(values)
     return values
+
+
+def _overrides(entries: Any) -> list[tuple[list[str], dict[str, Any]]]:
+    """[(patterns, settings)] of gold_overrides. One that matches nobody is checked too: it may match tomorrow.
+
+    :raises GoldError: an entry of another shape, or a setting that is unknown or has a wrong value.
+    """
+    if not isinstance(entries, list):
+        raise GoldError(f"gold_overrides is {entries!r}, expected a list of {{subjects: pattern, gold: {{...}}}}")
+    found = []
+    for number, entry in enumerate(entries, 1):
+        where = f"entry {number} of gold_overrides"
+        if not isinstance(entry, dict) or set(entry) != {"subjects", "gold"} or not isinstance(entry["gold"], dict):
+            raise GoldError(f"{where} is {entry!r}, expected {{subjects: pattern, gold: {{...}}}}")
+        patterns = [entry["subjects"]] if isinstance(entry["subjects"], str) else entry["subjects"]
+        if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+            raise GoldError(f"subjects of {where} is {patterns!r}, expected a pattern or a list of patterns")
+        try:
+            _check_values(entry["gold"])
+        except GoldError as error:
+            raise GoldError(f"{where}: {error}") from None
+        found.append((patterns, entry["gold"]))
+    return found
+
+
+def _check_values(values: Mapping[str, Any]) -> None:
+    settings = load_settings()
+    for name, value in values.items():
+        if name not in settings:
+            hint = nearest(name, settings)
+            raise GoldError(
+                f"{name} is not a setting of the gold configuration" + (f"; did you mean {hint}?" if hint else "")
+            )
+        _check_value(settings[name], value)
 
 
 def sources(values: Mapping[str, Any]) -> dict[str, str]:
@@ -170,12 +195,20 @@ def _check_value(setting: GoldSetting, value: Any) -> None:
     wrong = not isinstance(value, kind) or (isinstance(value, bool) and setting.type in ("int", "float"))
     if wrong:
         raise GoldError(f"{setting.name} is {value!r}, expected {setting.type}")
+    if setting.type == "list" and setting.elements:
+        _check_elements(setting, value)
     if setting.choices and value not in setting.choices:
         hint = nearest(value, setting.choices)
         choices = ", ".join(map(str, setting.choices))
         raise GoldError(
             f"{setting.name} is {value!r}, expected one of {choices}" + (f"; did you mean {hint}?" if hint else "")
         )
+
+
+def _check_elements(setting: GoldSetting, values: list[Any]) -> None:
+    for value in values:
+        if isinstance(value, (dict, list)) != (setting.elements == "dict") or isinstance(value, list):
+            raise GoldError(f"{setting.name} holds {value!r}, expected a list of {setting.elements}")
 
 
 def non_default(values: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -18,10 +18,10 @@ def python(script: str, *arguments: str) -> tuple[str, ...]:
     return (PYTHON, str(CHECKOUT / script), *arguments)
 
 
-def tests(name: str, folder: str, limit: int, *variables: str, **settings: object) -> Stage:
+def tests(name: str, folder: str, limit: int, *variables: str, lane: str = "targets", **settings: object) -> Stage:
     """A stage that is a pytest run of one folder, with environment variables of its own (NAME=value)."""
     command = ("env", *variables, PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder)
-    return Stage(name, "targets", limit, command, pytest=True, **settings)
+    return Stage(name, lane, limit, command, pytest=True, **settings)
 
 
 def check(name: str, limit: int, *command: str) -> Stage:
@@ -44,8 +44,10 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
+    tests("enforcement", "tests/integration/enforcement", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
+    Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),
     check("mypy", 300, "mypy", "--package", "ansible_collections.dwp.hypervisor.plugins.plugin_utils"),
@@ -58,7 +60,7 @@ STAGES = (
     Stage("evidence", "checks", 120, python("tools/seen.py", "--check")),
 )
 
-# These read what the others wrote and run when both lanes are done.
+# These read what the others wrote and run when all lanes are done.
 LAST = frozenset({"evidence"})
 
 # These run only when named: `make test-vm`.

@@ -9,10 +9,10 @@ import datetime
 import threading
 import time
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import merge
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
-    accounts,
     audit,
     boot,
     clock,
@@ -20,28 +20,19 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
     firewall,
     guest_protection,
     integrity,
-    libvirt,
     libvirt_daemons,
     logging,
-    network,
-    pam,
     patch,
-    platform,
     polkit,
     protocols,
-    qemu_processes,
-    session_policy,
     ssh,
-    storage,
-    sudo,
 )
 
 SCHEMA_VERSION = 1
 MAX_REASON = 300
 
-# The table of parts. Each is independent of the others.
-PARTS = (
-    accounts.PART,
+# The parts, each independent of the others: those that ask systemd, and below the rest.
+ASK_SYSTEMD = (
     audit.PART,
     boot.PART,
     clock.PART,
@@ -49,26 +40,45 @@ PARTS = (
     firewall.PART,
     guest_protection.PART,
     integrity.PART,
-    libvirt.PART,
     libvirt_daemons.PART,
     logging.PART,
-    network.PART,
-    pam.PART,
     patch.PART,
-    platform.PART,
     polkit.PART,
     protocols.PART,
-    qemu_processes.PART,
-    session_policy.PART,
     ssh.PART,
-    storage.PART,
-    sudo.PART,
 )
+
+
+def every_part():
+    """All parts. A module is compiled anew in every run: half of this one while systemd, the slowest, is answering."""
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
+        accounts,
+        libvirt,
+        network,
+        pam,
+        platform,
+        qemu_processes,
+        session_policy,
+        storage,
+        sudo,
+    )
+
+    return ASK_SYSTEMD + (
+        accounts.PART,
+        libvirt.PART,
+        network.PART,
+        pam.PART,
+        platform.PART,
+        qemu_processes.PART,
+        session_policy.PART,
+        storage.PART,
+        sudo.PART,
+    )
 
 
 def names():
     """The names of all parts, for the module's option."""
-    return [part.name for part in PARTS]
+    return sorted(part.name for part in every_part())
 
 
 def collect(host, wanted=None, time_limit=60):
@@ -77,7 +87,8 @@ def collect(host, wanted=None, time_limit=60):
     host: a host.Host. wanted: names of parts, all when empty. time_limit: seconds for everything together; what has not
     answered by then is listed in collector.errors like anything else that could not be read.
     """
-    parts = [part for part in PARTS if not wanted or part.name in wanted]
+    systemd.begin(host, [unit for part in ASK_SYSTEMD if not wanted or part.name in wanted for unit in part.units])
+    parts = [part for part in every_part() if not wanted or part.name in wanted]
     run = _Run(host)
     # Daemon threads: a part that hangs in a library call must not keep the module from answering or from ending.
     threads = [(part, threading.Thread(target=run.part, args=(part,), daemon=True)) for part in parts]
@@ -88,7 +99,7 @@ def collect(host, wanted=None, time_limit=60):
         thread.join(max(deadline - time.monotonic(), 0))
         if thread.is_alive():
             run.give_up(part, time_limit)
-    return run.document([part.name for part in parts])
+    return run.document(sorted(part.name for part in parts))
 
 
 class _Run(object):

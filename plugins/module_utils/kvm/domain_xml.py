@@ -27,6 +27,17 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_xml imp
     yes,
 )
 
+# What names single vCPUs or their number (formatdomain): fewer vCPUs would contradict it.
+_BOUND_TO_VCPUS = (
+    "vcpus",
+    "cpu/topology",
+    "cpu/numa",
+    "cputune/vcpupin",
+    "cputune/vcpusched",
+    "cputune/cachetune",
+    "cputune/memorytune",
+    "numatune/memnode",
+)
 # libvirt prints "no limit" as the largest value of its counter (VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, in KiB).
 _UNLIMITED_B = 9007199254740991 * 1024
 # What libvirt fills in when it starts a domain: a running domain differs from its definition in these by nature.
@@ -149,6 +160,7 @@ def _cpu(root):
         "cpuset": attribute(root, "vcpu", "cpuset"),
         "pins": {str(entry.get("vcpu"))[:8]: str(entry.get("cpuset"))[:200] for entry in pinned[:1024]},
         "nested": _nested(root),
+        "bound": [path for path in _BOUND_TO_VCPUS if root.find(path) is not None],
     }
 
 

@@ -54,8 +54,10 @@ class Host(object):
 
     def __init__(self, libvirt_uri="qemu:///system"):
         self.libvirt_uri = libvirt_uri
-        self._libvirt = None
-        self._libvirt_lock = threading.Lock()
+        # Units of systemd that the parts of this run will ask for: see systemd.show.
+        self.expected_units = ()
+        self._once = {}
+        self._once_lock = threading.Lock()
 
     def read(self, path, limit=MAX_FILE):
         """Return the text of a file (undecodable bytes replaced).
@@ -187,20 +189,32 @@ class Host(object):
 
         :raises Unreadable: it cannot be asked.
         """
-        with self._libvirt_lock:
-            if self._libvirt is None:
-                self._libvirt = self._ask_libvirt()
-        if isinstance(self._libvirt, str):
-            raise Unreadable(self._libvirt)
-        return self._libvirt
+        return self.once("libvirt", self._ask_libvirt)
 
     def _ask_libvirt(self):
         try:
             if libvirt_source.available():
                 return libvirt_source.snapshot(self.libvirt_uri)
             return virsh_source.snapshot(self.libvirt_uri, self.run)
-        except (libvirt_source.NoLibvirt, Unreadable) as reason:
-            return str(reason)
+        except libvirt_source.NoLibvirt as reason:
+            raise Unreadable(str(reason))
+
+    def once(self, question, ask):
+        """Return ask(), which only the first part that has this question calls; the others wait for its answer.
+
+        Do not change the answer. :raises Unreadable: what ask raised, each time.
+        """
+        with self._once_lock:
+            lock, answer = self._once.setdefault(question, (threading.Lock(), []))
+        with lock:
+            if not answer:
+                try:
+                    answer.append(ask())
+                except Unreadable as reason:
+                    answer.append(reason)
+        if isinstance(answer[0], Unreadable):
+            raise type(answer[0])(str(answer[0]))
+        return answer[0]
 
     def xattr(self, path, name):
         """Return an extended attribute of a file, b"" where it has none or the file system knows none."""

@@ -16,8 +16,13 @@ _HOLDER = re.compile(r'\("((?:[^"\\]|\\.)*)",pid=(\d+),fd=\d+\)')
 def listening(host):
     """Return [{proto, address, port, name, pid}], one entry for each holder of each listening socket.
 
-    A socket whose holder is not shown (too few rights) has name and pid None. Raises Unreadable.
+    A socket whose holder is not shown (too few rights) has name and pid None. Do not change the answer.
+    Raises Unreadable.
     """
+    return host.once("listening", lambda: _ask(host))
+
+
+def _ask(host):
     found = []
     out = host.succeed(COMMAND)
     # Even an idle host that is reached over ssh listens, and a whole answer ends its last line.

@@ -12,16 +12,15 @@ class Part(object):
     """A topic.
 
     name: what `kvm_info`'s option `parts` calls it. provides: the fact paths it fills; when it fails as a whole, each
-    of
-    them is listed in collector.errors. collect(host, note) returns the facts as one nested dict; for a piece that
-    cannot
-    be read it leaves None and calls note(path, reason).
+    of them is listed in collector.errors. collect(host, note) returns the facts as one nested dict; for a piece that
+    cannot be read it leaves None and calls note(path, reason). units: every unit it asks systemd.show for.
     """
 
-    def __init__(self, name, provides, collect):
+    def __init__(self, name, provides, collect, units=()):
         self.name = name
         self.provides = provides
         self.collect = collect
+        self.units = tuple(units)
 
 
 def attempt(note, path, read, default=None):

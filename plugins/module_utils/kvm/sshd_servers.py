@@ -19,7 +19,6 @@ STRANGERS = ("dropbear", "tinysshd")
 # Debian and Ubuntu | RHEL families: the unit's name, and the file with the options of its command line.
 UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 OPTION_FILES = (("/etc/default/ssh", "SSHD_OPTS"), ("/etc/sysconfig/sshd", "OPTIONS"))
-PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Listen", "Accept")
 # sshd(8): options with an argument; of those, the ones that change what is enforced are handed to `sshd -T`.
 WITH_ARGUMENT = "bCcEfghkopu"
 KEPT = "cfghop"
@@ -40,7 +39,7 @@ def servers(host, note):
     strangers = sorted({socket["name"] for socket in sockets if socket["name"] in STRANGERS})
     if strangers:
         raise Unreadable("%s listens, whose settings cannot be read" % ", ".join(strangers))
-    units = show(host, UNITS, PROPERTIES)
+    units = show(host, UNITS)
     found = [_running(host, pid, held) for pid, held in sorted(_sshd(host, sockets).items())]
     running = [name for name in UNITS[:2] if units.get(name, {}).get("ActiveState") == "active"]
     if running and not found:

@@ -66,14 +66,16 @@ def _directory(directory: Mapping[str, Any], gold: Mapping[str, Any]) -> Outcome
     if group not in ("root", gold["gold_image_admin_group"]) and mode >> 3 & (READ | WRITE):
         return o.failed(actual, None, f"the group {group} may list or change it, and is not gold_image_admin_group")
     strangers = [
-        entry for entry in texts(directory, "acl") + texts(directory, "default_acl") if not _listed(entry, gold)
+        entry
+        for entry in texts(directory, "acl") + texts(directory, "default_acl")
+        if not acl_entry_listed(entry, gold)
     ]
     if strangers:
         return o.failed(strangers, None, f"its access list lets in {strangers[0]}")
     return o.passed(actual)
 
 
-def _listed(entry: str, gold: Mapping[str, Any]) -> bool:
+def acl_entry_listed(entry: str, gold: Mapping[str, Any]) -> bool:
     """Whether an entry of an access list, e.g. user:alice:rwx, is for somebody who may have it."""
     kind, name, rights = ([*entry.split(":"), "", ""])[:3]
     if rights == "---":
@@ -138,9 +140,9 @@ def access_audited(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if not flag(directory, "exists"):
             continue
         path = text(directory, "id")
-        if not any(_watches(rule, path) for rule in running):
+        if not any(watches(rule, path) for rule in running):
             found = o.failed("no watch", expected, "no audit rule watches it")
-        elif not any(_watches(rule, path) for rule in configured):
+        elif not any(watches(rule, path) for rule in configured):
             found = o.failed("now only", expected, "it is watched now, but not after a restart", persistent=False)
         else:
             found = o.passed("watched", expected, persistent=True)
@@ -148,7 +150,7 @@ def access_audited(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     return o.combine(items, empty=o.not_applicable(NO_DIRECTORY))
 
 
-def _watches(rule: str, path: str) -> bool:
+def watches(rule: str, path: str) -> bool:
     """Whether an audit rule (auditctl(8)), short or long, watches a directory for reading, writing and attributes."""
     where = re.search(r"(?:-w\s+|-F\s+dir=)(\S+)", rule)
     if not where or rule.startswith("-W") or re.search(r"-a\s+(never|\S+,never)|-A\s+never", rule):

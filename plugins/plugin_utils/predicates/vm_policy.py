@@ -98,21 +98,22 @@ def _cpu(vm: Mapping[str, Any], wanted: Mapping[str, Any], default: int, others:
     if wanted.get("priority") is not None and ratio < wanted["priority"]:
         faults.append(f"its share is {ratio:.2f} times the default, less than {wanted['priority']}")
     if wanted.get("limit_percent") is not None:
-        percent = _limit_percent(cpu)
+        percent = limit_percent(cpu)
         if percent is None or percent > wanted["limit_percent"]:
             faults.append(f"a vCPU is not limited to {wanted['limit_percent']} per cent of a processor")
     if wanted.get("dedicated"):
-        faults.extend(_not_dedicated(vm, others))
+        faults.extend(not_dedicated(vm, others))
     return o.failed(dict(cpu), dict(wanted), "; ".join(faults)) if faults else o.passed(dict(cpu), dict(wanted))
 
 
-def _limit_percent(cpu: Mapping[str, Any]) -> float | None:
+def limit_percent(cpu: Mapping[str, Any]) -> float | None:
     """The cap of one vCPU in per cent; the kernel's period is 100 ms where none is set."""
     quota, period = whole(cpu, "quota_us"), whole(cpu, "period_us") or 100000
     return 100 * quota / period if quota else None
 
 
-def _not_dedicated(vm: Mapping[str, Any], others: list[Mapping[str, Any]]) -> list[str]:
+def not_dedicated(vm: Mapping[str, Any], others: list[Mapping[str, Any]]) -> list[str]:
+    """Why a machine has no processors of its own, or nothing."""
     mine = _pinned(vm)
     if mine is None:
         return ["its vCPUs are not pinned"]

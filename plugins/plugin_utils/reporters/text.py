@@ -100,6 +100,8 @@ def _in_words(value: Any) -> str:
 
 def width(text: str) -> int:
     """Columns a text takes in a terminal: wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -11,18 +11,9 @@ import os
 import pathlib
 from typing import Any
 
-import yaml
-
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, entry_files
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent / "breaks"
-STATUSES = (outcome.PASS, outcome.FAIL, outcome.UNKNOWN, outcome.MANUAL, outcome.NOT_APPLICABLE, outcome.NOT_EVALUATED)
-
-
-class BreakFileError(ValueError):
-    """A break file is malformed; the message names file, entry, key, what was found and what is expected."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,53 +44,9 @@ class Entry:
         return (self.area, self.variant, self.round)
 
 
-FIELDS = {
-    field.name.rstrip("_"): field for field in dataclasses.fields(Entry) if field.name not in ("area", "position")
-}
-CHOICES = {
-    "expect_before": STATUSES,
-    "expect": STATUSES,
-    "variant": booted.VARIANTS,
-    "round": tuple(range(1, 10)),
-}
-KINDS = {"setup": list, "break": list, "restart": list, "gold": dict, "check": str, "message": str}
-
-
 def load(directory: pathlib.Path = DIRECTORY) -> list[Entry]:
-    """Return the entries of every break file, in order.
-
-    :raises BreakFileError: a file is not a list of entries, or an entry has a wrong key or value.
-    """
-    entries = []
-    for path in sorted(directory.glob("*.yml")):
-        listed = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-        if not isinstance(listed, list):
-            raise BreakFileError(f"{path.name}: found {type(listed).__name__}, expected a list of entries")
-        entries += [_entry(path, position, data) for position, data in enumerate(listed)]
-    return entries
-
-
-def _entry(path: pathlib.Path, position: int, data: Any) -> Entry:
-    where = f"{path.name}, entry {position}"
-    if not isinstance(data, dict):
-        raise BreakFileError(f"{where}: found {type(data).__name__}, expected a mapping")
-    where += f" ({data.get('check')})"
-    for key, value in data.items():
-        if key not in FIELDS:
-            raise BreakFileError(
-                f"{where}: no key {key!r}, did you mean {nearest(key, FIELDS)!r}? Keys: {', '.join(FIELDS)}"
-            )
-        if key in CHOICES and value not in CHOICES[key]:
-            raise BreakFileError(f"{where}: {key} is {value!r}, expected one of {', '.join(map(str, CHOICES[key]))}")
-        if key in KINDS and not isinstance(value, KINDS[key]):
-            raise BreakFileError(f"{where}: {key} is {value!r}, expected {KINDS[key].__name__}")
-        if KINDS.get(key) is list and not all(isinstance(item, str) for item in value):
-            raise BreakFileError(f"{where}: {key} holds something else than text: {value!r}")
-    for key in ("check", "break"):
-        if not data.get(key):
-            raise BreakFileError(f"{where}: {key} is missing or empty")
-    arguments = {FIELDS[key].name: value for key, value in data.items()}
-    return Entry(path.stem, position, **arguments)
+    """Return the entries of every break file, in order; see entry_files.load."""
+    return entry_files.load(directory, Entry, required=("check", "break"))
 
 
 class Rounds:

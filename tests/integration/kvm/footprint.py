@@ -16,6 +16,7 @@ import re
 import stat
 
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost
+from ansible_collections.dwp.hypervisor.tests.lab.kvm import rootfs
 
 # What changes by itself on an idle host, or by logging in, whatever the audit does; each with its writer.
 OWN_LIFE = {
@@ -27,8 +28,11 @@ OWN_LIFE = {
     r"/var/lib/libvirt/qemu": "holds a socket while libvirtd does so",
     r"/var/tmp(/systemd-private-.*)?": "private directories of services started when asked, such as timedated",
     r"/var/lib/private/.*": "state of dynamic users",
+    r"/var/lib/clamav/.*": "what freshclam remembers of its mirrors",
+    r"/var/spool/rsyslog/.*": "how far rsyslog has read the files it follows",
     r"/var/lib/sudo/.*": "sudo's lectured marks",
 }
+_WRITTEN_BY_LIBVIRT = re.compile(r"/etc/libvirt/qemu/[^/]+\.xml")
 _OWN_LIFE = re.compile("|".join(OWN_LIFE))
 
 # Directories on a tmpfs of their own: listed from inside, because the overlay does not hold them.
@@ -71,3 +75,36 @@ def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
     lines += [f"gone: {path}" for path in sorted(before.keys() - after.keys())]
     lines += [f"changed: {path}" for path in sorted(before.keys() & after.keys()) if before[path] != after[path]]
     return lines
+
+
+def differences(host: BootedHost, before: dict[str, str], kept: tuple[str, ...]) -> list[str]:
+    """What differs from a footprint taken earlier, but for directories' time stamps and paths below `kept`.
+
+    A file that was changed and put back lies in the overlay's upper layer from then on: it is compared with the lower.
+    """
+    lower = rootfs.build(host.variant)
+    lines = []
+    after = footprint(host)
+    for path in sorted(before.keys() | after.keys()):
+        old, new = before.get(path), after.get(path)
+        if old == new or path.startswith(kept) or _is_directory(old or new):
+            continue
+        if old is None and (lower / path.lstrip("/")).exists():
+            old = _describe(lower / path.lstrip("/"))
+        if _content(path, old) != _content(path, new):
+            lines.append(f"{path}: {old} -> {new}")
+    return lines
+
+
+def _content(path: str, description: str | None) -> str | None:
+    """A description; without its time for what libvirtd writes itself whenever a machine is defined."""
+    if description is None or not _WRITTEN_BY_LIBVIRT.fullmatch(path):
+        return description
+    words = description.split()
+    return " ".join(words[:3] + words[4:])
+
+
+def _is_directory(description: str | None) -> bool:
+    return (
+        description is not None and stat.S_ISDIR(int(description.split()[0], 8)) if description != "present" else False
+    )

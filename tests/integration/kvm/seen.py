@@ -60,6 +60,8 @@ class Seen:
 
 BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
+# Which failing checks a role was seen to put right, {check: {where: how}}; a lane and a file of its own.
+ENFORCED = Seen("enforcement", "seen-enforced.json")
 
 
 def is_whole(session: pytest.Session) -> bool:

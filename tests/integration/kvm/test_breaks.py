@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, breaks
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import booted, breaks, entry_files
 
 # The full VM has a lane of its own: tests/integration/vm.
 ENTRIES = [entry for entry in breaks.load() if entry.variant != booted.VM]
@@ -39,6 +39,6 @@ def test_break(rounds: breaks.Rounds, entry: breaks.Entry) -> None:
 )
 def test_malformed_break_file_is_refused(tmp_path, text: str, told: str) -> None:
     (tmp_path / "area.yml").write_text(text, encoding="utf-8")
-    with pytest.raises(breaks.BreakFileError, match=told) as caught:
+    with pytest.raises(entry_files.EntryFileError, match=told) as caught:
         breaks.load(tmp_path)
     assert "area.yml" in str(caught.value)

@@ -262,6 +262,22 @@ def _kill(host: Host) -> None:
     os.kill(host.nspawn, signal.SIGKILL)
 
 
+def cut_power(host: Host) -> None:
+    """Stop a host between two instructions, as a power failure would; its file system stays as it is then."""
+    for control in host.state.glob("cm-*"):
+        subprocess.run(["ssh", "-O", "exit", "-S", str(control), "lab"], capture_output=True, timeout=10, check=False)
+    _kill(host)
+    cgroups.destroy(host.name)
+
+
+def power_on(host: Host) -> Host:
+    """Start a host again on the file system it had, and wait for ssh."""
+    started = dataclasses.replace(host, nspawn=_boot(host.name, host.state))
+    (host.state / "state.json").write_text(json.dumps(dataclasses.asdict(started)), encoding="utf-8")
+    _wait_for_ssh(started)
+    return started
+
+
 def _is_nspawn(pid: int) -> bool:
     """Say whether the pid is a live systemd-nspawn (pids are reused, and a zombie is no longer one)."""
     with contextlib.suppress(ChildProcessError):

@@ -41,6 +41,7 @@ def test_the_document_of_a_part_that_met_such_a_name_can_be_sent(monkeypatch, no
         now = staticmethod(lambda: 0)
         euid = staticmethod(lambda: 0)
 
-    monkeypatch.setattr(collector, "PARTS", (Part("x", ["x"], collect),))
+    monkeypatch.setattr(collector, "ASK_SYSTEMD", ())
+    monkeypatch.setattr(collector, "every_part", lambda: (Part("x", ["x"], collect),))
     document = collector.collect(Clock())
     assert "latin" in json.dumps(document, ensure_ascii=False).encode("utf-8").decode()

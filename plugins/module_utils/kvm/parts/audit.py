@@ -12,6 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Abs
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
 RULES_DIRECTORY = "/etc/audit/rules.d"
+AUDITD = "auditd.service"
 COMPILED_RULES = "/etc/audit/audit.rules"
 # audit 3 has its own plugin directory, audit 2 kept audisp apart.
 PLUGIN_DIRECTORIES = ("/etc/audit/plugins.d", "/etc/audisp/plugins.d")
@@ -29,6 +30,7 @@ def collect(host, note):
                 "rules": attempt(note, "logging.audit.rules", lambda: rules(host, service)),
                 "rules_configured": attempt(note, "logging.audit.rules_configured", lambda: rules_configured(host)),
                 "plugins": attempt(note, "logging.audit.plugins", lambda: plugins(host)),
+                "syslog_plugin": attempt(note, "logging.audit.syslog_plugin", lambda: syslog_plugin(host)),
             }
         }
     }
@@ -36,9 +38,7 @@ def collect(host, note):
 
 def auditd(host):
     """{installed, active, enabled, refuses_stop}."""
-    unit = systemd.show(host, ["auditd.service"], ["ActiveState", "UnitFileState", "RefuseManualStop"]).get(
-        "auditd.service"
-    )
+    unit = systemd.show(host, [AUDITD]).get(AUDITD)
     if unit is None:
         return {"installed": False, "active": False, "enabled": False, "refuses_stop": False}
     return {
@@ -102,4 +102,10 @@ def plugins(host):
     return found
 
 
-PART = Part("audit", ["logging.audit"], collect)
+def syslog_plugin(host):
+    """The configuration file of the plugin that hands records to syslog, "" where the plugin is not installed."""
+    paths = ["%s/syslog.conf" % directory for directory in PLUGIN_DIRECTORIES]
+    return next((path for path in paths if host.exists(path)), "")
+
+
+PART = Part("audit", ["logging.audit"], collect, [AUDITD])

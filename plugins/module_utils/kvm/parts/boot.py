@@ -35,6 +35,7 @@ ARGUMENTS = re.compile(
     r"\b(module\.sig_enforce(?:=\S+)?|lockdown=\S+|ima_policy=\S+|ima_appraise=\S+|(?:intel|amd)_iommu=\S+|iommu=\S+"
     r"|mitigations=\S+|nosmt\S*|kvm[-_](?:intel|amd)\.\S+|module_blacklist=\S+)"
 )
+ATTESTATION_AGENT = "keylime_agent.service"
 MAX_MODULES = 1000
 
 
@@ -151,8 +152,7 @@ def ima_measurements(host):
 
 def attestation_agent(host):
     """The keylime agent: {active, enabled}, by systemd. Whether a verifier trusts this host only the verifier knows."""
-    name = "keylime_agent.service"
-    found = systemd.show(host, [name], ["ActiveState", "UnitFileState"]).get(name, {})
+    found = systemd.show(host, [ATTESTATION_AGENT]).get(ATTESTATION_AGENT, {})
     return {"active": found.get("ActiveState") == "active", "enabled": found.get("UnitFileState") == "enabled"}
 
 
@@ -286,4 +286,4 @@ def module_signers(host, names):
     return signers
 
 
-PART = Part("boot", ["boot", "drivers"], collect)
+PART = Part("boot", ["boot", "drivers"], collect, [ATTESTATION_AGENT])

@@ -25,9 +25,7 @@ SOURCE_DIRECTORIES = ("/etc/chrony/sources.d", "/etc/chrony.d", "/etc/chrony/con
 
 def collect(host, note):
     """Return {"logging": {"time_sync": {program, active, enabled, sources}}}."""
-    units = attempt(
-        note, "logging.time_sync.program", lambda: systemd.show(host, list(PROGRAMS), ["ActiveState", "UnitFileState"])
-    )
+    units = attempt(note, "logging.time_sync.program", lambda: systemd.show(host, PROGRAMS))
     found = chosen(units)
     return {
         "logging": {
@@ -83,4 +81,4 @@ def drop_ins(host):
     return texts
 
 
-PART = Part("clock", ["logging.time_sync"], collect)
+PART = Part("clock", ["logging.time_sync"], collect, PROGRAMS)

@@ -12,6 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Abs
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
 KEYTAB = "/etc/krb5.keytab"
+SSSD = "sssd.service"
 KRB5 = "/etc/krb5.conf"
 # sssd providers that are no directory.
 NO_DIRECTORY = ("files", "local", "proxy", "")
@@ -54,7 +55,7 @@ def _sssd(host):
     found = sssd_conf.read(host)
     if found is None:
         return {"configured": False, "active": False, "in_force": True, "services": [], "domains": []}
-    unit = systemd.show(host, ["sssd.service"], ["ActiveState", "MainPID"]).get("sssd.service", {})
+    unit = systemd.show(host, [SSSD]).get(SSSD, {})
     pid = int(unit.get("MainPID") or 0)
     active = unit.get("ActiveState") == "active"
     for domain in found["domains"]:
@@ -114,4 +115,4 @@ def _access(host, note, domains):
     return {"users": users, "groups": groups}
 
 
-PART = Part("directory", ["identity"], collect)
+PART = Part("directory", ["identity"], collect, [SSSD])

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import (
+    firewalld,
+    iptables_save,
+    nft,
+    own_table,
+    systemd,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import listeners
 
 # The units that load a ruleset when the host starts, the one that decides first. RHEL family: iptables-services.
 UNITS = ("firewalld", "ufw", "nftables", "netfilter-persistent", "iptables", "ip6tables")
+SERVICES = tuple(unit + ".service" for unit in UNITS)
 SAVED_IPTABLES = (
     ("netfilter-persistent", "ip", "/etc/iptables/rules.v4"),
     ("netfilter-persistent", "ip6", "/etc/iptables/rules.v6"),
@@ -39,21 +46,35 @@ MAX_STAND_INS = 100
 
 
 def collect(host, note):
-    """Return {"firewall": {ruleset, units, saved, firewalld, listeners}}."""
+    """Return {"firewall": {ruleset, own, units, saved, firewalld, listeners}}."""
+    # What needs systemd comes last: its answer is the one that takes longest.
+    rules = attempt(note, "firewall.ruleset", lambda: ruleset(host))
+    listening = attempt(note, "firewall.listeners", lambda: listeners(host))
     units = attempt(note, "firewall.units", lambda: unit_states(host))
     zones = attempt(note, "firewall.firewalld", lambda: firewalld_facts(host, units or {}))
-    saved = None
+    saved = own = None
     if units is None or zones is None:
         note("firewall.saved", "which service loads the rules at start is not known")
     else:
-        saved = attempt(note, "firewall.saved", lambda: saved_state(host, units, zones))
+        saved = attempt(
+            note,
+            "firewall.saved",
+            lambda: own_table.with_saved(
+                host, saved_state(host, units, zones), rules or [], lambda path: _loaded_apart(host, path)
+            ),
+        )
+    if rules is None:
+        note("firewall.own", "the ruleset was not read")
+    else:
+        own = attempt(note, "firewall.own", lambda: own_table.state(host, rules))
     return {
         "firewall": {
-            "ruleset": attempt(note, "firewall.ruleset", lambda: ruleset(host)),
+            "ruleset": rules,
+            "own": own,
             "units": units,
             "saved": saved,
             "firewalld": zones,
-            "listeners": attempt(note, "firewall.listeners", lambda: listeners(host)),
+            "listeners": listening,
         }
     }
 
@@ -92,23 +113,18 @@ def _legacy(host, names):
 
 
 def unit_states(host):
-    """{unit: {enabled: bool, active: bool, command}} in one call; a unit that does not exist is neither."""
-    wanted = ["%s.service" % unit for unit in UNITS]
-    out = host.succeed(["systemctl", "show", "-p", "Id,UnitFileState,ActiveState,ExecStart"] + wanted)
-    found = {}
-    for block in out.split("\n\n"):
-        values = dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-        name = values.get("Id", "").rpartition(".")[0]
-        if name:
-            command = re.search(r"argv\[\]=([^;]*)", values.get("ExecStart", ""))
-            found[name] = {
-                "enabled": values.get("UnitFileState", "").startswith("enabled"),
-                "active": values.get("ActiveState") in ("active", "reloading"),
-                "command": command.group(1).strip() if command else "",
-            }
-    if not set(UNITS) <= set(found):
-        raise Unreadable("systemctl show did not answer for %s" % ", ".join(sorted(set(UNITS) - set(found))))
-    return found
+    """{unit: {enabled: bool, active: bool, command}}; a unit that does not exist is neither."""
+    known = systemd.show(host, SERVICES)
+    return {unit: _unit_state(known.get(service, {})) for unit, service in zip(UNITS, SERVICES)}
+
+
+def _unit_state(values):
+    command = re.search(r"argv\[\]=([^;]*)", values.get("ExecStart", ""))
+    return {
+        "enabled": values.get("UnitFileState", "").startswith("enabled"),
+        "active": values.get("ActiveState") in ("active", "reloading"),
+        "command": command.group(1).strip() if command else "",
+    }
 
 
 def firewalld_facts(host, units):
@@ -153,16 +169,18 @@ def _saved_nftables(host, command):
     path = re.search(r"-f\s+(\S+)", command)
     if not path:
         raise Unreadable("nftables.service starts %r: the file it loads is not known" % command[:80])
-    answer = host.run(SCRATCH + [path.group(1)])
+    return _loaded_apart(host, path.group(1))
+
+
+def _loaded_apart(host, path):
+    answer = host.run(SCRATCH + [path])
     if answer.rc != 0 and "Interface does not exist" in answer.err:
         # Only where the kernel has bridges already: an audit loads no modules.
         names = [name for name in host.list("/sys/class/net") if name != "lo"][:MAX_STAND_INS]
         if host.exists("/sys/module/bridge") or any(host.exists("/sys/class/net/%s/bridge" % name) for name in names):
-            answer = host.run(SCRATCH + [path.group(1)] + names)
+            answer = host.run(SCRATCH + [path] + names)
     if answer.rc != 0:
-        raise Unreadable(
-            "%s does not load: %s" % (path.group(1), (answer.err.strip() or "no message").splitlines()[0][:200])
-        )
+        raise Unreadable("%s does not load: %s" % (path, (answer.err.strip() or "no message").splitlines()[0][:200]))
     return nft.parse(answer.out)[0]
 
 
@@ -186,6 +204,14 @@ def _text(host, path):
 
 PART = Part(
     "firewall",
-    ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"],
+    [
+        "firewall.ruleset",
+        "firewall.own",
+        "firewall.units",
+        "firewall.saved",
+        "firewall.firewalld",
+        "firewall.listeners",
+    ],
     collect,
+    SERVICES,
 )

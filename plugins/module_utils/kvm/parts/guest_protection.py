@@ -39,6 +39,12 @@ IDS = {
     ),
     "snort": ("snort.service", ("/etc/snort/rules/snort.rules",), ("pulledpork.timer",), "pulledpork", None),
 }
+UNITS = (
+    *CLAMAV_SCANNERS,
+    *CLAMAV_UPDATERS,
+    *AGENTS,
+    *(unit for entry in IDS.values() for unit in (entry[0], *entry[2])),
+)
 CRON = ("/etc/crontab", "/etc/cron.d", "/etc/cron.daily", "/etc/cron.hourly")
 
 
@@ -48,9 +54,7 @@ def collect(host, note):
     engine "" means that none of the known ones is installed. sig_age_h is -1 where the engine keeps no signature file
     that shows its age.
     """
-    wanted = [*CLAMAV_SCANNERS, *CLAMAV_UPDATERS, *AGENTS]
-    wanted += [unit for entry in IDS.values() for unit in (entry[0], *entry[2])]
-    units = attempt(note, "av", lambda: systemd.show(host, wanted, ["ActiveState", "UnitFileState"]))
+    units = attempt(note, "av", lambda: systemd.show(host, UNITS))
     if units is None:
         note("ids", "the state of the services could not be read")
         return {"av": None, "ids": None}
@@ -157,4 +161,4 @@ def _interfaces(host, path):
     return [name for name in found if name != "default"][:100]
 
 
-PART = Part("guest_protection", ["av", "ids"], collect)
+PART = Part("guest_protection", ["av", "ids"], collect, UNITS)

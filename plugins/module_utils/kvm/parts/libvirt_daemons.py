@@ -25,18 +25,7 @@ REMOTE = (MONOLITHIC, "virtproxyd")
 FORWARDING = ("virtproxyd",)
 KINDS = {"": "rw", "-ro": "ro", "-admin": "admin"}
 REMOTE_KINDS = {"-tls": "tls", "-tcp": "tcp"}
-UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 POLKIT_ACTION = "/usr/share/polkit-1/actions/org.libvirt.unix.policy"
-PROPERTIES = [
-    "ActiveState",
-    "UnitFileState",
-    "MainPID",
-    "SocketMode",
-    "SocketUser",
-    "SocketGroup",
-    "Listen",
-    "Triggers",
-]
 # libvirtd.conf's own defaults; the two auth_unix ones depend on whether libvirt was built with polkit.
 DEFAULTS = {
     "access_drivers": [],
@@ -67,8 +56,7 @@ def collect(host, note):
     user, group}]. mode, user and group of a socket are those of the file that is there, "" when there is none.
     rbac.driver: "polkit" when every reachable daemon was started with it, else "none".
     """
-    wanted = _units(host)
-    units = systemd.show(host, wanted, PROPERTIES) if wanted else {}
+    units = systemd.show(host, units_of_libvirt())
     groups = attempt(note, PATH, lambda: passwd.groups(host.read("/etc/group")), {})
     by_gid = {group["gid"]: name for name, group in groups.items()}
     owned = _owned(units)
@@ -97,15 +85,9 @@ def collect(host, note):
     }
 
 
-def _units(host):
-    """The units of libvirt that are installed: asking systemd for thirty that are not costs more than all the rest."""
-    installed = set()
-    for directory in UNIT_DIRECTORIES:
-        try:
-            installed.update(host.list(directory))
-        except Absent:
-            continue
-    return [unit for name in (MONOLITHIC, *MODULAR) for unit in _units_of(name) if unit in installed]
+def units_of_libvirt():
+    """Every unit that any of the daemons may have."""
+    return [unit for name in (MONOLITHIC, *MODULAR) for unit in _units_of(name)]
 
 
 def _units_of(name):
@@ -219,4 +201,9 @@ def _dev_kvm(host, by_gid):
     return _owner(host.stat("/dev/kvm"), by_gid)
 
 
-PART = Part("libvirt_daemons", [PATH, "libvirt_daemons.mode", "libvirt_daemons.dev_kvm", "rbac.driver"], collect)
+PART = Part(
+    "libvirt_daemons",
+    [PATH, "libvirt_daemons.mode", "libvirt_daemons.dev_kvm", "rbac.driver"],
+    collect,
+    units_of_libvirt(),
+)

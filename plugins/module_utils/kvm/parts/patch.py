@@ -169,7 +169,7 @@ def automatic(host, manager):
     """{active: whether updates are applied without a person, unit: which one does it}."""
     if manager not in MANAGERS:
         raise Unreadable("the package manager is unknown")
-    units = systemd.show(host, list(MANAGERS[manager][1]), ["ActiveState", "UnitFileState"])
+    units = systemd.show(host, MANAGERS[manager][1])
     running = sorted(name for name, values in units.items() if values["ActiveState"] == "active")
     if manager == "apt":
         return {"active": bool(running) and unattended(host), "unit": running[0] if running else ""}
@@ -190,4 +190,4 @@ def unattended(host):
     return value not in ("0", "", "no", "false")
 
 
-PART = Part("patch", ["patch"], collect)
+PART = Part("patch", ["patch"], collect, [unit for _database, units in MANAGERS.values() for unit in units])

@@ -109,7 +109,7 @@ def _daemon(host, files):
     # A deleted file only shows in its directory.
     changes += [(host.stat(directory)["mtime"], directory) for directory in RULES if host.exists(directory)]
     changed, newest = max(changes) if changes else (0, "")
-    units = systemd.show(host, UNITS, ["MainPID", "ActiveState"])
+    units = systemd.show(host, UNITS)
     pid = max([int(unit["MainPID"] or 0) for unit in units.values()] or [0])
     if not pid:
         # Started for the next question that is asked, and reads all files then.
@@ -121,4 +121,4 @@ def _daemon(host, files):
     return {"running": True, "in_force": LOADED in log, "newest": newest}
 
 
-PART = Part("polkit", ["rbac.polkit", "rbac.rules"], collect)
+PART = Part("polkit", ["rbac.polkit", "rbac.rules"], collect, UNITS)

@@ -55,7 +55,7 @@ LIBVIRT_OPTION_FILES = (
 )
 # Remote.c and the daemons' configuration files: defaults of the ports and of listen_tcp and listen_tls.
 LIBVIRT_DEFAULTS = {"tcp_port": "16509", "tls_port": "16514", "listen_tcp": "0", "listen_tls": "1"}
-PROPERTIES = ("Id", "ActiveState", "UnitFileState", "Listen")
+UNITS = (*(unit for units, _names, _ports in PROTOCOLS.values() for unit in units), *LIBVIRT_UNITS)
 # systemd starts a unit in these states at boot, itself or as an alias of one.
 AT_BOOT = ("enabled", "enabled-runtime", "alias")
 
@@ -67,10 +67,9 @@ def collect(host, note):
     super-server holds a socket of it. units: {unit: "state at boot, state now"} of what is installed. Every protocol of
     the table is listed, with false where it is not installed; None where it cannot be told.
     """
-    names = [unit for units, _names, _ports in PROTOCOLS.values() for unit in units]
-    units = attempt(note, PATH, lambda: show(host, names + list(LIBVIRT_UNITS), PROPERTIES))
     sockets = attempt(note, PATH, lambda: _tcp(host))
     libvirt = attempt(note, PATH, lambda: _libvirt_options(host))
+    units = attempt(note, PATH, lambda: show(host, UNITS))
     return {"remote_access": {"protocols": [_protocol(name, units, sockets, libvirt) for name in PROTOCOLS]}}
 
 
@@ -174,4 +173,4 @@ def _asks_to_listen(host, path, variable):
     return False
 
 
-PART = Part("protocols", [PATH], collect)
+PART = Part("protocols", [PATH], collect, UNITS)

@@ -245,4 +245,4 @@ def _client():
     return words[0] if words and sshd_config.sample_address(words[0]) else None
 
 
-PART = Part("ssh", [PATH], collect)
+PART = Part("ssh", [PATH], collect, sshd_servers.UNITS)

@@ -65,3 +65,35 @@ def test_non_default_values_are_listed_with_floor_and_source():
 def test_digest_changes_with_any_value():
     assert gold.digest(given()) != gold.digest(given(gold_attestation_max_age_days=90))
     assert gold.digest(given()) == gold.digest(dict(reversed(list(given().items()))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("gold_admin_cidrs", [["10.0.0.0/8"]]),
+        ("gold_admin_cidrs", [{"net": "10"}]),
+        ("gold_firewall_services", ["ssh"]),
+    ],
+)
+def test_elements_of_a_wrong_type_are_refused(name, value):
+    with pytest.raises(GoldError, match=f"{name} holds .*expected a list of"):
+        gold.effective(given(**{name: value}))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("esx", "gold_overrides is 'esx', expected a list"),
+        (["esx"], "entry 1 of gold_overrides is 'esx'"),
+        ([{"subjects": "esx", "golds": {}}], "entry 1 of gold_overrides is .*expected"),
+        ([{"subjects": [1], "gold": {}}], r"subjects of entry 1 of gold_overrides is \[1\]"),
+        ([{"subjects": "none", "gold": {"gold_section_11_3": "advisry"}}], "entry 1 of gold_overrides: .*advisory"),
+        (
+            [{"subjects": "none", "gold": {"gold_section": 1}}],
+            "entry 1 of gold_overrides: gold_section is not",
+        ),
+    ],
+)
+def test_an_override_that_matches_nobody_is_checked_too(overrides, message):
+    with pytest.raises(GoldError, match=message):
+        gold.effective(given(gold_overrides=overrides), {"id": "host", "name": "host", "endpoint": "host"})

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,6 +141,12 @@ def test_the_examples_are_valid(kind, standard):
         ("subjects", 'subjects: [kvm1, "**?"]', "that say which ones are meant"),
         ("subjects", "subjects: [kvm1, ~]", "found null; expected text"),
         ("subject", "subject: [kvm1]", 'unknown key "subject" in exception EX-2026-014; did you mean "subjects"?'),
+        ("approved_subjects", "approved_subjects: [kvm*]", 'found "kvm*"; expected names or ids without * and ?'),
+        ("groups", "groups: ['*']", "that say which ones are meant"),
+        ("platforms", "platforms: [kvn]", 'found "kvn"; expected some of kvm, vsphere, hyperv; did you mean "kvm"?'),
+        ("items", "items: [alice, 'svc-*']", 'lacks "approved_items"; found "svc-*"'),
+        ("residual_risk", "residual_risk: 3", "found 3; expected text"),
+        ("approved_by_role", "approved_by_role: ''", "expected text of 1 to 4000"),
         ("vms", "vms: [db01]", 'found "db01"; expected the UUIDs of VMs'),
         ("accepted_value", "accepted_value:", 'found null; expected the value that was accepted'),
         ("risk_ref", "risk_ref: ''", 'found ""; expected text of 1 to 4000 characters'),
@@ -176,6 +184,15 @@ def test_a_bad_exception_is_refused_with_its_line(tmp_path, standard, key, line,
     [
         ("signed_on", "signed_on: soon", "expected a date as YYYY-MM-DD"),
         ("expires_on", "expires_on: 2026-10-31", "expires before it was signed"),
+        ("accepted_by", "accepted_by: bo owner", "accepted by the person who signed it; found"),
+        ("accepted_by", "accepted_by: 7", "expected text (put it in quotes)"),
+        ("evidence_url", "evidence_url: ftp://x", "expected an address that begins with https:// or http://"),
+        ("evidence_file", "evidence_file: absent.pdf", "cannot be read: No such file or directory; found"),
+        (
+            "satisfied_by",
+            "satisfied_by: SS-26",
+            "expected one of SS-001, SS-002, SS-007, SS-012, SS-025, SS-033; did you",
+        ),
         ("evidence_sha256", "evidence_sha256: abc", "expected a SHA-256 in 64 hexadecimal digits"),
         ("approved_by", "approved_by: x", 'unknown key "approved_by" in attestation AT-2026-003'),
         ("statement", "statement: [a]", "expected text"),
@@ -199,6 +216,84 @@ def test_every_required_key_is_asked_for(tmp_path, key):
     error = refused(tmp_path, text)
     assert f'lacks "{key}"' in str(error)
     assert error.line == 2
+
+
+def test_a_pattern_or_a_group_needs_what_it_stood_for(tmp_path):
+    text = EXCEPTION.replace("  approved_subjects: [kvm1, kvm-dr-1]\n", "")
+    assert 'lacks "approved_subjects"; found "kvm-dr-*"; expected the names' in str(refused(tmp_path, text))
+    for changed in (text.replace("subjects: [kvm1, kvm-dr-*]", "groups: [lab]"),):
+        assert 'found "lab"; expected the names' in str(refused(tmp_path, changed))
+    assert load(tmp_path, text.replace("kvm-dr-*", "kvm-dr-1"))
+    assert 'found "nothing"; expected "subjects" or "groups"' in str(
+        refused(tmp_path, text.replace("  subjects: [kvm1, kvm-dr-*]\n", ""))
+    )
+
+
+def test_an_attestation_names_its_evidence_and_who_accepted_it(tmp_path):
+    error = refused(tmp_path, ATTESTATION.replace("  evidence_ref: DOC-77\n", ""), "attestations")
+    assert "names no evidence" in str(error)
+    error = refused(tmp_path, ATTESTATION.replace("  accepted_by: Cy Auditor\n", ""), "attestations")
+    assert 'lacks "accepted_by"; expected another person' in str(error)
+
+
+def test_an_evidence_file_is_hashed_and_may_not_be_exchanged(tmp_path):
+    (tmp_path / "proof.txt").write_text("signed")
+    text = ATTESTATION + "  evidence_file: proof.txt\n"
+    (record,) = load(tmp_path, text, "attestations")
+    assert record["evidence_sha256"] == hashlib.sha256(b"signed").hexdigest()
+    bound = text + f"  evidence_sha256: {record['evidence_sha256']}\n"
+    assert load(tmp_path, bound, "attestations") == [record]
+    (tmp_path / "proof.txt").write_text("exchanged")
+    error = refused(tmp_path, bound, "attestations")
+    assert "is not the file that was signed" in str(error)
+    assert error.line == 10
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.dates() | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+MEMORY = {
+    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
+    "residual_risk": "r",
+    "compensating_controls": ["none"], "requested_by": "a", "approved_by": "b", "approved_by_role": "owner",
+    "approved_on": "2026-11-20", "expires_on": dt.date(2027, 11, 20),
+}  # fmt: skip
+
+SCHEMAS = {
+    kind: jsonschema.Draft202012Validator(
+        json.loads((ROOT / f"plugins/plugin_utils/{kind}_schema.json").read_text(encoding="utf-8")),
+        format_checker=jsonschema.FormatChecker(),
+    )
+    for kind in ("exceptions", "attestations")
+}
+# What a record is and JSON Schema cannot say: people, dates in order, ids, files. The loader alone refuses these.
+LOADER_ONLY = (
+    "approved by the person", "accepted by the person", "expires before", "more than 12 months", "outside its term",
+    "already used",
+    "a date from 2000", "without a time", "that exists", "cannot be read", "one line of",
+    "does not exist", "does not have",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["exceptions", "attestations"])
+def test_the_published_schema_accepts_the_examples(kind):
+    records = getattr(registers, f"load_{kind}")(str(ROOT / "examples" / "registers" / f"{kind}.yml"))
+    SCHEMAS[kind].validate(records)
+
+
+@given(st.sampled_from(sorted(registers.EXCEPTION_FIELDS)), st.data())
+def test_the_schema_and_the_loader_agree(key, data):
+    value = data.draw(JUNK | st.sampled_from([["kvm1"], ["kvm*"], "11.4.6", "2026-12-01", ["none"], "x", ["kvm"]]))
+    record = json.loads(json.dumps({**MEMORY, "expires_on": "2027-11-20", key: value}, default=str))
+    try:
+        registers.check_exceptions([record], "x", load_standard())
+    except RegisterError as error:
+        if not any(words in str(error) for words in LOADER_ONLY):
+            assert not SCHEMAS["exceptions"].is_valid([record]), str(error)
+    else:
+        SCHEMAS["exceptions"].validate([record])
 
 
 def test_exactly_one_scope(tmp_path):
@@ -248,14 +343,6 @@ def test_records_in_memory_are_named_by_number():
         registers.check_exceptions([first, 7], "exceptions")
 
 
-MEMORY = {
-    "id": "EX-1", "measure": "11.4.6", "subjects": ["kvm1"], "risk_ref": "RR-1", "justification": "j",
-    "residual_risk": "r",
-    "compensating_controls": ["none"], "requested_by": "a", "approved_by": "b", "approved_by_role": "owner",
-    "approved_on": "2026-11-20", "expires_on": dt.date(2027, 11, 20),
-}  # fmt: skip
-
-
 @given(st.dates(dt.date(2000, 1, 1), dt.date(2198, 12, 31)))
 def test_twelve_months_is_the_same_day_or_the_end_of_february(day):
     latest = twelve_months_after(day)
@@ -273,13 +360,6 @@ def test_an_exception_lives_from_its_approval_to_twelve_months_later(approved, d
         with pytest.raises(RegisterError) as caught:
             registers.check_exceptions([record], "x")
         assert caught.value.key == "expires_on"
-
-
-JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.dates() | st.datetimes(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
 
 
 @given(st.sampled_from(sorted(registers.EXCEPTION_FIELDS)), JUNK)

@@ -42,6 +42,7 @@ class FakeHost:
         self.clock = now
         self.xattrs = dict(xattrs or {})
         self.libvirt_uri = "qemu:///system"
+        self.expected_units = ()
         self.snapshot = snapshot or Unreadable("libvirt does not answer")
 
     def read(self, path, limit=1024 * 1024):
@@ -97,6 +98,9 @@ class FakeHost:
             if path in self.links:
                 path = posixpath.normpath(posixpath.join(posixpath.dirname(path), self.links[path]))
         return path
+
+    def once(self, _question, ask):
+        return ask()
 
     def xattr(self, path, name):
         self.stat(path)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import boot
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
 SECURE_BOOT = f"{boot.EFIVARS}/SecureBoot-{boot.EFI_GLOBAL}"
 MOK_STATE = f"{boot.EFIVARS}/MokSBState-{boot.EFI_SHIM}"
-KEYLIME = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState -- keylime_agent.service"
+KEYLIME = " ".join(systemd.command([boot.ATTESTATION_AGENT]))
 
 
 def collected(files=None, commands=None, **more):
@@ -172,4 +173,7 @@ def test_tpm():
 def test_attestation_agent():
     assert collected()[0]["boot"]["attestation_agent"] == {"active": True, "enabled": True}
     facts, notes = collected(commands={KEYLIME: (0, "", "")})
-    assert facts["boot"]["attestation_agent"] is None and "answered for 0 of 1 units" in notes["boot.attestation_agent"]
+    assert (
+        facts["boot"]["attestation_agent"] is None
+        and "did not answer for keylime_agent.service" in notes["boot.attestation_agent"]
+    )

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import keytab, sssd_conf
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import keytab, sssd_conf, systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import directory
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
@@ -31,7 +31,7 @@ id_provider = ldap
 enabled = true
 id_provider = ad
 """
-SHOW = "systemctl show --no-pager -p Id,LoadState,ActiveState,MainPID -- sssd.service"
+SHOW = " ".join(systemd.command(["sssd.service"]))
 
 
 def active(state="active", pid=0):

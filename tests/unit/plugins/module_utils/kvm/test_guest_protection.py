@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import guest_protection as part
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
 NOW = 1_800_000_000.0
-UNITS = [*part.CLAMAV_SCANNERS, *part.CLAMAV_UPDATERS, *part.AGENTS]
-UNITS += [unit for entry in part.IDS.values() for unit in (entry[0], *entry[2])]
-COMMAND = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState -- " + " ".join(UNITS)
+COMMAND = " ".join(systemd.command(part.UNITS))
 
 
 def systemctl(**known):
     """What systemctl show prints when only these units are installed: {unit: (active, enabled)}."""
     found = {name.replace("__", "-").replace("_", "."): states for name, states in known.items()}
     blocks = []
-    for unit in UNITS:
+    for unit in part.UNITS:
         active, enabled = found.get(unit, ("inactive", ""))
         load = "loaded" if unit in found else "not-found"
         blocks.append(f"Id={unit}\nLoadState={load}\nActiveState={active}\nUnitFileState={enabled}\n")

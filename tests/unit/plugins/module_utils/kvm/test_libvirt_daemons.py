@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import libvirt_daemons as part
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
@@ -16,9 +17,10 @@ STAT = "88 (libvirtd) S " + " ".join(["0"] * 18) + " 10000 0"  # 100 s after boo
 
 def host(units, files, stats=None):
     """A host with these units installed, and systemd's answer about them."""
-    wanted = [unit for name in (part.MONOLITHIC, *part.MODULAR) for unit in part._units_of(name) if unit in units]
-    blocks = ["".join(f"{key}={value}\n" for key, value in {"Id": unit, **units[unit]}.items()) for unit in wanted]
-    command = "systemctl show --no-pager -p Id,LoadState,%s -- %s" % (",".join(part.PROPERTIES), " ".join(wanted))
+    wanted = [unit for unit in part.units_of_libvirt() if unit in units] or part.units_of_libvirt()
+    states = {unit: {"Id": unit, **units.get(unit, {"LoadState": "not-found"})} for unit in wanted}
+    blocks = ["".join(f"{key}={value}\n" for key, value in state.items()) for state in states.values()]
+    command = " ".join(systemd.command(wanted))
     installed = {f"/usr/lib/systemd/system/{unit}": "" for unit in units}
     stats = {"/dev/kvm": {"mode": "0660", "gid": 104, "type": "char"}, **(stats or {})}
     return FakeHost(files={**GROUP, **installed, **files}, stats=stats, commands={command: (0, "\n".join(blocks), "")})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import polkit_rules
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import polkit_rules, systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import polkit
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
@@ -168,7 +168,7 @@ def files(**more):
 
 def show(pid):
     return {
-        "systemctl show --no-pager -p Id,LoadState,MainPID,ActiveState -- polkit.service polkitd.service": (
+        " ".join(systemd.command(polkit.UNITS)): (
             0,
             f"MainPID={pid}\nId=polkit.service\nLoadState=loaded\nActiveState=active\n\n"
             "MainPID=0\nId=polkitd.service\nLoadState=not-found\nActiveState=inactive\n",

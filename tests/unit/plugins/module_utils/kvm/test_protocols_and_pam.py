@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import pam, protocols
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
 
-NAMES = [name for units, _processes, _ports in protocols.PROTOCOLS.values() for name in units]
-NAMES += protocols.LIBVIRT_UNITS
-SHOW = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState,Listen -- " + " ".join(NAMES)
+SHOW = " ".join(systemd.command(protocols.UNITS))
 SS = "ss -H -l -n -t -u -p"
 SSHD = 'tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=76,fd=3))\n'
 
@@ -22,7 +21,7 @@ def units(**states):
     """systemctl's answer: every unit not found but those given as name_with_underscores=(file state, active state)."""
     given = {name.replace("__", "."): state for name, state in states.items()}
     blocks = []
-    for name in [name for name in NAMES if "*" not in name]:
+    for name in [name for name in protocols.UNITS if "*" not in name]:
         at_boot, now = given.get(name.replace("-", "_"), ("", ""))
         load = "loaded" if now else "not-found"
         blocks.append(f"Id={name}\nLoadState={load}\nActiveState={now or 'inactive'}\nUnitFileState={at_boot}\n")
@@ -110,6 +109,7 @@ def test_without_systemd_or_ss_the_state_is_not_known(broken):
 
 
 PAM = {
+    "/etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:\nbob:x:1001:1001::/home/bob:/bin/sh\n",
     "/usr/sbin/sshd": "",
     "/bin/login": "",
     "/etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n",
@@ -176,3 +176,30 @@ def test_a_stack_that_cannot_be_resolved_is_not_known(text, reason):
     assert found["sshd"] is None
     assert reason in errors["mfa.pam.sshd"]
     assert found["login"]["lines"]
+
+
+def test_the_files_behind_the_stacks_are_kept_without_comments_and_secrets():
+    found = pam.collect(FakeHost(PAM), {}.setdefault)["mfa"]["pam_files"]
+    assert found["/etc/pam.d/sshd"] == "@include common-auth\naccount required pam_nologin.so\n"
+    assert found["/etc/pam.d/more"] == "auth required /lib/security/pam_radius_auth.so secret=*** conf=/etc/r\n"
+
+
+def test_enrolment_is_names_and_nothing_else():
+    files = {
+        **PAM,
+        "/etc/users.oath": "# tokens\nHOTP/T30 alice - 3132333435363738393031323334353637383930\n\n",
+        "/home/bob/.google_authenticator": "SEEDSEEDSEED\n",
+        "/etc/u2f_mappings": "alice:HANDLE,KEY,es256,+presence\n",
+        "/usr/lib64/security/pam_oath.so": b"",
+        "/usr/lib64/security/pam_oath.la": b"",
+    }
+    errors = {}
+    mfa = pam.collect(FakeHost(files), errors.setdefault)["mfa"]
+    assert not errors and mfa["pam_modules"] == ["pam_oath.so"]
+    assert [(entry["module"], entry["place"], entry["accounts"]) for entry in mfa["enrolment"]] == [
+        ("pam_oath.so", "/etc/users.oath", ["alice"]),
+        ("pam_u2f.so", "/etc/u2f_mappings", ["alice"]),
+        ("pam_google_authenticator.so", "~/.google_authenticator", ["bob"]),
+        ("pam_u2f.so", "~/.config/Yubico/u2f_keys", []),
+    ]
+    assert not any(secret in str(mfa) for secret in ("3132", "SEED", "HANDLE"))

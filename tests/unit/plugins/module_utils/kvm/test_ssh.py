@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import sshd_config, sshd_contexts, sshd_servers
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import (
+    sshd_config,
+    sshd_contexts,
+    sshd_servers,
+    systemd,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Answer, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import ssh
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.fake_host import FakeHost
@@ -29,9 +34,7 @@ ActiveState=active
 UnitFileState=enabled
 """
 NOT_FOUND = "Id={0}\nLoadState=not-found\nActiveState=inactive\nUnitFileState=\n"
-SHOW = "systemctl show --no-pager -p Id,LoadState,ActiveState,UnitFileState,Listen,Accept -- " + " ".join(
-    sshd_servers.UNITS
-)
+SHOW = " ".join(systemd.command(sshd_servers.UNITS))
 SS = "ss -H -l -n -t -u -p"
 
 

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say what a hardening run did, from the audits before and after it and what each host kept as facts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening, run_directory
+
+ARGUMENTS: dict[str, Any] = {
+    "directory": {"type": "path", "required": True},
+    "run_id": {"type": "str", "required": True},
+    "failed": {"type": "dict", "default": {}},
+    "attempted": {"type": "list", "elements": "str", "default": []},
+}
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/harden_report.py for the documentation."""
+
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        given = plain(given)
+        directory = Path(given["directory"])
+        try:
+            before, after = _stage(directory, "before"), _stage(directory, "after")
+            document = hardening.summarise(
+                before,
+                after or before,
+                {name: _about(task_vars["hostvars"][name], name, given) for name in given["attempted"]}
+                | {
+                    name: {"areas": {}, "failed": "", "attempted": False}
+                    for name in task_vars["ansible_play_hosts_all"]
+                    if name not in given["attempted"] and task_vars["hostvars"][name].get("hypervisor_platform")
+                },
+                run_id=given["run_id"],
+                check_mode=self._task.check_mode,
+            )
+            texts = {
+                "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
+                "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
+            }
+            run_directory.write(directory, texts)
+        except (ValueError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        lines = hardening.lines(document)
+        if "json" not in str(constants.DEFAULT_STDOUT_CALLBACK):
+            Display().display("\n".join(["", *lines, ""]))
+        return {"changed": False, "console": lines, "hosts": document["hosts"]}
+
+
+def _stage(directory, name):
+    path = directory / name / "results.json"
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def _about(variables, name, given):
+    found = plain((variables.get("ansible_facts") or {}).get("hypervisor_enforcement") or {})
+    areas = found.get("areas", {}) if found.get("run_id") == given["run_id"] else {}
+    return {"areas": areas, "failed": str(given["failed"].get(name, "")), "attempted": True}

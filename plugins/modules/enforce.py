@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of the action plugin of the same name, which runs on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: enforce
+short_description: Enforce areas of the gold configuration on one hypervisor, under guard
+version_added: 1.0.0
+description:
+  - Reads the host, assesses it, and sets what fails and may be set - nothing that is V(unknown), excepted or left out.
+  - Each area is one change. It is made whole or not at all, and M(dwp.hypervisor.kvm_changes) can take it back.
+  - Where somebody could be locked out, the host takes the change back by itself unless a new connection has proved that
+    two administrators of C(gold_hypervisor_admins) and an account of C(gold_breakglass_accounts) can still get in, and
+    that guests and migration peers still answer.
+  - Options that a task does not give are taken from the variables C(hypervisor_<option>).
+  - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never
+    done.
+options:
+  platform:
+    description: What the host is.
+    type: str
+    choices: [kvm]
+    required: true
+  areas:
+    description: The areas to enforce, each named like its role. All, in the safe order, when not given.
+    type: list
+    elements: str
+  state:
+    description: V(planned) says what would be refused and what needs a person, and asks nothing of the host.
+    type: str
+    choices: [planned, applied]
+    default: applied
+  enforce:
+    description: V(drift) sets what fails, V(always) also what passes with another value than the gold configuration's.
+    type: str
+    choices: [drift, always]
+    default: drift
+  checks:
+    description: Ids of the checks to enforce. All of the areas' when not given.
+    type: list
+    elements: str
+  measures:
+    description: Ids of the measures to enforce. All 36 when not given.
+    type: list
+    elements: str
+  exceptions_file:
+    description: YAML file with the register of exceptions. What is excepted is not enforced.
+    type: path
+  allowed_signers:
+    description: File of the keys that may sign the register, as ssh-keygen reads it.
+    type: path
+  run_id:
+    description: Name of the run, kept with each change. The UTC time when not given.
+    type: str
+  rollback_seconds:
+    description: Seconds, 20 to 3600, after which the host takes back a guarded change that was not confirmed.
+    type: int
+    default: 180
+  allow_vm_changes:
+    description: UUIDs of the virtual machines whose stored definition may be changed.
+    type: list
+    elements: str
+    default: []
+  allow_orchestrated:
+    description: Areas that may be enforced although an orchestrator runs on the host.
+    type: list
+    elements: str
+    default: []
+  options:
+    description: Options of single areas, as their roles document them.
+    type: dict
+    default: {}
+  libvirt_uri:
+    description: Where libvirt is asked on the host.
+    type: str
+    default: qemu:///system
+  time_limit:
+    description: Seconds for the collection on the host.
+    type: int
+    default: 60
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  action:
+    description: Runs on the controller, as an action plugin.
+    support: full
+  async:
+    description: Cannot be run with C(async).
+    support: none
+  bypass_host_loop:
+    description: Runs for each host.
+    support: none
+  check_mode:
+    description: Says what would be set, refused, or needs a person, and changes nothing. A refusal is a warning there.
+    support: full
+  diff_mode:
+    description: Shows files before and after, except those with secrets.
+    support: full
+  platform:
+    platforms: posix
+    support: full
+author:
+  - dwp.hypervisor contributors (@dwp-hypervisor)
+"""
+
+EXAMPLES = r"""
+- name: Enforce who may reach the host
+  dwp.hypervisor.enforce:
+    platform: kvm
+    areas: [remote_access]
+"""
+
+RETURN = r"""
+areas:
+  description:
+    - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask
+      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was changed;
+      C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
+  type: dict
+  returned: always
+  sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}
+planned:
+  description: Areas with settings to set, in the safe order, with state V(planned).
+  type: list
+  elements: str
+  returned: always
+  sample: [logging, remote_access]
+ansible_facts:
+  description: The same for all areas of this run.
+  type: dict
+  returned: always
+  contains:
+    hypervisor_enforcement:
+      description: Run id and areas.
+      type: dict
+      returned: always
+      sample: {"run_id": "42", "areas": {}}
+"""

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From failing checks to the rows of one area, or to the reason why nothing of it may be changed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+
+# From here on somebody could be locked out (catalogue, field `op`).
+GUARDED = 2
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What would be done to one area of one host.
+
+    rows: for the module kvm_settings, each with its check. refusal: why nothing may be done, else empty. lockout: the
+    greatest lock-out risk of its checks, 0 to 3.
+    """
+
+    area: str
+    checks: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    refusal: str = ""
+    lockout: int = 0
+
+    @property
+    def guarded(self) -> bool:
+        """Whether a timed rollback has to wait until people, guests and peers are proved."""
+        return self.lockout >= GUARDED and any(row["kind"] != "by_hand" for row in self.rows)
+
+
+def area_checks(standard: Standard, area: str) -> list[str]:
+    """The checks of KVM that an area's role enforces, in the order of the standard.
+
+    :raises ValueError: no such area.
+    """
+    found = [check.id for check in standard.checks.values() if check.id in PLANS and check.role == area]
+    if not found:
+        raise ValueError(f"{area!r} is not an area that is enforced on KVM; areas: {', '.join(areas(standard))}")
+    return found
+
+
+def areas(standard: Standard) -> list[str]:
+    """Every area that is enforced on KVM, in the safe order of SAFE_ORDER."""
+    known = {check.role for check in standard.checks.values() if check.id in PLANS}
+    return [area for area in SAFE_ORDER if area in known] + sorted(known - set(SAFE_ORDER))
+
+
+# The catalogue's order: logs before anything, accounts before the ways in, what needs a restart of the host last.
+SAFE_ORDER = (
+    "logging",
+    "identity",
+    "access_control",
+    "remote_access",
+    "mfa",
+    "admin_network",
+    "firewall",
+    "device_isolation",
+    "image_library",
+    "resource_governance",
+    "guest_protection",
+    "config_drift",
+    "network_resilience",
+    "patching",
+    "platform_assurance",
+    "driver_signing",
+)
+# Areas that may not be changed in one run with what another area has just changed: (area, checks that were changed).
+NOT_TOGETHER = {
+    "mfa": frozenset({"kvm-11.4.6-ssh-root"}),
+    "driver_signing": frozenset({"kvm-11.4.8-pending"}),
+}
+
+
+def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
+    """Plan the situation's checks of one area; a refusal of one check refuses the area."""
+    checks = tuple(check for check in area_checks(standard, area) if check in situation.checks)
+    mine = replace(situation, checks=frozenset(checks))
+    rows: list[Row] = []
+    lockout = 0
+    for check in checks:
+        try:
+            planned = PLANS[check](mine)
+        except Refusal as refusal:
+            return Proposal(area, checks, refusal=f"{check}: {refusal}")
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
+            return Proposal(area, checks, refusal=reason)
+        planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
+        rows += [{**row, "check": check} for row in planned]
+        if any(row["kind"] != "by_hand" for row in planned):
+            lockout = max(lockout, standard.checks[check].disruption["lockout"])
+    return Proposal(area, checks, tuple(rows), lockout=lockout)
+
+
+def _is_excepted(row: Row, items: frozenset[str]) -> bool:
+    """Whether a row is about a virtual machine that an exception covers; its item ids begin with its UUID."""
+    uuid = str(row.get("uuid", "")).lower()
+    return bool(uuid) and any(item.lower() == uuid or item.lower().startswith(f"{uuid}/") for item in items)
+
+
+@dataclass(frozen=True)
+class Access:
+    """What kvm_access_info said, before or after a change."""
+
+    people: Mapping[str, str] = field(default_factory=dict)
+    break_glass: Mapping[str, str] = field(default_factory=dict)
+    guests: Mapping[str, int] = field(default_factory=dict)
+    answering: frozenset[str] = frozenset()
+    networks: frozenset[str] = frozenset()
+    peers: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Access:
+        """From the module's answer; people and break_glass: {name: why not, "" for who gets in}."""
+        return cls(
+            people={entry["name"]: entry["why"] for entry in answer["people"]},
+            break_glass={entry["name"]: entry["why"] for entry in answer["break_glass"]},
+            guests=dict(answer["guests"]),
+            answering=frozenset(answer["answering"]),
+            networks=frozenset(answer["networks"]),
+            peers=frozenset(name for name, reached in answer["peers"].items() if reached),
+        )
+
+
+MIN_PEOPLE = 2
+
+
+def people_fault(access: Access) -> str:
+    """Why too few people could get in, or an empty string: two named administrators and one break-glass account."""
+    able = [name for name, why in access.people.items() if not why]
+    if len(able) < MIN_PEOPLE:
+        why = _reasons(access.people) or "gold_hypervisor_admins names nobody"
+        return f"only {len(able)} of at least {MIN_PEOPLE} administrators of gold_hypervisor_admins can log in: {why}"
+    if not [name for name, why in access.break_glass.items() if not why]:
+        why = _reasons(access.break_glass) or "gold_breakglass_accounts names nobody"
+        return f"no break-glass account can be used at the console: {why}"
+    return ""
+
+
+def _reasons(people: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in people.items() if why)
+
+
+def without_stopped(before: Access, rows: Iterable[Row]) -> Access:
+    """What has to be there after a change: networks that the change itself stops, under nobody, are not missed."""
+    stopped = {row["name"] for row in rows if row["kind"] == "libvirt_network" and row["active"] is False}
+    return replace(before, networks=before.networks - stopped)
+
+
+def loss(before: Access, after: Access) -> str:
+    """What worked before a change and does not any more, or an empty string."""
+    lost = [f"virtual machine {uuid} was stopped or restarted" for uuid, pid in before.guests.items()
+            if after.guests.get(uuid) != pid]  # fmt: skip
+    lost += [
+        f"{address} on a bridge does not answer any more" for address in sorted(before.answering - after.answering)
+    ]
+    lost += [
+        f"the name and address server of network {name} ended" for name in sorted(before.networks - after.networks)
+    ]
+    lost += [f"migration peer {name} cannot be reached any more" for name in sorted(before.peers - after.peers)]
+    return "; ".join(lost)
+
+
+def failing(results: Iterable[Mapping[str, Any]], excepted_too: bool = False) -> list[str]:
+    """Checks that measured fail and also count as fail; never unknown, never excepted."""
+    return [
+        result["check"]
+        for result in results
+        if result["measured"] == "fail" and (excepted_too or result["status"] == "fail")
+    ]

@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a hardening run did: fixed, pending, left to a person, refused; from the audits before and after. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
+
+SCHEMA = "dwp.hypervisor.hardening/1"
+MAX_LINES = 40
+
+
+def summarise(
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    hosts: Mapping[str, Mapping[str, Any]],
+    *,
+    run_id: str,
+    check_mode: bool,
+) -> dict[str, Any]:
+    """The document of one hardening run.
+
+    before, after: run documents (results.json). hosts: by inventory name {areas: what the action enforce returned for
+    each area, failed: message or "", attempted: bool}.
+    """
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "check_mode": check_mode,
+        "hosts": [_host(name, about, before, after) for name, about in sorted(hosts.items())],
+    }
+
+
+def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    first, last = _verdicts(before, name), _verdicts(after, name)
+    areas = about["areas"]
+    pending = {entry["check"]: entry["waits_for"] for area in areas.values() for entry in area["pending"]}
+    failing = sorted(check for check, status in last.items() if status == o.FAIL)
+    return {
+        "host": name,
+        "attempted": about["attempted"],
+        "failed": about["failed"],
+        "areas_changed": [area for area, entry in areas.items() if entry["updated"]],
+        "settings_changed": sum(len(entry["updated"]) for entry in areas.values()),
+        "seconds": round(sum(entry["seconds"] for entry in areas.values()), 1),
+        "fixed": sorted(check for check, status in first.items() if status == o.FAIL and last.get(check) == o.PASS),
+        "worse": sorted(check for check, status in first.items() if status == o.PASS and last.get(check) == o.FAIL),
+        "pending": [{"check": check, "waits_for": what} for check, what in sorted(pending.items()) if check in failing],
+        "by_hand": [entry for area in areas.values() for entry in area["by_hand"]],
+        "refused": {area: entry["refused"] for area, entry in areas.items() if entry["refused"]},
+        "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
+        "still_failing": [check for check in failing if check not in pending],
+        "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
+    }
+
+
+def _verdicts(document: Mapping[str, Any], name: str) -> dict[str, str]:
+    ids = {subject["id"] for subject in document["subjects"] if subject["name"] == name}
+    return {result["check"]: result["status"] for result in document["results"] if result["subject"] in ids}
+
+
+def lines(document: Mapping[str, Any]) -> list[str]:
+    """The summary for the console, one screen a host."""
+    would = " (check mode: nothing was changed)" if document["check_mode"] else ""
+    found = [f"Hardening, run {document['run_id']}{would}"]
+    for host in document["hosts"]:
+        found += ["", *_host_lines(host, document["check_mode"])]
+    return found
+
+
+def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
+    name = visible(host["host"])
+    if not host["attempted"]:
+        return [f"{name}  not attempted: a host before it failed"]
+    changed = "would change" if check_mode else "changed"
+    found = [
+        f"{name}  {host['settings_changed']} settings {changed} in {host['seconds']} s; {len(host['fixed'])} checks "
+        f"fixed, {len(host['pending'])} pending, {len(host['by_hand'])} for a person, "
+        f"{len(host['still_failing'])} still failing"
+    ]
+    if host["failed"]:
+        done = ", ".join(host["areas_changed"]) or "none"
+        found.append(f"  FAILED: {visible(host['failed'])[:400]}")
+        found.append(f"  applied before that: {done}; run it again to go on from there")
+    found += _group("refused", [f"{area}: {why}" for area, why in host["refused"].items()])
+    found += _group("in another run", [f"{area}: {why}" for area, why in host["deferred"].items()])
+    found += _group("worse", host["worse"])
+    found += _group("waits for", [f"{entry['waits_for']}: {entry['check']}" for entry in host["pending"]])
+    found += _group("by hand", [f"{entry['check']}: {entry['what']}" for entry in host["by_hand"]])
+    found += _group("still failing", host["still_failing"])
+    return found
+
+
+def _group(title: str, entries: Sequence[str]) -> list[str]:
+    shown = [f"  {title}: {visible(entry)[:200]}" for entry in entries[:MAX_LINES]]
+    if len(entries) > MAX_LINES:
+        shown.append(f"  {title}: and {len(entries) - MAX_LINES} more, see changes.json")
+    return shown
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """The same as a page for a change record: what was set on each host, old and new, and why."""
+    found = [f"# Hardening run {document['run_id']}", ""]
+    if document["check_mode"]:
+        found += ["Check mode: nothing was changed.", ""]
+    for host in document["hosts"]:
+        found += [
+            f"## {_cell(host['host'])}",
+            "",
+            *(f"- {_cell(line.strip())}" for line in _host_lines(host, False)),
+            "",
+        ]
+        rows = [
+            f"| {area} | {entry['measure']} | {_cell(setting)} | {_cell(entry['old'])} | {_cell(entry['new'])} |"
+            for area, updated in host["changes"].items()
+            for setting, entry in updated.items()
+        ]
+        if rows:
+            found += ["| area | measure | setting | before | after |", "|---|---|---|---|---|", *rows, ""]
+    return "\n".join(found)
+
+
+def _cell(value: Any) -> str:
+    text = visible("-" if value is None else str(value))[:200]
+    for char in "\\|`*_<>[]":
+        text = text.replace(char, f"\\{char}")
+    return text

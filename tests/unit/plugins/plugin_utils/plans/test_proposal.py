@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From failing checks to rows, refusals, and what a guard asks before and after."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal, registry
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+
+STANDARD = load_standard()
+ROOT = "kvm-11.4.6-ssh-root"
+
+
+def test_every_check_that_is_called_enforced_has_a_planner_and_no_other():
+    enforced = {
+        check.id for check in STANDARD.checks.values() if check.platform == "kvm" and check.data.get("enforced")
+    }
+    assert set(registry.PLANS) == enforced
+
+
+def test_the_safe_order_knows_every_area():
+    assert set(proposal.areas(STANDARD)) <= set(proposal.SAFE_ORDER)
+    assert proposal.areas(STANDARD)[0] == "logging"
+
+
+def test_an_unknown_area_is_named_with_those_there_are():
+    with pytest.raises(ValueError, match=r"'firewal' is not an area .* firewall"):
+        proposal.area_checks(STANDARD, "firewal")
+
+
+def test_missing_facts_refuse_the_area():
+    situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset([ROOT]), account="ansible")
+    found = proposal.propose("remote_access", situation, STANDARD)
+    assert found.rows == () and found.refusal.startswith(f"{ROOT}: what sshd enforces could not be read")
+
+
+def test_checks_that_are_not_asked_for_are_not_planned():
+    situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(), account="ansible")
+    assert proposal.propose("remote_access", situation, STANDARD) == proposal.Proposal("remote_access", ())
+
+
+def _access(**how):
+    usual = {"people": {"alice": "", "bob": ""}, "break_glass": {"glass": ""}}
+    return proposal.Access(**{**usual, **how})
+
+
+@pytest.mark.parametrize(
+    ("access", "told"),
+    [
+        (_access(), ""),
+        (_access(people={"alice": "", "bob": "no key"}), "only 1 of at least 2 .*bob: no key"),
+        (_access(people={}), "only 0 of at least 2 .*names nobody"),
+        (_access(break_glass={}), "no break-glass account .*names nobody"),
+        (_access(break_glass={"glass": "expired"}), "glass: expired"),
+    ],
+)
+def test_two_people_and_a_break_glass_account(access, told):
+    found = proposal.people_fault(access)
+    assert (found == "") == (told == "")
+    if told:
+        with pytest.raises(AssertionError, match=told):
+            raise AssertionError(found)
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ({}, ""),
+        ({"guests": {"u1": 8}}, "virtual machine u1 was stopped or restarted"),
+        ({"guests": {}}, "virtual machine u1"),
+        ({"answering": frozenset()}, "10.0.0.2 on a bridge does not answer"),
+        ({"networks": frozenset()}, "network default ended"),
+        ({"peers": frozenset()}, "peer kvm2:22 cannot be reached"),
+        ({"guests": {"u1": 7, "u2": 9}}, ""),
+    ],
+)
+def test_what_worked_before_has_to_work_afterwards(after, told):
+    usual = {
+        "guests": {"u1": 7}, "answering": frozenset({"10.0.0.2"}), "networks": frozenset({"default"}),
+        "peers": frozenset({"kvm2:22"}),
+    }  # fmt: skip
+    found = proposal.loss(_access(**usual), _access(**{**usual, **after}))
+    assert told in found and (told != "" or found == "")
+
+
+def test_failing_leaves_unknown_and_excepted_out():
+    results = [
+        {"check": "a", "measured": "fail", "status": "fail"},
+        {"check": "b", "measured": "fail", "status": "excepted"},
+        {"check": "c", "measured": "unknown", "status": "unknown"},
+        {"check": "d", "measured": "pass", "status": "pass"},
+    ]
+    assert proposal.failing(results) == ["a"]
+
+
+def test_a_network_that_the_change_stops_is_not_missed():
+    before = proposal.Access(networks=frozenset({"default", "lab"}))
+    rows = [plan.libvirt_network("default", active=False), plan.libvirt_network("lab", autostart=False)]
+    wanted = proposal.without_stopped(before, rows)
+    assert proposal.loss(wanted, proposal.Access(networks=frozenset({"lab"}))) == ""
+    assert "network lab ended" in proposal.loss(wanted, proposal.Access())

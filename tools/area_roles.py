@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument spec and README of the roles that enforce: what each sets, with which settings, and what it risks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markdown_text import plain, table
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
+
+# area: (the first line of its README)
+AREAS = {
+    "logging": "Logs leave the host, are complete, and cannot be altered by those they are about",
+    "identity": "Accounts come from the enterprise directory, and its filter names who may log in",
+    "access_control": "Who may do what with which virtual machines, who may become root, and when sessions end",
+    "remote_access": "Who may reach the host from elsewhere, and over what",
+    "mfa": "Two factors on every path an administrator can take",
+    "admin_network": "Management answers the administration network only",
+    "firewall": "The packet filter lets through only what enabled services need",
+    "device_isolation": "Guests' processes are confined and reach their own devices only",
+    "image_library": "Who may reach images, and how they travel",
+    "resource_governance": "No guest takes what the others need",
+    "guest_protection": "Guests cannot spoof, and signatures on the host are current",
+    "config_drift": "Changes of the configuration are noticed",
+    "patching": "Security updates are installed where the operator allows it",
+    "platform_assurance": "The host is a hypervisor and nothing else, started the way it should be",
+    "driver_signing": "The kernel loads signed modules only",
+}
+RUN_VARIABLES: dict[str, dict[str, Any]] = {
+    "hypervisor_platform": {
+        "type": "str",
+        "required": True,
+        "choices": ["kvm"],
+        "description": "What the host is.",
+    },
+    "hypervisor_enforce": {
+        "type": "str",
+        "choices": ["drift", "always"],
+        "default": "drift",
+        "description": "V(drift) sets what the audit finds failing; V(always) also what passes with another value.",
+    },
+    "hypervisor_measures": {
+        "type": "list",
+        "elements": "str",
+        "description": "Ids of the measures to enforce, for example V(11.4.6). All when not given.",
+    },
+    "hypervisor_exceptions_file": {
+        "type": "path",
+        "description": "Register of exceptions on the controller. What is excepted is not enforced.",
+    },
+    "hypervisor_run_id": {
+        "type": "str",
+        "description": "Name of the run, kept with each change. The UTC time when not given.",
+    },
+    "hypervisor_rollback_seconds": {
+        "type": "int",
+        "default": 180,
+        "description": "After this time the host takes back a change that could lock somebody out and was not "
+        "confirmed.",
+    },
+    "hypervisor_allow_vm_changes": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "description": "UUIDs of the virtual machines whose stored definition may be changed. None by default.",
+    },
+    "hypervisor_allow_orchestrated": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "description": "Areas that may be enforced although an orchestrator (oVirt, OpenStack, Proxmox VE, Pacemaker, "
+        "KubeVirt) runs on the host.",
+    },
+}
+WAITS = {"reboot": "restart of the host", "maintenance": "maintenance", "vm_power": "power cycle of machines"}
+
+
+def specs(standard: Standard) -> dict[str, dict[str, Any]]:
+    """{role: the document of meta/argument_specs.yml}."""
+    return {area: _spec(standard, area) for area in proposal.areas(standard)}
+
+
+def _spec(standard: Standard, area: str) -> dict[str, Any]:
+    checks = _checks(standard, area)
+    measures = ", ".join(dict.fromkeys(check.measure for check in checks))
+    options = dict(RUN_VARIABLES)
+    options[f"{area}_checks"] = {
+        "type": "list",
+        "elements": "str",
+        "description": "Ids of the checks to enforce. All of the role's when not given.",
+    }
+    for name in dict.fromkeys(name for check in checks for name in check.gold):
+        options[name] = _gold_option(standard.gold[name])
+    return {
+        "argument_specs": {
+            "main": {
+                "short_description": AREAS[area],
+                "description": [
+                    f"Enforces {measures} on KVM. Reads the host, sets what fails, changes nothing that passes.",
+                    "Can be used alone: what the settings below do not name is left as it is. Everything a change "
+                    "replaces is kept on the host; dwp.hypervisor.revert takes it back.",
+                ],
+                "options": options,
+            }
+        }
+    }
+
+
+def _gold_option(setting: GoldSetting) -> dict[str, Any]:
+    option: dict[str, Any] = {"type": setting.type}
+    if setting.elements:
+        option["elements"] = setting.elements
+    if setting.choices:
+        option["choices"] = list(setting.choices)
+    return {**option, "default": setting.default, "description": " ".join(setting.description.split())}
+
+
+def _checks(standard: Standard, area: str) -> list[Check]:
+    return [standard.checks[check] for check in proposal.area_checks(standard, area)]
+
+
+def what_is_set(standard: Standard, role: str) -> list[str]:
+    """The README's table of what an enforcing role sets; nothing for other roles."""
+    if role not in AREAS or role not in proposal.areas(standard):
+        return []
+    rows = [
+        [
+            f"[{check.measure}](../../docs/measures/{check.measure}.md)",
+            f"`{check.id}`",
+            plain(check.title),
+            plain(str(check.setting or "")),
+            ", ".join(words for key, words in WAITS.items() if check.disruption[key]) or "at once",
+            str(check.disruption["lockout"]),
+        ]
+        for check in _checks(standard, role)
+    ]
+    head = ["measure", "check", "what is asked", "setting", "in force", "lock-out risk"]
+    return [
+        "",
+        "## What it sets",
+        "",
+        "From lock-out risk 2 on, the host takes a change back by itself unless a new connection has proved that two",
+        "named administrators and a break-glass account can still get in ([how](../../docs/enforcement.md)).",
+        "",
+        *table(head, rows),
+        "",
+        "## Variables",
+    ]
+
+
+def enforced_elsewhere(standard: Standard) -> set[str]:
+    """Checks of KVM that the standard's data calls enforced and no planner knows; a test wants it to be empty."""
+    return {
+        check.id
+        for check in standard.checks.values()
+        if check.platform == "kvm" and check.data.get("enforced") and check.id not in PLANS
+    }
