@@ -31,8 +31,8 @@ def a_record(identity: str, state: str, **changes: Any) -> dict[str, Any]:
 def a_statement(identity: str, **changes: Any) -> dict[str, Any]:
     """A record of a register of attestations."""
     return a_record(
-        identity, changes.pop("state", "active"), risk_ref=None, residual_risk=None, compensating_controls=[], requested_by=None,
-        approved_by=None, approved_by_role=None, signed_by="A. Owner", accepted_by="B. Auditor",
+        identity, changes.pop("state", "active"), risk_ref=None, residual_risk=None, compensating_controls=[],
+        requested_by=None, approved_by=None, approved_by_role=None, signed_by="A. Owner", accepted_by="B. Auditor",
         satisfied_by="SS-025", evidence="Access review 2026-11", text="Reviewed every six months", **changes,
     )  # fmt: skip
 
