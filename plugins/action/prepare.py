@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     register_files,
     run_report,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import covers_subject
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
@@ -75,6 +77,15 @@ class ActionModule(ActionBase):
                 run_report.check_fail_on(given["fail_on"])
             run_id = run_report.run_id(given["run_id"], awx_job_id=task_vars.get("awx_job_id"), now=now)
             subjects, out_of_scope = self._scope(task_vars)
+            earlier, later = self._other_batches(task_vars)
+            batch = {
+                "play": self._play(),
+                "subjects": [entry for entry in subjects if entry["name"] not in later],
+                "pending": [entry["name"] for entry in subjects if entry["name"] in later],
+                "out_of_scope": out_of_scope,
+            }
+            if earlier:
+                return {**earlier, **batch}
             run_id = archive.claim(Path(given["report_dir"]).absolute(), run_id)
             directory = run_directory.prepare(Path(given["report_dir"]).absolute(), run_id)
             register_files.keep(directory, registers, self._outside(task_vars, registers))
@@ -88,9 +99,25 @@ class ActionModule(ActionBase):
             "directory": str(directory),
             "line": given["line"],
             "banners": [found["signature"]["banner"] for found in registers.values() if _has_banner(found)],
-            "subjects": subjects,
-            "out_of_scope": out_of_scope,
+            **batch,
         }
+
+    def _other_batches(self, task_vars):
+        """What this task answered in an earlier batch of a play with serial, None in the first; the hosts to come."""
+        batch, asked, answers = set(task_vars["ansible_play_batch"]), set(), []
+        for name in set(task_vars["ansible_play_hosts_all"]) - batch:
+            answer = task_vars["hostvars"][name].get(self._task.register or "")
+            if isinstance(answer, Mapping) and answer.get("play") == self._play():
+                asked.add(name)
+                answers.append(plain(answer))
+        return (answers[0] if answers else None), set(task_vars["ansible_play_hosts"]) - batch - asked
+
+    def _play(self):
+        """The play's id, the same in each of its batches."""
+        parent = self._task._parent
+        while not hasattr(parent, "_play"):
+            parent = parent._parent
+        return parent._play._uuid
 
     @staticmethod
     def _run(given, standard, task_vars, run_id, now):

@@ -16,6 +16,7 @@ description:
     a platform it does not know.
   - Names the run and creates its directory with mode 0700, with a copy of the registers and of what was read from them,
     by which every host is judged. Run it once, first.
+  - In a play with C(serial) the later batches go on with the run of the first; register the answer for that.
 options:
   report_dir:
     description: Where run directories are made. Relative to the working directory.
@@ -99,8 +100,19 @@ banners:
   elements: str
   returned: success
   sample: ["exceptions.yml is not signed: nobody can tell whether it is what the Authority approved."]
+play:
+  description: Id of the play, by which a later batch knows the run of an earlier one.
+  type: str
+  returned: success
+  sample: 0242ac11-0002-5d3e-8f4a-000000000002
+pending:
+  description: The hosts in scope that are left to later batches of a play with C(serial).
+  type: list
+  elements: str
+  returned: success
+  sample: []
 subjects:
-  description: The hosts of the play that are in scope, each with name, endpoint and platform.
+  description: The hosts of the play that are in scope and not pending, each with name, endpoint and platform.
   type: list
   elements: dict
   returned: success

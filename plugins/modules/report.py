@@ -99,6 +99,11 @@ options:
   started:
     description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
     type: str
+  pending:
+    description: Hosts that later batches of a play with C(serial) will read. While there are any, the gate does not fail.
+    type: list
+    elements: str
+    default: []
   signing_key:
     description:
       - Key that signs the manifest (C(ssh-keygen -Y sign -n dwp.hypervisor.manifest)). A private key without

@@ -170,14 +170,18 @@ def latest_run(report_dir: Path) -> str | None:
         return None
 
 
-def previous_run(directory: Path) -> dict[str, Any] | None:
+def previous_run(directory: Path, known: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
     """The run `latest` leads to, {run, subjects}, with the slugs of the subjects that this run has no file for.
+
+    known: what this run's report said before, when it is written again and `latest` already leads to it.
 
     A host that leaves the inventory leaves the report with it; this is how somebody notices. The hash at a slug's end
     is of the hardware UUID as well, which an unreachable host does not tell: the readable part is compared.
     """
     previous = latest_run(directory.parent)
-    if not previous or previous == directory.name:
+    if previous == directory.name:
+        previous = known["run"] if known else None
+    if not previous:
         return None
     present = {_readable(path) for path in (directory / "subjects").glob("*.json")}
     before = sorted((directory.parent / previous / "subjects").glob("*.json"))

@@ -48,11 +48,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def audit(folder, *arguments, fail_on=("fail", "unknown", "manual")):
-    """Run the audit playbook; returns (exit code, output, the run document)."""
+def audit(folder, *arguments, fail_on=("fail", "unknown", "manual"), playbook=CHECKOUT / "playbooks" / "audit.yml"):
+    """Run the audit playbook, or another; returns (exit code, output, the run document)."""
     options = json.dumps({"hypervisor_report_dir": str(folder / "reports"), "hypervisor_fail_on": list(fail_on)})
-    playbook = str(CHECKOUT / "playbooks" / "audit.yml")
-    done = run_playbook(folder, playbook, "-e", options, *arguments, ANSIBLE_PIPELINING="true")
+    done = run_playbook(folder, str(playbook), "-e", options, *arguments, ANSIBLE_PIPELINING="true")
     results = folder / "reports" / "latest" / "results.json"
     assert results.exists(), done.stdout + done.stderr
     assert (results.parent / "report.html").stat().st_size > 10_000
@@ -105,3 +104,37 @@ def test_no_host_in_scope_is_no_success(folder):
     assert code == 2
     assert document["subjects"] == []
     assert "no subject was assessed" in output
+
+
+BATCHES = """
+- hosts: all
+  gather_facts: false
+  serial: 2
+  roles:
+    - role: dwp.hypervisor.gold
+    - role: dwp.hypervisor.audit
+"""
+
+
+@pytest.mark.parametrize(("fail_on", "expected"), [(("fail", "unknown", "manual"), 2), ((), 0)])
+def test_the_batches_of_a_play_are_one_run(folder, fail_on, expected):
+    """With serial each batch adds to the report, hosts to come are not missing, and the gate waits for the last one."""
+    (folder / "batches.yml").write_text(BATCHES)
+    arguments = ("--limit", "lost1,drops,router,lost2,here")
+    code, output, document = audit(folder, *arguments, fail_on=fail_on, playbook="batches.yml")
+    assert code == expected, output
+    assert [path.name for path in (folder / "reports").glob("2*")] == [document["run"]["id"]]
+    assert {subject["name"] for subject in document["subjects"]} == {"lost1", "lost2", "drops", "here"}
+    assert set(silent(document)) == {"lost1", "lost2", "drops"}
+    assert "no result of this subject" not in str(silent(document))
+    assert document["scope"]["out_of_scope"] == ["router"]
+    assert re.findall(r"^SS-009 v2.0: (\d) subjects?", output, re.MULTILINE)[-1] == "4"
+    assert output.count("The gate fails:") == (1 if expected else 0)
+
+
+def test_a_second_play_with_batches_is_a_run_of_its_own_and_knows_the_first(folder):
+    (folder / "twice.yml").write_text(BATCHES + BATCHES.replace("hosts: all", "hosts: lost1,drops"))
+    _code, _output, document = audit(folder, "--limit", "lost1,drops,lost2", fail_on=(), playbook="twice.yml")
+    assert len(list((folder / "reports").glob("2*"))) == 2
+    assert set(silent(document)) == {"lost1", "drops"}
+    assert [re.sub("-[0-9a-f]{8}$", "", slug) for slug in document["scope"]["previous"]["subjects"]] == ["lost2"]
