@@ -6,7 +6,9 @@
     python tools/gen_docs.py            write
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
-Generated: docs/measures/*, docs/checks.md, docs/register-keys.md, plugins/plugin_utils/{exceptions,attestations}_schema.json, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
+Generated: docs/measures/*, docs/checks.md, docs/register-keys.md,
+plugins/plugin_utils/{exceptions,attestations}_schema.json,
+roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
 from __future__ import annotations

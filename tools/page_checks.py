@@ -55,11 +55,9 @@ def enforceable(check: Check) -> bool:
 def _enforced(check: Check, seen: Seen) -> str:
     if not enforceable(check):
         return ""
-    places = {where: seen[where].get(check.id, {}).get(ENFORCED) for where in WHERE}
     told = [
-        WHERE[where] + (f" (waits for {how.partition(', waits for ')[2]})" if ", waits for " in how else "")
-        for where, how in places.items()
-        if how
+        where + (f" (waits for {how.partition(', waits for ')[2]})" if ", waits for " in how else "")
+        for where, how in sorted(seen[ENFORCED].get(check.id, {}).items())
     ]
     return ", ".join(told) or "not seen"
 

@@ -30,7 +30,9 @@ BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by break
 
 BROKEN = "break"  # how a status came about begins with this when the host was broken for it
 
-ENFORCED = "enforced"  # beside the statuses: a role was seen to put the check right
+ENFORCED = "enforced"  # a place of its own: {check: {where: how a role was seen to put it right}}
+
+PLACES = (*WHERE, ENFORCED)
 
 # {where: {check id: {status: how it came about}}}
 Seen = dict[str, dict[str, dict[str, str]]]
@@ -39,12 +41,12 @@ Seen = dict[str, dict[str, dict[str, str]]]
 def load_snapshot() -> Seen:
     """The committed snapshot; places nobody has recorded yet are empty."""
     recorded = json.loads(SNAPSHOT.read_text(encoding="utf-8")) if SNAPSHOT.exists() else {}
-    return {where: recorded.get(where, {}) for where in WHERE}
+    return {where: recorded.get(where, {}) for where in PLACES}
 
 
 def load_fresh() -> Seen:
     """What the tests on this machine wrote; a place that was not run is absent."""
-    paths = {where: FRESH / f"seen-{where}.json" for where in WHERE}
+    paths = {where: FRESH / f"seen-{where}.json" for where in PLACES}
     return {where: _read(path) for where, path in paths.items() if path.exists()}
 
 
@@ -63,7 +65,7 @@ def decided_by_machine(standard: Standard) -> list[Check]:
 
 def statuses(seen: Seen, check_id: str) -> set[str]:
     """Every status a check was seen to give anywhere."""
-    return {status for place in seen.values() for status in place.get(check_id, {})}
+    return {status for where in WHERE for status in seen[where].get(check_id, {})}
 
 
 def booted_failures(standard: Standard, seen: Seen) -> tuple[int, int]:
@@ -80,16 +82,29 @@ def faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
         lacking = [status for status in WANTED if status not in statuses(snapshot, check.id)]
         if lacking:
             found.append(f"{check.id} has never been seen to be {', '.join(lacking)}")
-    for where, place in snapshot.items():
+    for where in WHERE:
+        place = snapshot[where]
         for check_id, claimed in place.items():
             if check_id not in standard.checks:
                 found.append(f"tests/seen.json names {check_id} ({where}), which is no check: run `make docs`")
             elif where in fresh and (gone := _repeatable(claimed) - set(fresh[where].get(check_id, {}))):
                 found.append(f"{check_id} was not seen to be {', '.join(sorted(gone))} in this run ({WHERE[where]})")
+    found += _enforcement_faults(standard, snapshot, fresh)
     failed, checks = booted_failures(standard, snapshot)
     if failed < BOOTED_SHARE * checks:
         found.append(f"only {failed} of {checks} checks were seen to fail on a broken host, half are wanted")
     return found
+
+
+def _enforcement_faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
+    """Sightings of enforcement on booted hosts that did not happen again in a run of that lane."""
+    booted = WHERE["booted"]
+    return [
+        f"{check_id} was not seen to be put right in this run"
+        for check_id, places in snapshot[ENFORCED].items()
+        if check_id not in standard.checks
+        or (ENFORCED in fresh and booted in places and booted not in fresh[ENFORCED].get(check_id, {}))
+    ]
 
 
 def _repeatable(claimed: dict[str, str]) -> set[str]:
@@ -99,9 +114,24 @@ def _repeatable(claimed: dict[str, str]) -> set[str]:
 
 def update() -> None:
     """Write the snapshot: the fresh places replace the recorded ones."""
-    merged = {**load_snapshot(), **load_fresh()}
-    ordered = {where: merged[where] for where in WHERE}
+    recorded, fresh = load_snapshot(), load_fresh()
+    merged = {**recorded, **fresh}
+    if ENFORCED in fresh:
+        # What the slow lane saw stays: it writes no file of its own for this.
+        merged[ENFORCED] = _with_other_places(recorded[ENFORCED], fresh[ENFORCED])
+    ordered = {where: merged[where] for where in PLACES}
     SNAPSHOT.write_text(json.dumps(ordered, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _with_other_places(
+    recorded: dict[str, dict[str, str]], fresh: dict[str, dict[str, str]]
+) -> dict[str, dict[str, str]]:
+    booted = WHERE["booted"]
+    others = {
+        check: {where: how for where, how in places.items() if where != booted} for check, places in recorded.items()
+    }
+    joined = {check: {**others.get(check, {}), **fresh.get(check, {})} for check in {*others, *fresh}}
+    return {check: places for check, places in joined.items() if places}
 
 
 def main(arguments: list[str]) -> int:

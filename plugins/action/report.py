@@ -28,6 +28,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import History
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, PLATFORMS, load_standard
 
@@ -77,12 +78,13 @@ class ActionModule(ActionBase):
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         given = plain(given)
         try:
-            with _no_collection():
-                result = report(
-                    given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
-                )
+            result = report(
+                given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
+            )
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
+        for sentence in result["register_warnings"]:
+            Display().warning(visible(sentence))
         # A JSON callback's output is one document: a line in front of it would make it unreadable.
         if "json" not in str(constants.DEFAULT_STDOUT_CALLBACK):
             Display().display("\n".join(["", *result["console"], ""]))
@@ -102,6 +104,7 @@ def _no_collection():
             gc.enable()
 
 
+@_no_collection()
 def report(given, check_mode, now, by=None):
     """Read, merge and write one run. Returns the action's result.
 
@@ -158,7 +161,7 @@ def answer(given, document, standard, directory, fail_on):
         "report_path": page,
         "summary": summary,
         "comparison": (document["comparison"] or {}).get("counts"),
-        "warnings_of_registers": run_report.loud(document),
+        "register_warnings": run_report.loud(document),
         "failed_gate": failed,
         "reasons": reasons,
         "console": console.lines(document, standard, page, reasons),

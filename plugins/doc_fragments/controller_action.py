@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Attributes of prepare, audit and report."""
+    """Attributes of every action of the collection that changes no host."""
 
     DOCUMENTATION = r"""
 options: {}

@@ -33,10 +33,10 @@ options:
     type: list
     elements: str
   exceptions_file:
-    description: YAML file with the register of exceptions.
+    description: Register of exceptions. Not read when M(dwp.hypervisor.prepare) has kept it in O(run_directory).
     type: path
   attestations_file:
-    description: YAML file with the register of attestations.
+    description: Register of attestations. Not read when M(dwp.hypervisor.prepare) has kept it in O(run_directory).
     type: path
   tags:
     description: Free words printed beside the subject, for example supplier, service and owner.
@@ -79,6 +79,13 @@ enforce:
   type: dict
   returned: success
   sample: {"kvm1": ["kvm-11.4.6-ssh-root"]}
+enforce_leave:
+  description: >-
+    Of the checks in RV(enforce), the VMs, accounts or other items that an exception covers. Enforcement leaves them
+    alone.
+  type: dict
+  returned: success
+  sample: {"kvm1": {"kvm-11.2.7-svirt": ["0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f"]}}
 ansible_facts:
   description: The compact facts kept on the inventory host.
   type: dict

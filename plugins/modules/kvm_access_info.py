@@ -11,8 +11,8 @@ short_description: Tell who could get in to a KVM host now, and whether its gues
 version_added: 1.0.0
 description:
   - Says for named people whether sshd, PAM and sudo would let them in and let them become root, for break-glass
-    accounts whether their password works at the console, where the controller's own connection comes from, which guests run and
-    answer, and which migration peers can be reached.
+    accounts whether their password works at the console, where the controller's own connection comes from, which guests
+    run and answer, and which migration peers can be reached.
   - M(dwp.hypervisor.enforce) compares the answers from before and after a change. Nobody's key or password is needed.
   - Changes nothing.
 options:
@@ -79,6 +79,12 @@ inbound:
   elements: dict
   returned: always
   sample: [{"protocol": "tcp", "local_address": "192.0.2.1", "local_port": 22, "peer": "192.0.2.7", "peer_port": 51234}]
+outbound:
+  description: Connections the host made to others.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{"protocol": "tcp", "peer": "192.0.2.9", "peer_port": 6514, "process": "rsyslogd"}]
 guests:
   description: The process of each running virtual machine by its UUID.
   type: dict
@@ -129,6 +135,7 @@ def main():
             people=[ways_in.person(name, client) for name in module.params["people"]],
             break_glass=[ways_in.break_glass(name, client) for name in module.params["break_glass"]],
             inbound=session.inbound(),
+            outbound=session.outbound(),
             guests=guests.running(),
             answering=guests.answering(),
             networks=guests.networks(),

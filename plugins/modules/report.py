@@ -13,6 +13,9 @@ description:
   - Reads the result files that M(dwp.hypervisor.audit) wrote into the run directory, merges them and writes
     the formats of O(formats) and C(MANIFEST.sha256) beside them. Every file has mode 0600 and is replaced atomically.
     The same results give the same bytes.
+  - Compares the run with the one before in the same archive, and seals it. C(MANIFEST.sha256) lists every file and
+    names the hash of the manifest before; O(signing_key) signs it. A run that a later one names is not written again.
+  - Reports on the same archive wait for each other.
   - A subject that is expected but has no result counts as 36 measures V(unknown). A host that could not be reached is
     never left out.
   - Decides the gate and returns the decision; it never fails the play because of a verdict, so that the report is
@@ -92,10 +95,18 @@ options:
       - What kind of run this is. When not given, that of the report written before; else V(check) under C(--check),
         else V(audit).
     type: str
-    choices: [audit, check, harden]
+    choices: [audit, check, harden, reassess, rollup]
   started:
     description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
     type: str
+  signing_key:
+    description:
+      - Key that signs the manifest (C(ssh-keygen -Y sign -n dwp.hypervisor.manifest)). A private key without
+        passphrase, or a public key whose private half an agent holds.
+    type: path
+  measures_directory:
+    description: Measures of another edition of the standard; for a run that M(dwp.hypervisor.reassess) judged by them.
+    type: path
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
 attributes:
@@ -145,6 +156,17 @@ report_path:
   type: str
   returned: success
   sample: /runner/project/hypervisor-report/20261123T170000Z/report.html
+comparison:
+  description: Number of results by class of change against the previous run of the archive, null when there is none.
+  type: dict
+  returned: success
+  sample: {"newly_failing": 0, "fixed": 2, "still_failing": 40}
+register_warnings:
+  description: What nobody may overlook about the registers. Printed as warnings.
+  type: list
+  elements: str
+  returned: success
+  sample: ["Exception EX-1 (RR-0123) expired on 2026-11-22; what it covered counts as fail again"]
 failed_gate:
   description: Whether a mandatory measure has one of the statuses of O(fail_on).
   type: bool

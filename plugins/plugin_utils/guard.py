@@ -19,7 +19,12 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Access, loss, people_fault
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import (
+    Access,
+    loss,
+    people_fault,
+    without_stopped,
+)
 
 # A connection through which nothing comes any more never ends by itself.
 ANSWER_SECONDS = 120
@@ -113,7 +118,7 @@ class Guard:
         if not done["change"]:
             return done
         try:
-            fault = self._prove(before, gold)
+            fault = self._prove(without_stopped(before, rows), gold)
             if not fault:
                 ask(self._action, "kvm_changes", {"state": "confirmed", "change": done["change"]}, self._vars)
                 return done

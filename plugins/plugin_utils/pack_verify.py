@@ -9,7 +9,7 @@
     python3 verify.py --require-signature ...         and fail where there is none
 
 Exit code 0: untouched. 1: something differs, the output says what. 2: wrong usage.
-A copy of this file lies in every report directory and needs nothing but Python 3.7 or later. Who wants to be sure of
+A copy of this file lies in every report directory and needs nothing but Python 3.9 or later. Who wants to be sure of
 the copy takes this file from the collection, or uses `sha256sum -c MANIFEST.sha256`.
 """
 
@@ -24,8 +24,10 @@ import re
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 MANIFEST = "MANIFEST.sha256"
 SIGNATURE = MANIFEST + ".sig"
@@ -41,11 +43,14 @@ _MAX_LINES = 5
 _MAX_DIFF = 2000
 
 
+Finding = dict[str, Any]
+
+
 class VerifyError(Exception):
     """A directory that cannot be verified at all, or a signature that is not good."""
 
 
-def file_digest(path):
+def file_digest(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as handle:
@@ -54,10 +59,10 @@ def file_digest(path):
     return digest.hexdigest()
 
 
-def digests(directory, names):
+def digests(directory: str, names: Sequence[str]) -> dict[str, str | None]:
     """SHA-256 of many files, None for one that cannot be read. Hashing lets go of the interpreter, so threads help."""
 
-    def of(name):
+    def of(name: str) -> str | None:
         try:
             return file_digest(os.path.join(directory, name))
         except OSError:
@@ -67,7 +72,7 @@ def digests(directory, names):
         return dict(zip(names, pool.map(of, names)))
 
 
-def files_of(directory):
+def files_of(directory: str | os.PathLike[str]) -> list[str]:
     """Every file, link or special file below a directory, by its name relative to it, sorted."""
     found = []
     for folder, folders, names in os.walk(directory):
@@ -77,7 +82,7 @@ def files_of(directory):
     return sorted(found)
 
 
-def read_manifest(directory):
+def read_manifest(directory: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, tuple[str, int]]]:
     """({"previous": (run, hash) or None, "chained": bool}, {name: (hash, line of the manifest)}).
 
     :raises VerifyError: there is none, or a line of it is not understood.
@@ -89,7 +94,8 @@ def read_manifest(directory):
         raise VerifyError("%s: not sealed: there is no %s; the run did not end" % (directory, MANIFEST)) from None
     except (OSError, ValueError) as error:
         raise VerifyError("%s: cannot be read: %s" % (path, error)) from None
-    header, entries = {"previous": None, "chained": False}, {}
+    header: dict[str, Any] = {"previous": None, "chained": False}
+    entries: dict[str, tuple[str, int]] = {}
     for number, line in enumerate(text.split("\n")[:-1], 1):
         if line.startswith("#"):
             chain = _PREVIOUS.fullmatch(line)
@@ -110,7 +116,7 @@ def read_manifest(directory):
     return header, entries
 
 
-def verify_pack(directory):
+def verify_pack(directory: str | os.PathLike[str]) -> list[Finding]:
     """What differs in one report directory: a list of {kind, file, line, subject, text}, empty when untouched.
 
     kind: changed, removed, added, link or unsealed. line: of the file, or None.
@@ -143,12 +149,12 @@ def verify_pack(directory):
     return findings
 
 
-def _finding(kind, name, line, subject, text):
+def _finding(kind: str, name: str, line: int | None, subject: str | None, text: str) -> Finding:
     return {"kind": kind, "file": name, "line": line, "subject": subject,
             "text": text + (", subject %s" % ascii(subject)[1:-1] if subject else "")}  # fmt: skip
 
 
-def _changed(directory, name, manifest_line, names, blind):
+def _changed(directory: str, name: str, manifest_line: int, names: dict[str, str], blind: bool) -> list[Finding]:
     """A finding for each changed line of a file, as far as the line digests tell."""
     shown, subject = ascii(name)[1:-1], _subject_of(name, names)
     whole = "%s was changed (line %d of %s)" % (shown, manifest_line, MANIFEST)
@@ -167,12 +173,12 @@ def _changed(directory, name, manifest_line, names, blind):
     return findings or [_finding("changed", name, None, subject, whole)]
 
 
-def checksum(line):
+def checksum(line: bytes) -> str:
     """Eight hexadecimal digits by which a line is found again. Whether a file is whole is for its SHA-256 to say."""
     return "%08x" % zlib.crc32(line)
 
 
-def _line_digests(directory, name):
+def _line_digests(directory: str, name: str) -> list[str] | None:
     try:
         joined = json.loads(Path(directory, LINES).read_bytes())["files"][name]
         return [joined[at : at + 8] for at in range(0, len(joined), 8)]
@@ -180,7 +186,7 @@ def _line_digests(directory, name):
         return None
 
 
-def differing(now, before):
+def differing(now: list[str], before: list[str]) -> list[tuple[str, int, str]]:
     """(changed, removed or added; line number now; words) of what differs between two lists of line digests."""
     head = 0
     while head < min(len(now), len(before)) and now[head] == before[head]:
@@ -206,11 +212,11 @@ def differing(now, before):
     return found[:_MAX_LINES]
 
 
-def _lines(first, last):
+def _lines(first: int, last: int) -> str:
     return "this line was" if first == last else "lines %d to %d were" % (first, last)
 
 
-def _subject_in(line):
+def _subject_in(line: bytes) -> str | None:
     match = _SUBJECT.search(line)
     if not match:
         return None
@@ -220,7 +226,7 @@ def _subject_in(line):
         return None
 
 
-def _subject_names(directory):
+def _subject_names(directory: str) -> dict[str, str]:
     """slug -> name, from run.json or else from the result files themselves."""
     try:
         subjects = json.loads(Path(directory, RUN).read_bytes())["subjects"]
@@ -229,7 +235,7 @@ def _subject_names(directory):
         return {}
 
 
-def _subject_of(name, names):
+def _subject_of(name: str, names: dict[str, str]) -> str | None:
     folder, _slash, file = name.partition("/")
     if folder not in ("subjects", "evidence"):
         return None
@@ -237,7 +243,9 @@ def _subject_of(name, names):
     return names.get(slug, slug)
 
 
-def verify_signature(data, signature, allowed_signers, namespace=NAMESPACE):
+def verify_signature(
+    data: bytes, signature: str | os.PathLike[str], allowed_signers: str | os.PathLike[str], namespace: str = NAMESPACE
+) -> str:
     """The signer (as allowed_signers names him) of a signature made with ssh-keygen -Y sign.
 
     data: the signed bytes. signature, allowed_signers: paths.
@@ -254,11 +262,11 @@ def verify_signature(data, signature, allowed_signers, namespace=NAMESPACE):
         )
         if not done.returncode:
             return principal
-        reason = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-1:]
-    raise VerifyError("%s: the signature is not good: %s" % (signature, ascii(" ".join(reason))[1:-1]))
+        reason = " ".join((done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()[-1:])
+    raise VerifyError("%s: the signature is not good: %s" % (signature, ascii(reason)[1:-1]))
 
 
-def _ssh_keygen(arguments, data):
+def _ssh_keygen(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
     try:
         # No terminal: a question would wait for ever.
         return subprocess.run(
@@ -268,7 +276,9 @@ def _ssh_keygen(arguments, data):
         raise VerifyError("ssh-keygen cannot be run: %s" % error) from None
 
 
-def check_signature(directory, allowed_signers=None):
+def check_signature(
+    directory: str | os.PathLike[str], allowed_signers: str | os.PathLike[str] | None = None
+) -> tuple[str, str | None]:
     """(verified, unsigned or unchecked; signer or None) of a report directory.
 
     :raises VerifyError: the signature is not good.
@@ -281,13 +291,16 @@ def check_signature(directory, allowed_signers=None):
     return "verified", verify_signature(Path(directory, MANIFEST).read_bytes(), signature, allowed_signers)
 
 
-def runs_of(archive):
+def runs_of(archive: str | os.PathLike[str]) -> list[Path]:
     """The report directories in an archive, by name: those that are sealed or hold results."""
-    found = [path for path in Path(archive).iterdir() if path.is_dir() and not path.is_symlink()]
-    return sorted(path for path in found if (path / MANIFEST).is_file() or (path / "subjects").is_dir())
+    return [path for path in _folders(archive) if (path / MANIFEST).is_file() or (path / "subjects").is_dir()]
 
 
-def verify_chain(archive):
+def _folders(directory: str | os.PathLike[str]) -> list[Path]:
+    return sorted(path for path in Path(directory).iterdir() if path.is_dir() and not path.is_symlink())
+
+
+def verify_chain(archive: str | os.PathLike[str]) -> list[str]:
     """What is wrong with the chain of an archive, in sentences.
 
     Each manifest names the hash of the one before. Old runs may be deleted from the beginning of the chain, and from
@@ -300,7 +313,8 @@ def verify_chain(archive):
         except VerifyError:
             continue
         previous[path.name], hashes[path.name] = header["previous"], file_digest(path / MANIFEST)
-    faults, starts, named = [], [], {}
+    faults, starts = [], []
+    named: dict[str, str] = {}
     for run, link in sorted(previous.items()):
         if link is None or link[0] not in hashes:
             starts.append(run)
@@ -321,7 +335,7 @@ def verify_chain(archive):
     return faults
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Verify the directories of the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directories", nargs="*", default=[str(Path(__file__).resolve().parent)], metavar="DIRECTORY")
@@ -339,12 +353,20 @@ def main(arguments=None):
     return 0 if good else 1
 
 
-def check(directory, allowed_signers=None, require_signature=False):
+def check(
+    directory: str | os.PathLike[str],
+    allowed_signers: str | os.PathLike[str] | None = None,
+    require_signature: bool = False,
+) -> Iterator[tuple[str, bool]]:
     """(sentence, whether it is good news) about a report directory or an archive of them."""
     archive = not Path(directory, MANIFEST).is_file() and not Path(directory, "subjects").is_dir()
     packs = runs_of(directory) if archive else [Path(directory)]
-    if not packs:
+    # A hardening run is a directory of two audits, before and after: an archive in the archive.
+    inner = [path for path in _folders(directory) if path not in packs and runs_of(path)] if archive else []
+    if not packs and not inner:
         yield "%s: there is no report in it" % directory, False
+    for path in inner:
+        yield from check(path, allowed_signers, require_signature)
     for pack in packs:
         findings = verify_pack(pack)
         for finding in findings:

@@ -81,7 +81,7 @@ def merge(
 
     :raises RunReportError: two documents for one subject, or an expected subject without a usable platform.
     """
-    documents = list(subject_documents)
+    documents = [dict(found) for found in subject_documents]
     documents += absent(
         documents, expected_subjects, standard=standard, now=moment(run["finished"]), unreadable=unreadable
     )

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make test`: run the stages, two lanes side by side, and say what passed, failed and was left out.
+"""`make test`: run the stages, three lanes side by side, and say what passed, failed and was left out.
 
-    python tests/run                     every stage
-    python tests/run unit ruff           only these
-    CI=true python tests/run             a missing target is an error
+python tests/run                     every stage
+python tests/run unit ruff           only these
+CI=true python tests/run             a missing target is an error
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(names: list[str]) -> int:
     required = os.environ.get("CI") == "true"
     chosen = [stage for stage in STAGES if (stage.name in names if names else stage.name not in SLOW)]
     first = [stage for stage in chosen if stage.name not in LAST]
-    lanes = [[stage for stage in first if stage.lane == lane] for lane in ("targets", "checks")]
+    lanes = [[stage for stage in first if stage.lane == lane] for lane in ("targets", "hosts", "checks")]
 
     with ThreadPoolExecutor(max_workers=len(lanes)) as pool:
         done = [outcome for lane in pool.map(lambda lane: _run_lane(lane, required), lanes) for outcome in lane]

@@ -44,7 +44,7 @@ def environment() -> dict[str, str]:
 class Stage:
     """A row of the table in table.py.
 
-    lane: "checks" or "targets"; the two run side by side, the stages of one lane one after the other.
+    lane: "checks", "targets" or "hosts"; lanes run side by side, the stages of one lane one after the other.
     limit: seconds after which the stage is killed with everything it started, and has failed.
     missing: says what the machine lacks for the stage, or None.
     pytest: the command writes tests/output/junit/<name>.xml and its tests are counted one by one.

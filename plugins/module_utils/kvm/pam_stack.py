@@ -88,6 +88,18 @@ def _arguments(module, args):
     return _SECRET.sub(lambda found: "%s%s=***" % (found["bracket"] or "", found["name"]), args)
 
 
+def shown(text):
+    """A file's lines as PAM reads them, without comments and without the values of arguments that are secret."""
+    lines = []
+    for line in _joined(text):
+        parts = _LINE.match(line)
+        if parts:
+            dash, kind, control, module, args = parts.groups()
+            line = " ".join(word for word in (dash + kind, control, module, _arguments(module, args)) if word)
+        lines.append(line + "\n")
+    return "".join(lines)
+
+
 def _included(host, name, path):
     try:
         return name if name.startswith("/") else find(host, name)

@@ -36,6 +36,7 @@ _GLOBAL_DIRECTIVES = {
     "defaultnetstreamdriverkeyfile": "defaultnetstreamdriverkeyfile",
     "actionfiledefaulttemplate": "actionfiledefaulttemplate",
     "actionforwarddefaulttemplate": "actionforwarddefaulttemplate",
+    "privdroptouser": "privdroptouser",
 }
 # Legacy directives that apply to the next action only, by the action parameter they equal.
 _ACTION_DIRECTIVES = {
@@ -51,12 +52,17 @@ _ACTION_DIRECTIVES = {
 
 
 class Configuration(object):
-    """What was found: targets, inputs, global settings, and the files it was found in."""
+    """What was found: targets, inputs, global settings, and the files it was found in.
+
+    loads: [{module, source}], which file loads what. A target's `line` is the line that makes it, where that line can
+    go without changing anything else; an empty string otherwise.
+    """
 
     def __init__(self):
         self.targets = []
         self.inputs = []
         self.modules = []
+        self.loads = []
         self.settings = {}
         self.files = []
 
@@ -76,18 +82,21 @@ class _Reader(object):
         self._host = host
         self._found = found
         self._pending = {}
+        self._path = MAIN
 
     def file(self, path, depth):
         if depth > MAX_DEPTH or len(self._found.files) >= MAX_FILES:
             raise Unreadable("rsyslog's configuration includes too many files, the last is %s" % path)
         text = _without_comments(self._host.read(path))
         self._found.files.append(path)
+        outer, self._path = self._path, path
         position = 0
         for match in _objects(text):
             self._lines(text[position : match[0]], depth)
-            self._object(match[2].lower(), match[3], text[text.rfind("\n", 0, match[0]) + 1 : match[0]], depth)
+            self._object(match[2].lower(), match[3], _around(text, match[0], match[1]), depth)
             position = match[1]
         self._lines(text[position:], depth)
+        self._path = outer
 
     def _include(self, pattern, depth):
         directory, _slash, name = pattern.rpartition("/")
@@ -102,22 +111,27 @@ class _Reader(object):
         for found in fnmatch.filter(names, name):
             self.file("%s/%s" % (directory, found), depth + 1)
 
-    def _object(self, kind, parameters, before, depth):
+    def _object(self, kind, parameters, around, depth):
         if kind == "include" and "file" in parameters:
             self._include(parameters["file"], depth)
         elif kind == "global":
             self._found.settings.update(parameters)
         elif kind == "module" and "load" in parameters:
-            self._found.modules.append(parameters["load"].lower())
+            self._module(parameters["load"].lower())
         elif kind == "input":
-            self._found.inputs.append({"type": parameters.get("type", "").lower(), "file": parameters.get("file", "")})
+            self._input(parameters.get("type", "").lower(), parameters.get("file", ""))
         elif kind == "action":
-            self._action(parameters, _selected(before))
+            before, line = around
+            target = parameters.get("type", "").lower()
+            if target in ("omfwd", "omrelp"):
+                self._target(target, parameters, _selected(before), line)
 
-    def _action(self, parameters, selector):
-        kind = parameters.get("type", "").lower()
-        if kind in ("omfwd", "omrelp"):
-            self._target(kind, parameters, selector)
+    def _module(self, name):
+        self._found.modules.append(name)
+        self._found.loads.append({"module": name, "source": self._path})
+
+    def _input(self, kind, file):
+        self._found.inputs.append({"type": kind, "file": file, "source": self._path})
 
     def _lines(self, text, depth):
         for line in text.splitlines():
@@ -127,7 +141,7 @@ class _Reader(object):
                 continue
             chosen = _SELECTOR.match(line)
             if chosen:
-                self._legacy_action(chosen.group(1), chosen.group(2).strip())
+                self._legacy_action(chosen.group(1), chosen.group(2).strip(), line.strip())
 
     def _directive(self, name, value, depth):
         if name == "includeconfig":
@@ -137,24 +151,26 @@ class _Reader(object):
         elif name in _ACTION_DIRECTIVES:
             self._pending[_ACTION_DIRECTIVES[name]] = value
         elif name == "modload":
-            self._found.modules.append(value.lower())
+            self._module(value.lower())
         elif name == "inputfilename":
-            self._found.inputs.append({"type": "imfile", "file": value})
+            self._input("imfile", value)
 
-    def _legacy_action(self, selector, text):
+    def _legacy_action(self, selector, text, line):
         forward = _FORWARD.match(text)
         relp = _RELP.match(text)
+        # Directives before the action would hold for the next one if the action went.
+        line = "" if self._pending else line
         if forward:
             protocol = "tcp" if forward.group(1) == "@@" else "udp"
             given = {"target": forward.group(3).strip("[]"), "port": forward.group(4), "protocol": protocol}
-            self._target("omfwd", dict(self._pending, template=forward.group(5) or "", **given), selector)
+            self._target("omfwd", dict(self._pending, template=forward.group(5) or "", **given), selector, line)
         elif relp:
             given = {"target": relp.group(1).strip("[]"), "port": relp.group(2)}
-            self._target("omrelp", dict(self._pending, template=relp.group(3) or "", **given), selector)
+            self._target("omrelp", dict(self._pending, template=relp.group(3) or "", **given), selector, line)
         # A legacy directive holds for one action, whatever that action is.
         self._pending = {}
 
-    def _target(self, kind, given, selector):
+    def _target(self, kind, given, selector, line):
         settings = self._found.settings
         relp = kind == "omrelp"
         driver = (
@@ -201,8 +217,17 @@ class _Reader(object):
                 },
                 "template": given.get("template") or settings.get("actionforwarddefaulttemplate", ""),
                 "selector": selector,
+                "source": self._path,
+                "line": line,
             }
         )
+
+
+def _around(text, start, end):
+    """(what stands before an object on its line, the line where the object is all of it, else an empty string)."""
+    head = text.rfind("\n", 0, start) + 1
+    line = text[head : _end(text, "\n", start)]
+    return text[head:start], line.strip() if line.strip() == text[start:end].strip() else ""
 
 
 def _selected(before):

@@ -35,10 +35,10 @@ class Situation:
     facts: the facts document just read (docs/facts.md). gold: the effective gold configuration. checks: the checks to
     enforce in this call, all of one area. account, source, controller_port: the account and address the controller
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
-    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. allow_vm_changes: UUIDs of the virtual
-    machines whose definition may be changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an
-    exception covers while others of the check fail}; nothing of them may be set. options: hypervisor_* run variables a
-    planner documents (for example firewall_mode).
+    inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
+    to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
+    changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
+    check fail}; nothing of them may be set. options: hypervisor_* run variables a planner documents.
     """
 
     facts: Mapping[str, Any]
@@ -48,6 +48,7 @@ class Situation:
     source: str | None = None
     controller_port: int | None = None
     inbound: Sequence[Mapping[str, Any]] = ()
+    outbound: Sequence[Mapping[str, Any]] = ()
     allow_vm_changes: frozenset[str] = frozenset()
     excepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -154,13 +155,8 @@ def file(
 
 
 def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then: Sequence[Row] = ()) -> Row:
-    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing is done where it is absent."""
+    """Mode (octal text), owner and group of what exists; empty: as it is. Nothing is done where it is absent."""
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
-
-
-def access_list(path: str, *, remove: Sequence[str]) -> Row:
-    """Named entries that may not be in a POSIX access list: user:alice, group:ops, default:user:alice."""
-    return {"kind": "access_list", "path": path, "remove": list(remove), "then": []}
 
 
 def unit(
@@ -197,9 +193,66 @@ def account(name: str, *, usable: bool) -> Row:
     return {"kind": "account", "name": name, "usable": usable, "then": []}
 
 
+def generated(
+    command: Sequence[str],
+    *,
+    files: Sequence[str],
+    holds: Mapping[str, str],
+    sources: Sequence[str] = (),
+    undo: Sequence[str],
+) -> Row:
+    """Files that a program of the system writes (pam-auth-update, authselect), and the texts they then have to hold.
+
+    files: everything the command rewrites; kept, and put back byte for byte unless somebody else has written to them
+    since: then undo runs instead. sources: files of this plan from which it writes; when they change it runs again.
+    """
+    return {
+        "kind": "generated",
+        "command": list(command),
+        "files": list(files),
+        "holds": dict(holds),
+        "sources": list(sources),
+        "undo": list(undo),
+        "then": [],
+    }
+
+
 def value(path: str, text: str) -> Row:
     """One value the kernel keeps in a file of /proc or /sys, now. Survives a reboot only with a file row beside it."""
     return {"kind": "value", "path": path, "text": text, "then": []}
+
+
+def nft_table(name: str, sections: Mapping[str, str | None], *, path: str, unit: str, stamp: str) -> Row:
+    """Sections of our own nftables table (family inet), in force and after a restart; no other table is touched.
+
+    sections: {name: text of its sets and chains, as inside a table block; None: it goes}. Sections of the table that
+    are not named stay as they are. path: the file that holds the whole table. unit: the service that loads it at start,
+    whose file is a row before this one. stamp: a file that is touched whenever the table is loaded.
+    """
+    return {
+        "kind": "nft_table",
+        "name": name,
+        "sections": dict(sections),
+        "path": path,
+        "unit": unit,
+        "stamp": stamp,
+        "then": [],
+    }
+
+
+def libvirt_network(name: str, *, autostart: bool | None = None, active: bool | None = None) -> Row:
+    """A network of libvirt; None: as it is. One that a running domain is plugged into is never stopped: an error."""
+    return {"kind": "libvirt_network", "name": name, "autostart": autostart, "active": active, "then": []}
+
+
+def access_list(path: str, *, remove: Sequence[str]) -> Row:
+    """Named entries that may not be in a POSIX access list: user:alice, group:ops, default:user:alice."""
+    return {"kind": "access_list", "path": path, "remove": list(remove), "then": []}
+
+
+def link(path: str, target: str, *, then: Sequence[Row] = (), pending: str = "") -> Row:
+    """A symbolic link and where it points."""
+    return {"kind": "link", "path": path, "target": target, "then": list(then), "pending": pending}
 
 
 def domain(uuid: str, edits: Sequence[Mapping[str, Any]], *, uri: str = "qemu:///system", pending: str = "") -> Row:
@@ -253,6 +306,11 @@ def domain_live(
     }
 
 
+def waiting(what: str, pending: str = "reboot") -> Row:
+    """Written already, by whomever, and in force only later: what a person has to do to bring it about."""
+    return {**by_hand(what), "pending": pending}
+
+
 def activate(then: Sequence[Row]) -> Row:
     """Nothing is written, something has to be done all the same (a daemon that has not read its files).
 
@@ -279,7 +337,8 @@ def reload(name: str) -> Row:
 def run(*argv: str, undo: Sequence[str] = (), touches: Sequence[str] = ()) -> Row:
     """Activation: a command, run when a row it belongs to changed anything; before all restarts, in order.
 
-    A command that fails undoes the whole area. undo: run after the files were put back, instead of argv. touches: files
+    A command that fails undoes the whole area. undo: run after the files were put back, instead of argv; a test of what
+    was there before the change is nobody's business: `/bin/true`. touches: files
     the command rewrites (update-grub: /boot/grub/grub.cfg); they are saved and put back byte for byte.
     """
     return {"run": list(argv), "undo": list(undo), "touches": list(touches)}

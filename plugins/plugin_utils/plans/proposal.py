@@ -150,6 +150,12 @@ def _reasons(people: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {why}" for name, why in people.items() if why)
 
 
+def without_stopped(before: Access, rows: Iterable[Row]) -> Access:
+    """What has to be there after a change: networks that the change itself stops, under nobody, are not missed."""
+    stopped = {row["name"] for row in rows if row["kind"] == "libvirt_network" and row["active"] is False}
+    return replace(before, networks=before.networks - stopped)
+
+
 def loss(before: Access, after: Access) -> str:
     """What worked before a change and does not any more, or an empty string."""
     lost = [f"virtual machine {uuid} was stopped or restarted" for uuid, pid in before.guests.items()

@@ -6,13 +6,40 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
+    access_control,
+    admin_network,
+    config_drift,
     device_isolation,
+    driver_signing,
+    firewall,
+    guest_protection,
+    identity,
     image_library,
+    logging,
+    mfa,
+    patching,
+    platform_assurance,
     remote_access,
     resource_governance,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner
 
-_MODULES = (remote_access, device_isolation, image_library, resource_governance)
+_MODULES = (
+    access_control,
+    admin_network,
+    config_drift,
+    device_isolation,
+    driver_signing,
+    firewall,
+    guest_protection,
+    identity,
+    image_library,
+    logging,
+    mfa,
+    patching,
+    platform_assurance,
+    remote_access,
+    resource_governance,
+)
 
 PLANS: dict[str, Planner] = {check: planner for module in _MODULES for check, planner in module.PLANS.items()}

@@ -17,7 +17,7 @@ UNITS = {"debian": "ssh.service", "rhel": "sshd.service"}
 def activation(situation: Situation, restart: bool = False) -> list[Row]:
     """Test the whole configuration, then have the server read it; sessions that are open stay open."""
     unit = UNITS[situation.family]
-    return [plan.run("/usr/sbin/sshd", "-t"), plan.restart(unit) if restart else plan.reload(unit)]
+    return [plan.run("/usr/sbin/sshd", "-t", undo=["/bin/true"]), plan.restart(unit) if restart else plan.reload(unit)]
 
 
 def refuse_unread(situation: Situation) -> None:

@@ -249,7 +249,7 @@ def management_sources(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     facts: ruleset, interfaces, listeners, saved. gold: gold_admin_cidrs, gold_mgmt_ports.
     """
     admin = networks("gold_admin_cidrs", gold["gold_admin_cidrs"])
-    wanted = _management_ports(facts["listeners"], gold["gold_mgmt_ports"])
+    wanted = management_ports(facts["listeners"], gold["gold_mgmt_ports"])
 
     def judge(tables: Any) -> Outcome:
         entries = []
@@ -265,7 +265,7 @@ def management_sources(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     return _lasting(judge(facts["ruleset"]), facts["saved"], judge)
 
 
-def _management_ports(listeners: Any, declared: Any) -> list[tuple[str, int, int]]:
+def management_ports(listeners: Any, declared: Any) -> list[tuple[str, int, int]]:
     """The declared ports, and those outside them on which a management daemon is reached."""
     wanted = [ports(text) for text in declared]
     if not isinstance(listeners, list):

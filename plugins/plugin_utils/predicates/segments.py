@@ -103,15 +103,15 @@ def management_dedicated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome
     """
     segment = networks("gold_mgmt_cidrs", gold["gold_mgmt_cidrs"])
     interfaces, defined = _by_name(facts["interfaces"], "network.interfaces"), _by_name(facts["networks"], "networks")
-    used = _used_switches(facts["vms"], defined, interfaces)
+    used = used_switches(facts["vms"], defined, interfaces)
     own = management_addresses(facts["interfaces"], segment)
     items = [
-        o.item(f"{address} on {interface['name']}", _apart(interface, interfaces, used, facts["bridge_vlans"]))
+        o.item(f"{address} on {interface['name']}", apart(interface, interfaces, used, facts["bridge_vlans"]))
         for address, interface in own.items()
     ]
-    items += [o.item(f"switch {name}", _carries_none(name, interfaces)) for name in sorted(used)]
+    items += [o.item(f"switch {name}", carries_none(name, interfaces)) for name in sorted(used)]
     items += [
-        o.item(f"libvirt network {name}", _inactive(entry)) for name, entry in defined.items() if _has_address(entry)
+        o.item(f"libvirt network {name}", _inactive(entry)) for name, entry in defined.items() if has_address(entry)
     ]
     if not own:
         items.append(
@@ -121,7 +121,7 @@ def management_dedicated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome
     return o.combine(items, empty=o.failed([], expected, "no management address"), expected=expected)
 
 
-def _used_switches(vms: Any, defined: Mapping[str, Any], interfaces: Mapping[str, Any]) -> set[str]:
+def used_switches(vms: Any, defined: Mapping[str, Any], interfaces: Mapping[str, Any]) -> set[str]:
     used = {
         _text(entry, "master", "network.interfaces")
         for entry in interfaces.values()
@@ -133,10 +133,10 @@ def _used_switches(vms: Any, defined: Mapping[str, Any], interfaces: Mapping[str
     for _name, _vm, nic in _nics(vms):
         kind, name = _plug(nic, defined)
         used |= {name} if kind == "switch" else set()
-    return used - {""} - {_text(entry, "bridge", "networks") for entry in defined.values() if _has_address(entry)}
+    return used - {""} - {_text(entry, "bridge", "networks") for entry in defined.values() if has_address(entry)}
 
 
-def _apart(interface: Mapping[str, Any], interfaces: Mapping[str, Any], used: set[str], vlans: Any) -> Outcome:
+def apart(interface: Mapping[str, Any], interfaces: Mapping[str, Any], used: set[str], vlans: Any) -> Outcome:
     name, kind = str(interface["name"]), _text(interface, "kind", "network.interfaces")
     if name in used:
         return o.failed(name, None, f"guests are plugged into {name}, which holds the management address")
@@ -159,7 +159,7 @@ def _apart(interface: Mapping[str, Any], interfaces: Mapping[str, Any], used: se
     return o.passed(name)
 
 
-def _carries_none(name: str, interfaces: Mapping[str, Any]) -> Outcome:
+def carries_none(name: str, interfaces: Mapping[str, Any]) -> Outcome:
     if name not in interfaces:
         return o.passed([], message=f"{name} is not there")
     addresses = [
@@ -172,7 +172,7 @@ def _carries_none(name: str, interfaces: Mapping[str, Any]) -> Outcome:
     return o.passed([])
 
 
-def _has_address(network: Mapping[str, Any]) -> bool:
+def has_address(network: Mapping[str, Any]) -> bool:
     forward = _text(network, "forward", "networks")
     return forward in ("", *ROUTED) and bool(_list(need(network, "addresses", what="networks"), "addresses"))
 
@@ -196,19 +196,17 @@ def services_bound(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """
     segment = networks("gold_mgmt_cidrs", gold["gold_mgmt_cidrs"])
     wanted = [ports(text) for text in gold["gold_mgmt_ports"]]
-    items = [o.item("migration", _bound(need(facts, "migration_address") or "0.0.0.0", segment))]
+    items = [o.item("migration", bound(need(facts, "migration_address") or "0.0.0.0", segment))]
     for entry in _list(facts["listeners"], "firewall.listeners"):
         process, protocol = _text(entry, "process", "firewall.listeners"), _text(entry, "proto", "firewall.listeners")
         port, address = need(entry, "port", what="firewall.listeners"), _text(entry, "addr", "firewall.listeners")
         declared = any(protocol == each and low <= port <= high for each, low, high in wanted)
         if declared or ADMINISTRATION.match(process):
-            items.append(
-                o.item(f"{process or 'unknown process'} {protocol} {address}:{port}", _bound(address, segment))
-            )
+            items.append(o.item(f"{process or 'unknown process'} {protocol} {address}:{port}", bound(address, segment)))
     return o.combine(items, empty=o.unknown("no listener was read"), expected="a management address or the loopback")
 
 
-def _bound(address: Any, segment: Mapping[int, AddressSet]) -> Outcome:
+def bound(address: Any, segment: Mapping[int, AddressSet]) -> Outcome:
     text = str(address).strip("[]")
     if text in ("*", "0.0.0.0", "::"):
         return o.failed(text, None, "listens on every address")

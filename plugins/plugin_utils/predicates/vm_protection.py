@@ -91,7 +91,7 @@ def intrusion_detection_updates(facts: dict[str, Any], gold: dict[str, Any]) -> 
     found = _updates(ids, gold["gold_signature_max_age_hours"], "intrusion detection", needs_running=True)
     if found.status == o.PASS:
         watched = set(texts(ids, "interfaces"))
-        missing = sorted(_guest_networks(facts) - watched)
+        missing = sorted(guest_networks(facts) - watched)
         if missing:
             message = f"{', '.join(missing[:5])} carries guests and is not watched"
             found = o.failed(sorted(watched), "every bridge of a running guest", message)
@@ -119,7 +119,7 @@ def _updates(engine: Mapping[str, Any], limit: float, what: str, *, needs_runnin
     return o.passed(actual, expected)
 
 
-def _guest_networks(facts: Mapping[str, Any]) -> set[str]:
+def guest_networks(facts: Mapping[str, Any]) -> set[str]:
     """The bridges and devices that carry the interfaces of running guests."""
     bridges = {
         text(entry, "name"): text(entry, "bridge") or text(entry, "forward_dev") for entry in entries(facts, "networks")

@@ -129,6 +129,6 @@ def table(
 
 def _row(row: Sequence[Any], opened: Sequence[str]) -> str:
     status = getattr(row, "status", None)
-    cells = [f"{begin}{escaped(cell)}" for begin, cell in zip(opened, row)]
+    first, *cells = [f"{begin}{escaped(cell)}" for begin, cell in zip(opened, row)]
     attribute = f' data-status="{escaped(status)}"' if status else ""
-    return f"<tr{attribute}>{cells[0]}</th>{'</td>'.join(cells[1:])}</td></tr>"
+    return f"<tr{attribute}>{first}</th>{''.join([f'{cell}</td>' for cell in cells])}</tr>"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timezone
 from functools import lru_cache
@@ -28,7 +27,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     p,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment, names_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
 FRONT = "report.html"
@@ -52,7 +51,7 @@ class Site:
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self.run, self.standard = run, standard
         self.subjects = {subject["id"]: subject for subject in run["subjects"]}
-        self.names = names_of(run)
+        self.names = {subject: plain(name, 80) for subject, name in names_of(run).items()}
         self.marking = plain(run["marking"], 120)
         self._measures: dict[tuple[str, str], Html] = {}
         self.platforms = list(dict.fromkeys(subject["platform"] for subject in run["subjects"]))
@@ -80,15 +79,6 @@ class Site:
             return joined([f"all {len(subjects):,} subjects"])
         found = joined([self.subject(subject, up) for subject in subjects[:MAX_NAMES]], ", ")
         return joined([found, f" and {len(subjects) - MAX_NAMES:,} more"]) if len(subjects) > MAX_NAMES else found
-
-
-def names_of(run: Mapping[str, Any]) -> dict[str, str]:
-    """Subject id -> the name people know it by, made distinct by its id where two subjects share a name."""
-    names = Counter(subject["name"] for subject in run["subjects"])
-    return {
-        subject["id"]: plain(subject["name"] if names[subject["name"]] == 1 else subject["id"], 80)
-        for subject in run["subjects"]
-    }
 
 
 def some(names: Sequence[str]) -> str:

@@ -51,8 +51,8 @@ def trend(site: Site) -> Html:
     """The score of the last runs."""
     points = site.run["trend"]
     head = (
-        "Run|wide",
-        "Finished",
+        "Run|short",
+        "Finished|short",
         "Subjects|number",
         "Met|number",
         "With exceptions|number",
@@ -85,8 +85,8 @@ def trend(site: Site) -> Html:
         "trend",
         "Trend",
         p(
-            "Share of mandatory measures met over the last runs. A dotted upright line stands where another catalogue or "
-            "gold configuration judged, or other subjects were looked at: left and right of it are not to be compared."
+            "Share of mandatory measures met over the last runs. A dotted upright line stands where another catalogue "
+            "or gold configuration judged, or other subjects were looked at: its two sides are not to be compared."
         ),
         el("figure", region, el("figcaption", "Solid: before exceptions. Dashed: accepted exceptions counted as met.")),
         numbers,
@@ -116,8 +116,7 @@ def _picture(points: Sequence[Mapping[str, Any]]) -> Html:
         if _break_words(point):
             middle = f"{float(x) - step / 2:.1f}"
             parts.append(el("line", x1=middle, x2=middle, y1=TOP, y2=HEIGHT - BOTTOM, class_="break"))
-        every = max(1, len(points) // 6)
-        if number % every == 0 or number == len(points) - 1:
+        if _labelled(number, len(points)):
             anchor = "start" if number == 0 else "end" if number == len(points) - 1 else "middle"
             parts.append(el("text", point["finished"][:10], x=x, y=HEIGHT - BOTTOM + 20, text_anchor=anchor))
     for key, look in (("score_after_exceptions", "after"), ("score", "before")):
@@ -130,6 +129,12 @@ def _picture(points: Sequence[Mapping[str, Any]]) -> Html:
         f"{last['finished'][:10]}. The table below has every number."
     )
     return el("svg", *parts, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=told)
+
+
+def _labelled(number: int, total: int) -> bool:
+    """Whether a point has its date below it: the first, the last, and a few that leave these room."""
+    every = -(-total // 5)
+    return number in (0, total - 1) or (number % every == 0 and total - 1 - number >= every)
 
 
 def changes(site: Site) -> Html:

@@ -35,7 +35,7 @@ MAX_ROWS = 100
 MAX_ITEMS = 5
 _OUTCOME = ("status", "measured", "expected", "actual", "message", "items", "exception", "attestation", "persistent")
 MEANS = {
-    o.FAIL: "The measure is not met there. It is put right, or the Authority accepts it with an exception that expires.",
+    o.FAIL: "The measure is not met there. It is put right, or the Authority accepts it until a date.",
     o.UNKNOWN: "Nobody can say: something could not be read. It counts as not demonstrated, never as met.",
     o.MANUAL: "No machine can see it, and there is no signed statement in date.",
     o.EXCEPTED: "It is not met, and the Authority has accepted that until the exception expires.",
@@ -59,9 +59,9 @@ def measure_page(
 ) -> bytes:
     """The page. entries: the measure on each subject; results: its checks on each subject."""
     body = [
-        _asked(site, measure, entries),
+        _asked(measure, entries),
         _looked(site, measure),
-        _found(site, measure, entries, results),
+        _found(site, entries, results),
         _means(site, measure, entries),
         _todo(site, measure, results),
         _owner(site, measure, entries),
@@ -69,7 +69,7 @@ def measure_page(
     return page(site, f"{measure.id} {measure.title}", body, NAV, up=UP)
 
 
-def _asked(site: Site, measure: Measure, entries: Iterable[Mapping[str, Any]]) -> Html:
+def _asked(measure: Measure, entries: Iterable[Mapping[str, Any]]) -> Html:
     kinds = sorted({"mandatory" if entry["obligation"] == "must" else "advisory" for entry in entries})
     related = [
         ("NIST CSF 1.1", measure.nist_csf),
@@ -82,7 +82,7 @@ def _asked(site: Site, measure: Measure, entries: Iterable[Mapping[str, Any]]) -
         "What was asked",
         el("blockquote", p(measure.text)),
         p(
-            f"{' and '.join(kinds).capitalize() or measure.obligation.capitalize()}, {measure.severity} severity. {told}.",
+            f"{(' and '.join(kinds) or measure.obligation).capitalize()}, {measure.severity} severity. {told}.",
             class_="small",
         ),
         p("How it is read here: ", measure.interpretation),
@@ -123,9 +123,7 @@ def _looked_row(check: Check) -> Row:
     return Row([joined([check.title, BR, el("code", check.id)]), platform, check.probe, check.passes, counts])
 
 
-def _found(
-    site: Site, measure: Measure, entries: Sequence[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]
-) -> Html:
+def _found(site: Site, entries: Sequence[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]) -> Html:
     tally = Counter(entry["status"] for entry in entries)
     parts: list[Any] = [
         listed(

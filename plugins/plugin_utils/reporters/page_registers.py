@@ -70,7 +70,7 @@ def _records(site: Site, kind: str, records: list[Mapping[str, Any]]) -> Iterato
         if kind == "exceptions"
         else ("Signed and accepted by|wide", "Evidence|wide")
     )
-    head = ("Record|wide", "State", "Until", "Covers|wide", *people, "Subjects met|number", "To look at|wide")
+    head = ("Record|wide", "State", "Until|short", "Covers|wide", *people, "Subjects met|number", "To look at|wide")
     yield table(
         f"register-{kind}",
         f"{kind.capitalize()}, the expired and the first to expire first",
@@ -93,7 +93,7 @@ def _record(site: Site, kind: str, record: Mapping[str, Any]) -> Row:
         other = f"Satisfied by {plain(record['satisfied_by'], 40)}. " if record["satisfied_by"] else ""
         people = ["; ".join(both), other + plain(record["evidence"], 160)]
     left = record["days_left"]
-    until = f"{record['expires_on']} ({count(left, 'day')} left)" if left >= 0 else record["expires_on"]
+    until = joined([record["expires_on"], BR, f"{count(left, 'day')} left"]) if left >= 0 else record["expires_on"]
     about = joined([el("strong", plain(record["id"], 80)), BR, plain(record["text"], 200)])
     return Row(
         [

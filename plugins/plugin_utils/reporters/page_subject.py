@@ -46,11 +46,11 @@ def subject_page(
     results: Sequence[Mapping[str, Any]],
 ) -> bytes:
     """The page. entries: its measures; results: its checks."""
-    body = [_verdict(site, subject), _todo(site, results), _measures(site, entries), _checks(site, results)]
+    body = [_verdict(subject), _todo(site, results), _measures(site, entries), _checks(site, results)]
     return page(site, site.names[subject["id"]], body, NAV, up=UP)
 
 
-def _verdict(site: Site, subject: Mapping[str, Any]) -> Html:
+def _verdict(subject: Mapping[str, Any]) -> Html:
     word, look = VERDICTS[subject["verdict"]]
     score = subject["score"]
     about = [

@@ -37,12 +37,15 @@ class CollectError(AssertionError):
 class BootedHost:
     """One lab host. Commands run as root inside it; facts and audits go through Ansible over ssh."""
 
-    def __init__(self, name: str, variant: str = "monolithic") -> None:
-        """Start a fresh host (or, as variant vm, a copy of the full VM); one left behind with that name goes first."""
+    def __init__(self, name: str, variant: str = "monolithic", secure_boot: bool = True) -> None:
+        """Start a fresh host (or, as variant vm, a copy of the full VM); one left behind with that name goes first.
+
+        secure_boot: of the full VM.
+        """
         self.name = name
         self.variant = variant
         self.stop()
-        self.lab = vm.up(name) if variant == VM else nspawn.up(name, variant)
+        self.lab = vm.up(name, secure_boot) if variant == VM else nspawn.up(name, variant)
         self.seen = seen.VM if variant == VM else seen.BOOTED
         # Emulated, and beside other work, a collection takes a minute.
         self.patience = 300 if variant == VM else 60
@@ -50,6 +53,10 @@ class BootedHost:
     def stop(self) -> None:
         """Take the host down with everything it left."""
         (vm if self.variant == VM else nspawn).down(self.name)
+
+    def reboot(self) -> None:
+        """Restart the full VM and wait for it."""
+        vm.reboot(vm.running(self.name))
 
     @property
     def inventory(self) -> pathlib.Path:

@@ -28,6 +28,8 @@ OWN_LIFE = {
     r"/var/lib/libvirt/qemu": "holds a socket while libvirtd does so",
     r"/var/tmp(/systemd-private-.*)?": "private directories of services started when asked, such as timedated",
     r"/var/lib/private/.*": "state of dynamic users",
+    r"/var/lib/clamav/.*": "what freshclam remembers of its mirrors",
+    r"/var/spool/rsyslog/.*": "how far rsyslog has read the files it follows",
     r"/var/lib/sudo/.*": "sudo's lectured marks",
 }
 _WRITTEN_BY_LIBVIRT = re.compile(r"/etc/libvirt/qemu/[^/]+\.xml")

@@ -43,10 +43,6 @@ class Seen:
         for result in document["results"]:
             self.status(result["check"], result["measured"], self.how)
 
-    def enforced(self, check: str, how: str) -> None:
-        """Note that a role was seen to put a failing check right, and revert to take that back."""
-        self.checks.setdefault(check, {}).setdefault("enforced", how)
-
     def write(self, whole: bool) -> None:
         """Write the file atomically, nothing when nothing was seen; a run of some tests only adds to what is there."""
         if not self.checks:
@@ -64,6 +60,8 @@ class Seen:
 
 BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
+# Which failing checks a role was seen to put right, {check: {where: how}}; a lane and a file of its own.
+ENFORCED = Seen("enforcement", "seen-enforced.json")
 
 
 def is_whole(session: pytest.Session) -> bool:

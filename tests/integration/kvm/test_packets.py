@@ -10,7 +10,14 @@ import random
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import nft
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import filter_sections
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import packets
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.filter_side import (
+    facts,
+    listener,
+    situation,
+)
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.test_packet_filter import judge
 
 ROUNDS = 40
@@ -159,3 +166,29 @@ def test_random_rulesets(seed, wire):
     text = Author(seed).ruleset()
     probes = [(protocol, port, source) for protocol in ("tcp", "udp") for port in PORTS for source in SOURCES]
     assert compare(text, probes) == [], text
+
+
+def test_our_own_table(wire):
+    """What enforcement loads: the model the controller plans by and the text the kernel runs give the same verdicts."""
+    services = [
+        {"name": "ssh", "protocol": "tcp", "ports": "22", "sources": ["10.0.0.0/24", "10.0.1.0/24", "fd00::/64"]},
+        {"name": "web", "protocol": "tcp", "ports": "79-80", "sources": ["198.51.100.9/32", "2001:db8:1::/64"]},
+        {"name": "names", "protocol": "udp", "ports": "53", "sources": ["172.16.0.0/16"], "on_demand": True},
+        {"name": "icmpv6", "protocol": "icmpv6"},
+    ]
+    listeners = [listener("tcp", "0.0.0.0", port, "server") for port in (22, 80)]
+    asked = situation(
+        facts(firewall={"listeners": listeners}),
+        {"gold_firewall_services": services, "gold_admin_cidrs": ["10.0.0.0/24"], "gold_mgmt_cidrs": ["192.0.2.2/32"]},
+    )
+    probes = [(protocol, port, source) for protocol in ("tcp", "udp") for port in PORTS for source in SOURCES]
+    for names in (["input"], ["admin_ports"], ["admin_address"], ["input", "admin_ports", "admin_address"]):
+        sections = [filter_sections.build(name, asked) for name in names]
+        for enforcing in (True, False):
+            text = "".join(section.text(enforcing) for section in sections)
+            assert compare(f"table inet ours {{\n{text}}}\n", probes) == [], (names, enforcing)
+            model = [filter_table.table((section, enforcing) for section in sections)]
+            live = nft.parse(packets.load(f"table inet ours {{\n{text}}}\n"))[0]
+            for protocol, port, source in probes:
+                said = (f"{protocol}/{port}", source)
+                assert judge(model, *said) == judge(live, *said), (said, names, enforcing)

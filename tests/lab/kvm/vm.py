@@ -130,6 +130,9 @@ def build() -> pathlib.Path:
         done = machine.run(["/bin/sh", "-eu"], timeout=900, stdin=seed)
         if done.returncode:
             raise paths.LabError(f"could not define the domains:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        done = machine.run(["update-grub"], timeout=300)
+        if done.returncode:
+            raise paths.LabError(f"update-grub failed:\n{done.stderr[-2000:]}")
         # QEMU cannot load a snapshot that was taken while one of its processors ran a nested guest.
         machine.run(["virsh", "-q", "-c", "qemu:///system", "suspend", "vm1"])
         machine.monitor(f"savevm {SNAPSHOT}")
@@ -139,25 +142,53 @@ def build() -> pathlib.Path:
     return ready
 
 
-def up(name: str) -> Machine:
-    """Start a copy of the snapshotted machine and wait for ssh."""
+def up(name: str, secure_boot: bool = True) -> Machine:
+    """Start a copy of the snapshotted machine and wait for ssh.
+
+    secure_boot False: a firmware without keys, so a boot of its own (a minute or two), and no kernel lockdown.
+    """
     ready = build()
     down(name)
     copy = paths.cache() / f"vm-run-{name}"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     rootfs.quietly(["cp", "-a", "--sparse=always", f"{ready}/.", str(copy)], 300)
-    machine = _start(name, copy, SNAPSHOT)
+    if not secure_boot:
+        words = ["qemu-img", "convert", "-q", "-f", "raw", "-O", "qcow2", str(FIRMWARE / "OVMF_VARS_4M.fd")]
+        rootfs.quietly([*words, str(copy / "vars.qcow2")], 300)
+    machine = _start(name, copy, SNAPSHOT if secure_boot else None)
     try:
-        _wait_for_ssh(machine, 180.0)
+        _wait_for_ssh(machine, 180.0 if secure_boot else BOOT_WAIT)
         # The snapshot's clock stands where it was saved, and so does its guest.
         machine.run(["date", "-u", "-s", f"@{int(time.time())}"])
-        machine.run(["virsh", "-q", "-c", "qemu:///system", "resume", "vm1"])
+        machine.run(["virsh", "-q", "-c", "qemu:///system", "resume" if secure_boot else "start", "vm1"])
     except BaseException:
         down(name)
         raise
     inventory.write(name, "127.0.0.1", machine.port)
     return machine
+
+
+def reboot(machine: Machine) -> None:
+    """Restart the machine from inside and wait until it answers again, with another boot id."""
+    question = ["cat", "/proc/sys/kernel/random/boot_id"]
+    before = machine.run(question).stdout
+    # libvirt would wait five minutes for a guest that halts without listening.
+    machine.run(["virsh", "-q", "-c", "qemu:///system", "destroy", "vm1"])
+    machine.run(["systemctl", "--no-block", "reboot"])
+    # Whoever asks over the old connection waits for an answer that never comes.
+    for control in machine.state.glob("cm-*"):
+        subprocess.run(["ssh", "-O", "exit", "-S", str(control), "lab"], capture_output=True, timeout=10, check=False)
+    deadline = time.monotonic() + BOOT_WAIT
+    while time.monotonic() < deadline:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            answer = machine.run(question, timeout=30)
+            if answer.returncode == 0 and answer.stdout != before:
+                return
+        for control in machine.state.glob("cm-*"):
+            control.unlink(missing_ok=True)
+        time.sleep(2)
+    raise paths.LabError(f"{machine.name} did not come back within {BOOT_WAIT:.0f} s")
 
 
 def _start(name: str, directory: pathlib.Path, snapshot: str | None) -> Machine:

@@ -15,8 +15,13 @@ HOST_PACKAGES = ("qemu-system-x86", "qemu-utils", "ovmf", "swtpm", "mtools", "do
 TOOLS = ("qemu-system-x86_64", "qemu-img", "swtpm", "mcopy", "mkfs.vfat", "sfdisk", "mkfs.ext4", "mmdebstrap")
 MIB = 1024 * 1024
 ESP_MIB, ROOT_MIB = 64, 3072
+# What update-grub wrote on the root counts once it is there; before the first start nothing can write it.
 GRUB = """\
 search --no-floppy --label root --set=root
+if [ -e /boot/grub/grub.cfg ]; then
+  set prefix=($root)/boot/grub
+  configfile $prefix/grub.cfg
+fi
 set timeout=0
 linux /vmlinuz root=LABEL=root ro console=ttyS0 quiet
 initrd /initrd.img

@@ -15,8 +15,15 @@ import subprocess
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import (
     access_lists,
+    audit_rules,
     domains,
     files,
+    generated,
+    libvirt_network,
+    links,
+    log_access,
+    log_server,
+    nft_table,
     people,
     record,
     undo,
@@ -24,7 +31,20 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import 
 )
 
 KINDS = {}
-for _module in (files, units, people, domains, access_lists):
+for _module in (
+    files,
+    units,
+    people,
+    generated,
+    nft_table,
+    libvirt_network,
+    domains,
+    access_lists,
+    links,
+    audit_rules,
+    log_access,
+    log_server,
+):
     KINDS.update(_module.KINDS)
 MAX_DIFF = 100000
 PROPERTIES = ("LoadState", "ActiveState", "UnitFileState")

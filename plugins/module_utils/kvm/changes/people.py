@@ -8,8 +8,9 @@ from __future__ import annotations
 import grp
 import pwd
 
-GROUP_FILES = ("/etc/group", "/etc/gshadow")
-ACCOUNT_FILES = ("/etc/shadow",)
+# Each program keeps a copy of what was there under the same name with a dash.
+GROUP_FILES = ("/etc/group", "/etc/gshadow", "/etc/group-", "/etc/gshadow-")
+ACCOUNT_FILES = ("/etc/shadow", "/etc/shadow-", "/etc/passwd", "/etc/passwd-")
 
 
 def members(row, world):

@@ -52,6 +52,28 @@ def inbound():
     return found[:MAX_PEERS]
 
 
+def outbound():
+    """[{protocol, peer, peer_port, process}] of connections this host made to others."""
+    listening = {_end(words[3])[1] for words in _ss(["-Hltn"]) if len(words) > 3}
+    found = []
+    for words in _ss(["-Htunp", "state", "established"]):
+        if len(words) < 5:
+            continue
+        (_local, port), (peer, peer_port) = _end(words[3]), _end(words[4])
+        if (words[0] == "tcp" and port in listening) or peer.startswith("127.") or peer == "::1":
+            continue
+        process = re.search(r'\(\("([^"]*)"', " ".join(words[5:]))
+        found.append(
+            {
+                "protocol": words[0],
+                "peer": peer,
+                "peer_port": peer_port,
+                "process": process.group(1) if process else "",
+            }
+        )
+    return found[:MAX_PEERS]
+
+
 def _ss(arguments):
     return [line.split() for line in run(["ss"] + arguments).splitlines()]
 

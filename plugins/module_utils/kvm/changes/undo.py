@@ -12,7 +12,8 @@ A change is a directory below /var/lib/dwp-hypervisor/changes: `change.json` (wh
 (what was there before). Entries of the journal:
 
     {"op": "file", "path", "saved": name or null (there was none), "mode", "uid", "gid", "mtime_ns",
-     "xattrs": {name: hex}, "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
+     "xattrs": {name: hex},
+     "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
     {"op": "access", "path", "mode", "uid", "gid"}
     {"op": "directory", "path"}                 made by the change; goes if it is empty
     {"op": "left", "path", "left": SHA-256, "instead": [[argv]]}   what a command left in a file of the system's own,
@@ -181,12 +182,9 @@ def undo(change, keep_foreign=False, files_only=False):
     the start of the host, before there is anything a command could talk to.
     """
     faults = []
-    entries = journal(change)
-    left = {entry["path"]: entry for entry in entries if entry["op"] == "left"}
+    entries = _with_what_was_left(journal(change))
     for entry in reversed(entries):
         try:
-            if entry["op"] == "file" and entry["path"] in left:
-                entry = dict(entry, left=left[entry["path"]]["left"], instead=left[entry["path"]]["instead"])
             _undo_entry(change, entry, keep_foreign, files_only, faults)
         except (OSError, subprocess.SubprocessError, KeyError, ValueError) as error:
             faults.append("%s: %s" % (entry.get("path") or " ".join(entry.get("argv", ["?"])), error))
@@ -199,6 +197,19 @@ def undo(change, keep_foreign=False, files_only=False):
                 if fault:
                     faults.append(fault)
     return faults
+
+
+def _with_what_was_left(entries):
+    """The entries, each file's with what a command left in it later (several commands may rewrite one file in turn)."""
+    found, latest = [], {}
+    for entry in entries:
+        if entry["op"] == "left" and entry["path"] in latest:
+            latest[entry["path"]].update(left=entry["left"], instead=entry["instead"])
+            continue
+        found.append(entry)
+        if entry["op"] == "file":
+            latest[entry["path"]] = entry
+    return found
 
 
 def _undo_entry(change, entry, keep_foreign, files_only, faults):

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import posixpath
+import re
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import logins, passwd, processes, sshd_config
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
@@ -18,6 +20,8 @@ DIRECTORY_SOURCES = ("sss", "ldap", "winbind", "nis", "compat", "nisplus")
 ROOT_GROUPS = ("root", "sudo", "wheel", "admin", "libvirt", "docker", "lxd", "incus-admin", "disk", "shadow")
 CRON_TABLES = ("/var/spool/cron/crontabs", "/var/spool/cron")
 KEY_FILES = (".ssh/authorized_keys", ".ssh/authorized_keys2")
+# sshd(8), AUTHORIZED_KEYS: options may stand before the type, the key itself begins with its own type in base64.
+KEY_TYPE = re.compile(r"(?:^|\s)((?:sk-)?(?:ssh|ecdsa)-[\w.@-]+)\s+(AAAA[\w+/]+)")
 DAY = 86400
 
 
@@ -25,8 +29,9 @@ def collect(host, note):
     """Return {"accounts": [...], "groups": {name: [members]}, "account_logins": {source, since, last}}.
 
     An account: name, source (local, directory), uid_or_sid, shell, shell_path, password (locked, password, none,
-    directory), expired, expires_on and changed_on (ISO dates, "" for none), keys, certificate (whether sshd trusts an
-    authority that can name it), usable, privileged, groups, human, services (units that run under it), cron.
+    directory), expired, expires_on and changed_on (ISO dates, "" for none), keys, key_types (of its authorised keys),
+    certificate (whether sshd trusts an authority that can name it), usable, privileged, groups, human, services (units
+    that run under it), cron.
     usable: a login shell, unexpired, and a password, key or certificate. None where that cannot be decided.
     """
     local = passwd.users(host.read("/etc/passwd"))
@@ -140,6 +145,12 @@ class _Trust(object):
             raise Unreadable("sshd asks a program for keys (AuthorizedKeysCommand): whether there are any is not known")
         return False
 
+    def types(self, account):
+        """The types of its authorised keys, as far as they lie in files."""
+        lines = [line for pattern in self._files for line in self._lines(pattern, account)]
+        pairs = [pair for line in lines for pair in KEY_TYPE.findall(line)]
+        return sorted({kind for kind, key in pairs if _begins_with(key, kind)})
+
     def certificate(self, account):
         """Whether a certificate of a trusted authority can name the account."""
         return self._authority and (
@@ -147,25 +158,39 @@ class _Trust(object):
         )
 
     def _filled(self, pattern, account):
+        return bool(self._lines(pattern, account))
+
+    def _lines(self, pattern, account):
         path = pattern.replace("%%", "\0").replace("%h", account["home"]).replace("%u", account["name"])
         path = posixpath.join(account["home"], path.replace("%U", account["uid_or_sid"]).replace("\0", "%"))
         try:
             text = self._host.read(path)
         except Absent:
-            return False
-        return any(line.strip() and not line.strip().startswith("#") for line in text.splitlines())
+            return []
+        return [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
 def _keys(trust, account, note):
     if not account["shell"]:
-        return {"keys": False, "certificate": False}
+        return {"keys": False, "key_types": [], "certificate": False}
     if trust is None:
-        return {"keys": None, "certificate": None}
+        return {"keys": None, "key_types": None, "certificate": None}
     path = "accounts[%s]" % account["name"]
     return {
         "keys": attempt(note, path + ".keys", lambda: trust.keys(account)),
+        "key_types": attempt(note, path + ".key_types", lambda: trust.types(account)),
         "certificate": attempt(note, path + ".certificate", lambda: trust.certificate(account)),
     }
+
+
+def _begins_with(key, kind):
+    """Whether a key in base64 says itself that it is of this type: an option or comment may look like a key."""
+    name = kind.encode()
+    wanted = len(name) + 4
+    try:
+        return base64.b64decode(key[: (wanted + 2) // 3 * 4])[4:wanted] == name
+    except ValueError:
+        return False
 
 
 def _usable(account):

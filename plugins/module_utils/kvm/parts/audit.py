@@ -30,6 +30,7 @@ def collect(host, note):
                 "rules": attempt(note, "logging.audit.rules", lambda: rules(host, service)),
                 "rules_configured": attempt(note, "logging.audit.rules_configured", lambda: rules_configured(host)),
                 "plugins": attempt(note, "logging.audit.plugins", lambda: plugins(host)),
+                "syslog_plugin": attempt(note, "logging.audit.syslog_plugin", lambda: syslog_plugin(host)),
             }
         }
     }
@@ -99,6 +100,12 @@ def plugins(host):
             if re.search(r"^\s*active\s*=\s*yes", host.read("%s/%s" % (directory, name)), re.MULTILINE):
                 found.append(name[: -len(".conf")])
     return found
+
+
+def syslog_plugin(host):
+    """The configuration file of the plugin that hands records to syslog, "" where the plugin is not installed."""
+    paths = ["%s/syslog.conf" % directory for directory in PLUGIN_DIRECTORIES]
+    return next((path for path in paths if host.exists(path)), "")
 
 
 PART = Part("audit", ["logging.audit"], collect, [AUDITD])

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import firewalld, iptables_save, nft, systemd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import (
+    firewalld,
+    iptables_save,
+    nft,
+    own_table,
+    systemd,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sockets import listeners
@@ -40,20 +46,31 @@ MAX_STAND_INS = 100
 
 
 def collect(host, note):
-    """Return {"firewall": {ruleset, units, saved, firewalld, listeners}}."""
+    """Return {"firewall": {ruleset, own, units, saved, firewalld, listeners}}."""
     # What needs systemd comes last: its answer is the one that takes longest.
-    running = attempt(note, "firewall.ruleset", lambda: ruleset(host))
+    rules = attempt(note, "firewall.ruleset", lambda: ruleset(host))
     listening = attempt(note, "firewall.listeners", lambda: listeners(host))
     units = attempt(note, "firewall.units", lambda: unit_states(host))
     zones = attempt(note, "firewall.firewalld", lambda: firewalld_facts(host, units or {}))
-    saved = None
+    saved = own = None
     if units is None or zones is None:
         note("firewall.saved", "which service loads the rules at start is not known")
     else:
-        saved = attempt(note, "firewall.saved", lambda: saved_state(host, units, zones))
+        saved = attempt(
+            note,
+            "firewall.saved",
+            lambda: own_table.with_saved(
+                host, saved_state(host, units, zones), rules or [], lambda path: _loaded_apart(host, path)
+            ),
+        )
+    if rules is None:
+        note("firewall.own", "the ruleset was not read")
+    else:
+        own = attempt(note, "firewall.own", lambda: own_table.state(host, rules))
     return {
         "firewall": {
-            "ruleset": running,
+            "ruleset": rules,
+            "own": own,
             "units": units,
             "saved": saved,
             "firewalld": zones,
@@ -152,16 +169,18 @@ def _saved_nftables(host, command):
     path = re.search(r"-f\s+(\S+)", command)
     if not path:
         raise Unreadable("nftables.service starts %r: the file it loads is not known" % command[:80])
-    answer = host.run(SCRATCH + [path.group(1)])
+    return _loaded_apart(host, path.group(1))
+
+
+def _loaded_apart(host, path):
+    answer = host.run(SCRATCH + [path])
     if answer.rc != 0 and "Interface does not exist" in answer.err:
         # Only where the kernel has bridges already: an audit loads no modules.
         names = [name for name in host.list("/sys/class/net") if name != "lo"][:MAX_STAND_INS]
         if host.exists("/sys/module/bridge") or any(host.exists("/sys/class/net/%s/bridge" % name) for name in names):
-            answer = host.run(SCRATCH + [path.group(1)] + names)
+            answer = host.run(SCRATCH + [path] + names)
     if answer.rc != 0:
-        raise Unreadable(
-            "%s does not load: %s" % (path.group(1), (answer.err.strip() or "no message").splitlines()[0][:200])
-        )
+        raise Unreadable("%s does not load: %s" % (path, (answer.err.strip() or "no message").splitlines()[0][:200]))
     return nft.parse(answer.out)[0]
 
 
@@ -185,7 +204,14 @@ def _text(host, path):
 
 PART = Part(
     "firewall",
-    ["firewall.ruleset", "firewall.units", "firewall.saved", "firewall.firewalld", "firewall.listeners"],
+    [
+        "firewall.ruleset",
+        "firewall.own",
+        "firewall.units",
+        "firewall.saved",
+        "firewall.firewalld",
+        "firewall.listeners",
+    ],
     collect,
     SERVICES,
 )

@@ -12,17 +12,18 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Par
 # tool: (files one of which proves a reference state or a result, units one of which runs it).
 TOOLS = {
     "aide": (
-        ("/var/lib/aide/aide.db", "/var/lib/aide/aide.db.gz"),
-        ("dailyaidecheck.timer", "aidecheck.timer", "aide-check.timer"),
+        ("/var/lib/aide/aide.db", "/var/lib/aide/aide.db.gz", "/var/lib/aide/dwp-hypervisor.db"),
+        ("dailyaidecheck.timer", "aidecheck.timer", "aide-check.timer", "dwp-hypervisor-aide.timer"),
     ),
     "openscap": (("/var/lib/openscap/results.xml", "/var/log/openscap/results.xml"), ("oscap.timer", "openscap.timer")),
 }
+PROGRAMS = {"aide": ("/usr/bin/aide", "/usr/sbin/aide"), "openscap": ("/usr/bin/oscap",)}
 TIMERS = tuple(timer for _files, timers in TOOLS.values() for timer in timers)
 CRON_FILES = {"aide": ("/etc/cron.daily/aide", "/etc/cron.daily/dailyaidecheck", "/etc/cron.d/aide")}
 
 
 def collect(host, note):
-    """Return {"drift": {"tools": [{id, reference, reference_time, scheduled}]}}."""
+    """Return {"drift": {"tools": [{id, program, reference, reference_time, scheduled}]}}."""
     return {"drift": {"tools": attempt(note, "drift.tools", lambda: tools(host))}}
 
 
@@ -41,7 +42,14 @@ def describe(host, name, files, timers, units):
             continue
     running = any(units.get(timer, {}).get("ActiveState") == "active" for timer in timers)
     cron = any(host.exists(path) for path in CRON_FILES.get(name, ()))
-    return {"id": name, "reference": reference, "reference_time": changed, "scheduled": running or cron}
+    program = next((path for path in PROGRAMS[name] if host.exists(path)), "")
+    return {
+        "id": name,
+        "program": program,
+        "reference": reference,
+        "reference_time": changed,
+        "scheduled": running or cron,
+    }
 
 
 PART = Part("integrity", ["drift.tools"], collect, TIMERS)

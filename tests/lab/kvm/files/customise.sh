@@ -63,6 +63,8 @@ printf '[Unit]\nConditionCapability=\n' > /etc/systemd/system/chrony.service.d/l
 sed -i 's/^DAEMON_OPTS=.*/DAEMON_OPTS="-F 1 -x"/' /etc/default/chrony
 
 systemctl enable lab-kernel.service ssh.service chrony.service rsyslog.service
+# Tests that are about firewalld start it; everywhere else nobody has set up a packet filter.
+systemctl disable firewalld.service
 # freshclam has nothing to reach and would retry all day; sssd does not start without a configuration.
 systemctl disable clamav-freshclam.service sssd.service
 systemctl mask getty-static.service console-getty.service systemd-networkd-wait-online.service

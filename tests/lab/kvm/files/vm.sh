@@ -19,6 +19,18 @@ mkdir -p /boot/efi
 printf 'labvm\n' > /etc/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 labvm\n::1 localhost\n' > /etc/hosts
 
+# As an installed host has it: update-grub writes what the boot loader reads.
+mkdir -p /boot/grub
+cat > /etc/default/grub <<'SETTINGS'
+GRUB_DEFAULT=0
+GRUB_TIMEOUT=0
+GRUB_DISTRIBUTOR=Debian
+GRUB_CMDLINE_LINUX_DEFAULT="quiet"
+GRUB_CMDLINE_LINUX="console=ttyS0"
+GRUB_TERMINAL=console
+GRUB_DISABLE_OS_PROBER=true
+SETTINGS
+
 # Emulated, every module in the initramfs costs boot time.
 printf 'MODULES=list\nCOMPRESS=zstd\n' > /etc/initramfs-tools/conf.d/lab
 printf 'virtio_pci\nvirtio_blk\next4\ncrc32c_generic\ntpm_crb\n' > /etc/initramfs-tools/modules

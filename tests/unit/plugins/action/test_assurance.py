@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import random
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, disposition, registers
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, disposition, pack_verify, registers
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.packs import a_key, allow
@@ -74,7 +79,8 @@ def exception(name, check, **changes):
 
 def attestation(name, **changes):
     return {
-        "id": name, "subjects": ["here"], "statement": "s", "evidence_ref": "DOC-1", "signed_by": "Ada", "accepted_by": "Bo",
+        "id": name, "subjects": ["here"], "statement": "s", "evidence_ref": "DOC-1", "signed_by": "Ada",
+        "accepted_by": "Bo",
         "signed_on": day(-1), "expires_on": day(200), **changes,
     }  # fmt: skip
 
@@ -120,7 +126,7 @@ def folder(tmp_path_factory):
     (path / "attestations.yml").write_text(yaml.safe_dump(signed))
     key = a_key(path, "authority")
     subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "dwp.hypervisor.register", str(path / "exceptions.yml")],
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "dwp.hypervisor.register", path / "exceptions.yml"],
         check=True, capture_output=True, timeout=30,
     )  # fmt: skip
     options = {
@@ -438,7 +444,8 @@ def test_registers_playbook_checks_reports_and_converts(folder, tmp_path):
     assert "newcomer  active" in output
     assert "not approved for here" in output
     back = {
-        "hypervisor_exceptions_file": str(tmp_path / "risks.csv"), "hypervisor_exceptions_to": str(tmp_path / "back.yml")
+        "hypervisor_exceptions_file": str(tmp_path / "risks.csv"),
+        "hypervisor_exceptions_to": str(tmp_path / "back.yml"),
     }  # fmt: skip
     code, output = play(folder, "registers", **back)
     assert code == 0, output
@@ -469,3 +476,64 @@ def test_a_run_on_a_full_disk_says_so_and_the_last_run_stays(folder, tmp_path):
             assert path.stat().st_size == 0 or json.loads(path.read_text())
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_signing_key_that_does_not_work_stops_the_run_before_anything_is_contacted(folder, tmp_path):
+    code, output = play(folder, "audit", hypervisor_report_dir=str(tmp_path / "reports"),
+                        hypervisor_signing_key=str(tmp_path / "absent"))  # fmt: skip
+    assert code == 2
+    assert "absent cannot sign" in output
+    assert "Collect and assess" not in output
+    assert not (tmp_path / "reports").exists()
+
+
+def test_two_audits_at_once_with_one_run_id_get_directories_of_their_own(folder, tmp_path):
+    reports = str(tmp_path / "reports")
+    found = []
+
+    def audit():
+        found.append(play(folder, "audit", hypervisor_report_dir=reports, hypervisor_run_id="job"))
+
+    threads = [threading.Thread(target=audit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [code for code, _output in found] == [0, 0], found
+    assert sorted(path.name for path in (tmp_path / "reports").iterdir() if path.is_dir()) == ["job", "job-2", "latest"]
+    assert play(folder, "verify", hypervisor_verify=reports)[0] == 0
+    second = {json.loads((tmp_path / "reports" / run / "run.json").read_text())["run"]["previous"] is None
+              for run in ("job", "job-2")}  # fmt: skip
+    assert second == {True, False}, "one of them names the other"
+
+
+def test_a_killed_audit_leaves_no_half_file_and_no_evidence(folder, tmp_path):
+    reports = tmp_path / "reports"
+    assert play(folder, "audit", hypervisor_report_dir=str(reports), hypervisor_run_id="good")[0] == 0
+    rolls = random.Random(20261123)
+    for attempt in range(4):
+        options = {"hypervisor_report_dir": str(reports), "hypervisor_run_id": f"killed-{attempt}"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ansible", "playbook", "-i", "inventory.yml", "--limit", "here", "-e",
+             json.dumps(options), str(CHECKOUT / "playbooks" / "audit.yml")],
+            cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={
+                **os.environ,
+                "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / ".collections"),
+                "ANSIBLE_HOME": str(folder / "home"),
+            },
+        )  # fmt: skip
+        deadline = time.monotonic() + 60
+        while not (reports / f"killed-{attempt}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rolls.uniform(0, 1.2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+        for path in reports.rglob("*.json"):
+            assert path.stat().st_size == 0 or json.loads(path.read_text()), path
+    code, output = play(folder, "audit", hypervisor_report_dir=str(reports), hypervisor_run_id="after")
+    assert code == 0, output
+    sealed = sorted(path.parent.name for path in reports.glob("*/MANIFEST.sha256") if not path.parent.is_symlink())
+    assert {"good", "after"} <= set(sealed)
+    assert pack_verify.verify_chain(reports) == []
+    assert [finding for run in sealed for finding in pack_verify.verify_pack(reports / run)] == []

@@ -132,8 +132,8 @@ def a_manifest_nobody_understands(pack):
 
 
 TAMPERS = [
-    a_changed_result, a_removed_fact, an_added_line, a_removed_file, an_added_file, a_hidden_file, a_link, a_truncated_file,
-    changed_line_digests, no_manifest, a_cut_manifest, a_manifest_nobody_understands,
+    a_changed_result, a_removed_fact, an_added_line, a_removed_file, an_added_file, a_hidden_file, a_link,
+    a_truncated_file, changed_line_digests, no_manifest, a_cut_manifest, a_manifest_nobody_understands,
 ]  # fmt: skip
 
 
@@ -183,6 +183,20 @@ def test_a_forked_chain_is_noticed(tmp_path):
     a_pack(tmp_path, "run-2")
     archive.seal(a_pack(tmp_path, "run-3"), first)
     assert "both name run-1 as the run before: the chain forks" in chain_faults(tmp_path)
+
+
+def test_the_two_audits_of_a_hardening_run_are_proved_with_their_archive(tmp_path):
+    a_pack(tmp_path, "audit")
+    _before, after = (a_pack(tmp_path / "harden", name) for name in ("before", "after"))
+    code, output = verify(tmp_path / "audit" / "verify.py", tmp_path)
+    assert (code, output.count("untouched")) == (0, 3)
+    a_removed_file(after)
+    code, output = verify(tmp_path / "audit" / "verify.py", tmp_path)
+    assert (code, f"{after}: subjects/kvm2" in output) == (1, True)
+    (tmp_path / "empty").mkdir()
+    assert verify(tmp_path / "audit" / "verify.py", tmp_path / "empty") == (
+        1, f"{tmp_path / 'empty'}: there is no report in it\n",
+    )  # fmt: skip
 
 
 @needs_ssh
@@ -253,9 +267,9 @@ def test_many_at_once_never_share_a_directory(tmp_path):
 
 def test_a_second_report_waits_and_says_when_it_gives_up(tmp_path):
     with archive.lock(tmp_path):
+        second = archive.lock(tmp_path, seconds=0.3)
         with pytest.raises(archive.ArchiveError, match=r"is held by another report for more than 0 s"):
-            with archive.lock(tmp_path, seconds=0.3):
-                pass
+            second.__enter__()
     with archive.lock(tmp_path, seconds=0):
         pass
 

@@ -14,7 +14,9 @@ STANDARD = builder.a_standard(1)
 CHECK = "kvm-11.4.6-check-0"
 RUN = {
     "standard": {"id": "SS-009", "version": "2.0"},
-    "run": {"id": "r", "finished": "2026-11-23T17:44:00Z", "collection": "1", "catalogue_sha256": "a", "gold_sha256": "g"},
+    "run": {
+        "id": "r", "finished": "2026-11-23T17:44:00Z", "collection": "1", "catalogue_sha256": "a", "gold_sha256": "g",
+    },
     "registers": {"exceptions": None, "attestations": None},
 }  # fmt: skip
 EXCEPTION = {"id": "EX-1", "risk_ref": "RR-1", "expires_on": "2026-11-20"}
@@ -139,7 +141,8 @@ def test_checks_that_came_and_went_are_content():
     before["results"][0]["check"] = "kvm-11.1.1-gone"
     found = compared(before, after)
     assert found["counts"]["content_changed"] == 2
-    assert {entry["reason"] for entry in found["changes"]} == {"this check is new", "this check does not exist any more"}
+    reasons = {entry["reason"] for entry in found["changes"]}
+    assert reasons == {"this check is new", "this check does not exist any more"}
 
 
 def test_what_judged_differently_is_listed():

@@ -66,7 +66,8 @@ def test_any_value_survives_a_round_trip(changes):
 
 
 def test_a_spreadsheet_runs_nothing():
-    record = {**RECORD, "justification": "=HYPERLINK(1)", "requested_by": "@SUM(1)", "compensating_controls": ["+1", "-2"]}
+    changes = {"justification": "=HYPERLINK(1)", "requested_by": "@SUM(1)", "compensating_controls": ["+1", "-2"]}
+    record = {**RECORD, **changes}
     rows = register_csv.render([record], EXCEPTION_FIELDS).decode("utf-8-sig")
     assert "'=HYPERLINK(1)" in rows
     assert "'@SUM(1)" in rows

@@ -270,7 +270,8 @@ SCHEMAS = {
 }
 # What a record is and JSON Schema cannot say: people, dates in order, ids, files. The loader alone refuses these.
 LOADER_ONLY = (
-    "approved by the person", "accepted by the person", "expires before", "more than 12 months", "outside its term", "already used",
+    "approved by the person", "accepted by the person", "expires before", "more than 12 months", "outside its term",
+    "already used",
     "a date from 2000", "without a time", "that exists", "cannot be read", "one line of",
     "does not exist", "does not have",
 )  # fmt: skip

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import platform
 import struct
@@ -189,3 +190,15 @@ def test_where_a_process_belongs(cgroup, place):
     host = FakeHost(files={"/proc/7/cgroup": cgroup}, stats={"/proc/7": {"uid": 5}})
     found = processes.owners(host, {5})[5]
     assert found == {"services": [] if place == "session" else [place], "session": place == "session"}
+
+
+def key(kind):
+    return f"{kind} " + base64.b64encode(len(kind).to_bytes(4, "big") + kind.encode() + b"SECRET").decode()
+
+
+def test_the_types_of_keys_are_told_and_nothing_of_the_keys():
+    options = 'from="10.0.0.1",command="echo ssh-rsa AAAA"'
+    text = f"{options} {key('sk-ssh-ed25519@openssh.com')} a\n{key('ecdsa-sha2-nistp256')}\n"
+    facts, known, _notes = collect({"/home/alice/.ssh/authorized_keys": text})
+    assert known["alice"]["key_types"] == ["ecdsa-sha2-nistp256", "sk-ssh-ed25519@openssh.com"]
+    assert key("ecdsa-sha2-nistp256").split()[1] not in json.dumps(facts)

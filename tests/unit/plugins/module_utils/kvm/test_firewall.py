@@ -318,3 +318,72 @@ def test_units_that_were_not_read(answer):
     assert found["firewall"]["units"] is None
     assert found["firewall"]["saved"] is None
     assert reason(found, "firewall.saved")
+
+
+# Our own tables
+
+OURS = {"family": "inet", "name": "dwp_hypervisor", "handle": 1}
+BOOT_UNIT = "/etc/systemd/system/sysinit.target.wants/dwp-hypervisor-firewall.service"
+OWN_FILE = "/etc/dwp-hypervisor/firewall.nft"
+
+
+def seen_set(name, *elements):
+    return {
+        "set": {
+            "family": "inet", "table": "dwp_hypervisor", "name": name, "type": [], "handle": 1, "flags": ["timeout"],
+            "elem": [
+                {"elem": {"val": {"concat": list(key)}, "expires": 9, "counter": {"packets": packets, "bytes": 1}}}
+                for key, packets in elements
+            ],
+        }
+    }  # fmt: skip
+
+
+def ours(files=None, sets=(), apart=None, **more):
+    loaded = nft({"table": OURS}, chain("input", "dwp_hypervisor", hook="input", type="filter", policy="drop"), *sets)
+    given = {NFT: loaded, "nft -j list table inet dwp_hypervisor": loaded}
+    given[" ".join([*firewall.SCRATCH, OWN_FILE])] = apart or loaded
+    return facts(files, commands=given, stats={"/run/dwp-hypervisor-firewall": {"mtime": 1_790_000_000.0}}, **more)
+
+
+def test_nothing_of_ours_is_nothing_refused():
+    assert facts()["firewall"]["own"] == {"since": {}, "seen": []}
+
+
+def test_what_our_table_refused_is_read_from_its_sets():
+    found = ours(
+        sets=[
+            seen_set(
+                "input_ip_ports", (("eth0", "192.0.2.7", "tcp", 8080), 2), (("eth0", "192.0.2.8", "udp", 123), 31)
+            ),
+            seen_set("forward_ip6_others", (("br0", "eth0", "2001:db8::7", "esp"), 3)),
+            seen_set("admin_ports_ip_ports", (("eth0", "192.0.2.9", "tcp", 22), 1)),
+            seen_set("output_ip_ports", (("eth0", "192.0.2.53", "udp", 53), 1)),
+        ]
+    )["firewall"]["own"]
+    assert found["since"] == {"dwp_hypervisor": "2026-09-21T14:13:20Z"}
+    assert [tuple(entry.values()) for entry in found["seen"]] == [
+        ("input", "eth0", "", "192.0.2.8", "udp", 123, 31),
+        ("forward", "br0", "eth0", "2001:db8::7", "esp", 0, 3),
+        ("input", "eth0", "", "192.0.2.7", "tcp", 8080, 2),
+        ("output", "", "eth0", "192.0.2.53", "udp", 53, 1),
+        ("admin_ports", "eth0", "", "192.0.2.9", "tcp", 22, 1),
+    ]
+
+
+def test_a_set_of_another_shape_is_unread():
+    strange = seen_set("input_ip_ports")
+    strange["set"]["elem"] = ["192.0.2.7"]
+    found = ours(sets=[strange])
+    assert found["firewall"]["own"] is None and "unexpected output" in reason(found, "firewall.own")[0]
+
+
+def test_our_unit_loads_our_table_at_start():
+    found = ours({BOOT_UNIT: "", OWN_FILE: ""})["firewall"]["saved"]
+    assert (found["manager"], found["kind"]) == ("dwp-hypervisor-firewall", "ruleset")
+    assert found["ruleset"][0]["name"] == "dwp_hypervisor"
+    assert ours({OWN_FILE: ""})["firewall"]["saved"]["kind"] == "none"
+    assert ours({BOOT_UNIT: ""})["firewall"]["saved"]["kind"] == "none"
+    # A file that no longer loads is no ruleset.
+    broken = ours({BOOT_UNIT: "", OWN_FILE: ""}, apart=(1, "", "syntax error"))
+    assert broken["firewall"]["saved"] is None and "does not load" in reason(broken, "firewall.saved")[0]

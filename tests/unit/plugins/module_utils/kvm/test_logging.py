@@ -18,6 +18,14 @@ def test_journald_defaults_hold_where_nothing_is_set():
     assert journald() == {"storage": "auto", "seal": "yes", "forwardtosyslog": "no", "maxlevelstore": "debug"}
 
 
+def test_whether_journald_was_built_to_forward_is_shown_in_a_comment():
+    shipped = "[Journal]\n#ForwardToSyslog=yes\n#Seal=no\n"
+    found = journald(**{"/etc/systemd/journald.conf": shipped})
+    assert (found["forwardtosyslog"], found["seal"]) == ("yes", "yes")
+    found = journald(**{"/etc/systemd/journald.conf": shipped + "ForwardToSyslog=no\n"})
+    assert found["forwardtosyslog"] == "no"
+
+
 def test_journald_drop_ins_win_by_name_and_etc_hides_usr():
     found = journald(
         **{

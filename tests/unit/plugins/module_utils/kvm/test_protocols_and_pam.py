@@ -109,6 +109,7 @@ def test_without_systemd_or_ss_the_state_is_not_known(broken):
 
 
 PAM = {
+    "/etc/passwd": "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:\nbob:x:1001:1001::/home/bob:/bin/sh\n",
     "/usr/sbin/sshd": "",
     "/bin/login": "",
     "/etc/pam.d/common-auth": "auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n",
@@ -175,3 +176,30 @@ def test_a_stack_that_cannot_be_resolved_is_not_known(text, reason):
     assert found["sshd"] is None
     assert reason in errors["mfa.pam.sshd"]
     assert found["login"]["lines"]
+
+
+def test_the_files_behind_the_stacks_are_kept_without_comments_and_secrets():
+    found = pam.collect(FakeHost(PAM), {}.setdefault)["mfa"]["pam_files"]
+    assert found["/etc/pam.d/sshd"] == "@include common-auth\naccount required pam_nologin.so\n"
+    assert found["/etc/pam.d/more"] == "auth required /lib/security/pam_radius_auth.so secret=*** conf=/etc/r\n"
+
+
+def test_enrolment_is_names_and_nothing_else():
+    files = {
+        **PAM,
+        "/etc/users.oath": "# tokens\nHOTP/T30 alice - 3132333435363738393031323334353637383930\n\n",
+        "/home/bob/.google_authenticator": "SEEDSEEDSEED\n",
+        "/etc/u2f_mappings": "alice:HANDLE,KEY,es256,+presence\n",
+        "/usr/lib64/security/pam_oath.so": b"",
+        "/usr/lib64/security/pam_oath.la": b"",
+    }
+    errors = {}
+    mfa = pam.collect(FakeHost(files), errors.setdefault)["mfa"]
+    assert not errors and mfa["pam_modules"] == ["pam_oath.so"]
+    assert [(entry["module"], entry["place"], entry["accounts"]) for entry in mfa["enrolment"]] == [
+        ("pam_oath.so", "/etc/users.oath", ["alice"]),
+        ("pam_u2f.so", "/etc/u2f_mappings", ["alice"]),
+        ("pam_google_authenticator.so", "~/.google_authenticator", ["bob"]),
+        ("pam_u2f.so", "~/.config/Yubico/u2f_keys", []),
+    ]
+    assert not any(secret in str(mfa) for secret in ("3132", "SEED", "HANDLE"))

@@ -53,6 +53,8 @@ def test_rainerscript_over_several_lines_with_comments_and_strings():
         "queue": {"type": "linkedlist", "filename": "out", "save_on_shutdown": True},
         "template": "RSYSLOG_SyslogProtocol23Format",
         "selector": "*.*",
+        "source": MAIN,
+        "line": "",
     }
 
 
@@ -131,7 +133,8 @@ def test_includes_of_both_languages_are_read_in_place():
 
 def test_inputs_and_modules():
     found = read('module(load="imfile")\ninput(type="imfile" file="/var/log/libvirt/qemu/*.log" tag="x")\n')
-    assert found.inputs == [{"type": "imfile", "file": "/var/log/libvirt/qemu/*.log"}]
+    assert found.inputs == [{"type": "imfile", "file": "/var/log/libvirt/qemu/*.log", "source": MAIN}]
+    assert found.loads == [{"module": "imfile", "source": MAIN}]
     assert found.modules == ["imfile"]
 
 
@@ -155,3 +158,21 @@ def test_no_rsyslog_is_absent():
 )
 def test_broken_text_never_crashes(text):
     read(text)
+
+
+def test_a_line_that_makes_a_target_is_told_where_it_can_go():
+    found = read(
+        'include(file="/etc/rsyslog.d/*.conf")\n*.* @@log1:514  # to the old server\n',
+        **{
+            "/etc/rsyslog.d/a.conf": 'action(type="omfwd" target="log2" protocol="tcp")\n',
+            "/etc/rsyslog.d/b.conf": "$ActionQueueType LinkedList\n*.* @@log3\n",
+            "/etc/rsyslog.d/c.conf": 'if $msg contains "x" then action(type="omfwd" target="log4")\n',
+        },
+    ).targets
+    assert [(target["source"], target["line"]) for target in found] == [
+        ("/etc/rsyslog.d/a.conf", 'action(type="omfwd" target="log2" protocol="tcp")'),
+        # The directive before it would hold for the next action if this one went.
+        ("/etc/rsyslog.d/b.conf", ""),
+        ("/etc/rsyslog.d/c.conf", ""),
+        (MAIN, "*.* @@log1:514"),
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, registry
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal, registry
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
@@ -96,3 +96,11 @@ def test_failing_leaves_unknown_and_excepted_out():
         {"check": "d", "measured": "pass", "status": "pass"},
     ]
     assert proposal.failing(results) == ["a"]
+
+
+def test_a_network_that_the_change_stops_is_not_missed():
+    before = proposal.Access(networks=frozenset({"default", "lab"}))
+    rows = [plan.libvirt_network("default", active=False), plan.libvirt_network("lab", autostart=False)]
+    wanted = proposal.without_stopped(before, rows)
+    assert proposal.loss(wanted, proposal.Access(networks=frozenset({"lab"}))) == ""
+    assert "network lab ended" in proposal.loss(wanted, proposal.Access())

@@ -203,7 +203,7 @@ def a_run(standard: Standard, documents: list[dict[str, Any]] | None = None, **o
     return merge(found, standard=standard, run=RUN, **options)
 
 
-def hostile_run(standard: Standard) -> dict[str, Any]:
+def hostile_run(standard: Standard, **options: Any) -> dict[str, Any]:
     """Hostile text in every place that a target, an inventory or a register can reach."""
     documents = []
     for number, (kind, text) in enumerate(HOSTILE.items()):
@@ -232,5 +232,5 @@ def hostile_run(standard: Standard) -> dict[str, Any]:
     texts = list(HOSTILE.values())
     return merge(
         documents, standard=standard, run=RUN, marking="</style><b>\"OFFICIAL\"", out_of_scope=texts,
-        unreadable=[{"file": text, "reason": text} for text in texts],
+        unreadable=[{"file": text, "reason": text} for text in texts], **options,
     )  # fmt: skip

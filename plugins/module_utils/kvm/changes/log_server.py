@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A row that changes nothing: what has to be true before logs may be sent to a server over TLS.
+
+A wrong certificate authority stops logging without a sound, so it is tried before anything is written, check mode
+included. A server that does not answer is no reason against: messages wait in the queue.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+import ssl
+import stat
+
+TIME_LIMIT_S = 5
+
+
+def log_server(row, _world):
+    """Returns {}.
+
+    row: {servers: [{host, port, name}], ca, certificate, key: paths ("": none), user: whom rsyslog runs as,
+    fingerprints: those are compared and no names, settings: {ca, certificate, key: the gold setting it came from}}.
+
+    :raises ValueError: a file that is missing, that rsyslog may not read or that is no certificate; a server whose
+        certificate does not hold.
+    """
+    for setting, path in (("ca", row["ca"]), ("certificate", row["certificate"]), ("key", row["key"])):
+        if path:
+            _file(row["settings"][setting], path, row["user"])
+    context = _context(row)
+    for server in row["servers"]:
+        _try(server, context, row)
+    return {}
+
+
+def _file(setting, path, user):
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise ValueError("%s is %s, which cannot be used: %s" % (setting, path, error.strerror))
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("%s is %s, which is no file" % (setting, path))
+    if not _readable(found, user):
+        raise ValueError("%s is %s, which rsyslog cannot read: it runs as %s" % (setting, path, user))
+
+
+def _readable(found, user):
+    if user == "root":
+        return True
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise ValueError("rsyslog is set to run as %s, and there is no such account" % user)
+    groups = os.getgrouplist(user, account.pw_gid)
+    if found.st_uid == account.pw_uid:
+        return bool(found.st_mode & stat.S_IRUSR)
+    return bool(found.st_mode & (stat.S_IRGRP if found.st_gid in groups else stat.S_IROTH))
+
+
+def _context(row):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(row["ca"])
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError("%s is %s, which holds no certificate: %s" % (row["settings"]["ca"], row["ca"], error))
+    if row["certificate"]:
+        try:
+            context.load_cert_chain(row["certificate"], row["key"])
+        except (ssl.SSLError, OSError) as error:
+            raise ValueError(
+                "%s and %s do not belong together: %s" % (row["settings"]["certificate"], row["settings"]["key"], error)
+            )
+    return context
+
+
+def _try(server, context, row):
+    name = "%s:%s" % (server["host"], server["port"])
+    try:
+        raw = socket.create_connection((server["host"], server["port"]), timeout=TIME_LIMIT_S)
+        with raw, context.wrap_socket(raw, server_hostname=server["name"]):
+            return
+    except ssl.SSLCertVerificationError as error:
+        if row["fingerprints"]:
+            return
+        raise ValueError(
+            "the certificate of the log server %s does not hold for the name %s with the authority %s: %s"
+            % (name, server["name"], row["ca"], error.verify_message)
+        )
+    except ssl.SSLError as error:
+        raise ValueError("the log server %s does not speak TLS 1.2 or later: %s" % (name, error.reason or error))
+    except OSError:
+        return
+
+
+KINDS = {"log_server": log_server}
