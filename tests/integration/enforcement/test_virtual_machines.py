@@ -16,7 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost, CollectError
 
 VM1, VM2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
-PASSWORD = "plantedvn"
+PASSWORD = "planted8"
 QEMU_CONF = "/etc/libvirt/qemu.conf"
 RESTART = [plan.run("systemctl", "try-restart", "libvirtd.service"), plan.run("virsh", "-q", "list")]
 
