@@ -53,7 +53,7 @@ def test_every_server_is_sent_to_as_the_audit_wants_it(planner):
         assert target["queue"]["save_on_shutdown"]
     assert found[0]["queue"]["filename"] != found[1]["queue"]["filename"]
     assert by_path(rows)[log_forwarding.FORWARD]["then"] == [
-        {"run": ["rsyslogd", "-N1"], "undo": [], "touches": []},
+        {"run": ["rsyslogd", "-N1"], "undo": ["/bin/true"], "touches": []},
         {"restart": "rsyslog.service"},
     ]
 
