@@ -78,6 +78,23 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "KubeVirt) runs on the host.",
     },
 }
+# Settings a planner reads besides those its checks are judged by: who has to stay able to get in, and what to set up.
+PLANNED_WITH = {
+    "identity": ("gold_breakglass_accounts",),
+    "mfa": (
+        "gold_mfa_variant",
+        "gold_mfa_pam_factor",
+        "gold_mfa_enrolled",
+        "gold_hypervisor_admins",
+        "gold_hypervisor_operators",
+        "gold_remote_admins",
+        "gold_automation_accounts",
+        "gold_breakglass_accounts",
+        "gold_authorised_accounts",
+        "gold_remote_protocols",
+        "gold_ssh_key_algorithms",
+    ),
+}
 WAITS = {"reboot": "restart of the host", "maintenance": "maintenance", "vm_power": "power cycle of machines"}
 
 
@@ -95,7 +112,8 @@ def _spec(standard: Standard, area: str) -> dict[str, Any]:
         "elements": "str",
         "description": "Ids of the checks to enforce. All of the role's when not given.",
     }
-    for name in dict.fromkeys(name for check in checks for name in check.gold):
+    judged = [name for check in checks for name in check.gold]
+    for name in dict.fromkeys([*judged, *PLANNED_WITH.get(area, ())]):
         options[name] = _gold_option(standard.gold[name])
     return {
         "argument_specs": {

@@ -15,7 +15,13 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, provenance, register_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
+    collector_archive,
+    evidence,
+    gold,
+    provenance,
+    register_files,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
@@ -124,7 +130,11 @@ class ActionModule(ActionBase):
 
         :raises CollectionFailed: with the reason.
         """
-        arguments = {"libvirt_uri": given["libvirt_uri"], "time_limit": given["time_limit"]}
+        arguments = {
+            "libvirt_uri": given["libvirt_uri"],
+            "time_limit": given["time_limit"],
+            "collector": collector_archive.archive(),
+        }
         try:
             answer = self._execute_module(
                 module_name="dwp.hypervisor.kvm_info", module_args=arguments, task_vars=task_vars
@@ -148,8 +158,8 @@ class ActionModule(ActionBase):
 
 @contextlib.contextmanager
 def no_garbage_collection():
-    """For a worker that lives for one task. To pack a module, ansible-core parses all its files; neither their trees nor
-    facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
+    """For a worker that lives for one task. ansible-core parses every file that it packs for a module. Neither those
+    trees nor facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
     gc.disable()
     try:
         yield

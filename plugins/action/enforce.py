@@ -14,7 +14,13 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold, redaction, register_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
+    collector_archive,
+    evidence,
+    gold,
+    redaction,
+    register_files,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, select
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
@@ -84,9 +90,12 @@ class ActionModule(ActionBase):
         subject = {"id": self._name, "name": self._name, "endpoint": self._name, "platform": "kvm", "kind": "host",
                    "groups": plain(self._vars.get("group_names") or [])}  # fmt: skip
         guard = Guard(self, self._vars, given["rollback_seconds"])
-        facts = ask(
-            self, "kvm_info", {"libvirt_uri": given["libvirt_uri"], "time_limit": given["time_limit"]}, self._vars
-        )["facts"]
+        question = {
+            "libvirt_uri": given["libvirt_uri"],
+            "time_limit": given["time_limit"],
+            "collector": collector_archive.archive(),
+        }
+        facts = ask(self, "kvm_info", question, self._vars)["facts"]
         facts = plain(facts)
         subject["id"] = evidence.subject_id(self._name, lookup(facts, "host.uuid"))
         values = gold.effective(gold.from_variables(self._templar, self._vars), subject)

@@ -117,8 +117,8 @@ RETURN = r"""
 areas:
   description:
     - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask
-      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was changed;
-      C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
+      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
+      changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}

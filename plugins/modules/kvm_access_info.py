@@ -11,8 +11,8 @@ short_description: Tell who could get in to a KVM host now, and whether its gues
 version_added: 1.0.0
 description:
   - Says for named people whether sshd, PAM and sudo would let them in and let them become root, for break-glass
-    accounts whether their password works at the console, where the controller's own connection comes from, which guests run and
-    answer, and which migration peers can be reached.
+    accounts whether their password works at the console, where the controller's own connection comes from, which guests
+    run and answer, and which migration peers can be reached.
   - M(dwp.hypervisor.enforce) compares the answers from before and after a change. Nobody's key or password is needed.
   - Changes nothing.
 options:

@@ -28,6 +28,10 @@ options:
     description: Seconds for all parts together. A part that has not answered by then is listed as an error.
     type: int
     default: 60
+  collector:
+    description: The collector's code, which the action of this name fills in. Nothing for you to give.
+    type: str
+    required: true
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
@@ -73,22 +77,51 @@ facts:
       sample: {"errors": [{"path": "boot.tpm", "reason": "permission denied"}], "privileges_ok": false}
 """
 
+import base64
 import importlib.util
+import json
+import os
+import sys
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import respawn
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
+PLUGINS = "ansible_collections.dwp.hypervisor.plugins"
+SYSTEM_PYTHONS = ["/usr/libexec/platform-python", "/usr/bin/python3"]
 
 
-def use_python_with_libvirt():
-    """Go on under the system's Python where the binding lives: it is packaged for that one only."""
-    if importlib.util.find_spec("libvirt") or respawn.has_respawned():
-        return
-    found = respawn.probe_interpreters_for_module(["/usr/libexec/platform-python", "/usr/bin/python3"], "libvirt")
-    if found:
-        respawn.respawn_module(found)
+def unpacked(archive):
+    """Keep the archive that the action has packed (plugin_utils/collector_archive.py) in memory, and return its path.
+
+    A file of this process only: an audit writes nothing on the host.
+    """
+    memory = os.memfd_create("collector")
+    with os.fdopen(os.dup(memory), "wb") as stream:
+        stream.write(base64.b64decode(archive))
+    return "/proc/%d/fd/%d" % (os.getpid(), memory)
+
+
+def imported(path):
+    """The modules collector and host from the archive."""
+    sys.modules[PLUGINS].__path__.append("%s/%s" % (path, PLUGINS.replace(".", "/")))
+    package = PLUGINS + ".module_utils.kvm."
+    return importlib.import_module(package + "collector"), importlib.import_module(package + "host")
+
+
+def python_with_libvirt():
+    """The system's Python where the binding lives, which is packaged for that one only; None where this one has it."""
+    if importlib.util.find_spec("libvirt"):
+        return None
+    return respawn.probe_interpreters_for_module(SYSTEM_PYTHONS, "libvirt")
+
+
+def asked_of(python, module, path):
+    """The facts as another interpreter collects them. ansible-core's own respawn takes no arguments of this size."""
+    request = {name: module.params[name] for name in ("libvirt_uri", "parts", "time_limit")}
+    code, out, err = module.run_command([python, path], data=json.dumps(request), binary_data=True)
+    if code:
+        module.fail_json(msg="the collector failed under %s: %s" % (python, err.strip()[-300:]))
+    return json.loads(out)
 
 
 def main():
@@ -98,14 +131,24 @@ def main():
             "parts": {"type": "list", "elements": "str", "default": []},
             "libvirt_uri": {"type": "str", "default": "qemu:///system"},
             "time_limit": {"type": "int", "default": 60},
+            "collector": {"type": "str", "required": True, "no_log": True},
         },
         supports_check_mode=True,
     )
+    path = unpacked(module.params["collector"])
+    python = python_with_libvirt()
+    if python and not module.params["parts"]:
+        module.exit_json(changed=False, facts=asked_of(python, module, path))
+    collector, host = imported(path)
     unknown = sorted(set(module.params["parts"]) - set(collector.names()))
     if unknown:
         module.fail_json(msg="no part named %s; the parts are %s" % (", ".join(unknown), ", ".join(collector.names())))
-    use_python_with_libvirt()
-    facts = collector.collect(Host(module.params["libvirt_uri"]), module.params["parts"], module.params["time_limit"])
+    if python:
+        facts = asked_of(python, module, path)
+    else:
+        facts = collector.collect(
+            host.Host(module.params["libvirt_uri"]), module.params["parts"], module.params["time_limit"]
+        )
     module.exit_json(changed=False, facts=facts)
 
 

@@ -11,6 +11,9 @@ import shutil
 from stage import BIN, CHECKOUT, OUTPUT, Stage
 
 PYTHON = str(BIN / "python")
+ENFORCEMENT = "tests/integration/enforcement"
+# Everything there but the test law of single roles, which fills a lane of its own.
+GUARD = ("--ignore", f"{ENFORCEMENT}/test_enforced.py")
 
 
 def python(script: str, *arguments: str) -> tuple[str, ...]:
@@ -18,9 +21,17 @@ def python(script: str, *arguments: str) -> tuple[str, ...]:
     return (PYTHON, str(CHECKOUT / script), *arguments)
 
 
-def tests(name: str, folder: str, limit: int, *variables: str, lane: str = "targets", **settings: object) -> Stage:
+def tests(
+    name: str,
+    folder: str,
+    limit: int,
+    *variables: str,
+    lane: str = "targets",
+    more: tuple[str, ...] = (),
+    **settings: object,
+) -> Stage:
     """A stage that is a pytest run of one folder, with environment variables of its own (NAME=value)."""
-    command = ("env", *variables, PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder)
+    command = ("env", *variables, PYTHON, "-m", "pytest", "-q", f"--junitxml={OUTPUT}/junit/{name}.xml", folder, *more)
     return Stage(name, lane, limit, command, pytest=True, **settings)
 
 
@@ -44,7 +55,7 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
-    tests("enforcement", "tests/integration/enforcement", 2700, lane="hosts", missing=lacks_lab),
+    tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
     Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
@@ -57,6 +68,7 @@ STAGES = (
     check("changelog", 120, "antsibull-changelog", "lint"),
     Stage("galaxy-importer", "checks", 600, python("tests/run/artefact.py", "importer")),
     Stage("sanity", "checks", 1500, python("tests/run/sanity.py")),
+    tests("guard", ENFORCEMENT, 2700, lane="checks", more=GUARD, missing=lacks_lab),
     Stage("evidence", "checks", 120, python("tools/seen.py", "--check")),
 )
 

@@ -17,7 +17,7 @@ import subprocess
 import threading
 import time
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_source, virsh_source
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_source
 
 MAX_FILE = 1024 * 1024
 MAX_OUTPUT = 4 * 1024 * 1024
@@ -195,6 +195,8 @@ class Host(object):
         try:
             if libvirt_source.available():
                 return libvirt_source.snapshot(self.libvirt_uri)
+            from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import virsh_source
+
             return virsh_source.snapshot(self.libvirt_uri, self.run)
         except libvirt_source.NoLibvirt as reason:
             raise Unreadable(str(reason))

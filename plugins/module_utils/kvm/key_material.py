@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import posixpath
-import ssl
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import libvirt_conf
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
@@ -112,6 +111,8 @@ def _certificate(host, path):
     try:
         out = host.succeed(["openssl", "x509", "-noout", "-enddate", "-in", path])
         # The date is in the C locale's English whatever the host speaks, which this function reads by itself.
+        import ssl
+
         return {
             "id": path,
             "not_after": int(ssl.cert_time_to_seconds(out.strip().partition("notAfter=")[2])),

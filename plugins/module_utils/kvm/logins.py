@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime
-import platform
+import os
 import re
 import struct
 
@@ -61,7 +61,7 @@ def _lastlog(host, users):
     if not size:
         return None, 0
     data = host.head(LASTLOG, LASTLOG_BYTES)
-    wide = platform.machine() in WIDE_TIME
+    wide = os.uname().machine in WIDE_TIME
     record = 296 if wide else 292
     found = {}
     for name, user in users.items():
@@ -85,7 +85,7 @@ def _lastlog2(host, users):
 
 def _wtmp(host, users):
     data = host.read_bytes(WTMP, WTMP_BYTES)
-    wide = platform.machine() in WIDE_TIME
+    wide = os.uname().machine in WIDE_TIME
     size, kind, name_at, time_at = (400, "<h", 44, 344) if wide else (384, "<h", 44, 340)
     found, first, logins = {}, None, False
     for offset in range(0, len(data) - size + 1, size):

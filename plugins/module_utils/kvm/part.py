@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Unreadable
 
 
@@ -30,6 +32,31 @@ def attempt(note, path, read, default=None):
     except Unreadable as reason:
         note(path, str(reason))
         return default
+
+
+def side_by_side(ask, questions, at_once):
+    """Return [ask(question)] in the order of the questions, up to `at_once` of them at a time. ask must not raise.
+
+    concurrent.futures would do the same, and takes longer to import than most programs take to answer.
+    """
+    answers = [None] * len(questions)
+    waiting = iter(range(len(questions)))
+    lock = threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                number = next(waiting, None)
+            if number is None:
+                return
+            answers[number] = ask(questions[number])
+
+    workers = [threading.Thread(target=work, daemon=True) for _worker in range(min(at_once, len(questions)))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return answers
 
 
 def merge(into, facts):

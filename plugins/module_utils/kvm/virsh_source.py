@@ -9,8 +9,8 @@ VM's description can contain by design of its author. Volumes are left out: virs
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.libvirt_source import NoLibvirt
 
@@ -54,7 +54,7 @@ class _Virsh(object):
     def __init__(self, uri, run):
         self._base = ["virsh", "-r", "-q", "-c", uri]
         self._run = run
-        self._mark = uuid.uuid4().hex
+        self._mark = os.urandom(16).hex()
         self.errors = []
         self.complaint = ""
 

@@ -23,7 +23,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.access_a
 
 # Groups one is in for sudo's sake alone.
 SUDO_GROUPS = ("sudo", "wheel", "admin")
-CHECK = ("visudo", "-c", "-q")
+# With -f the modes of files that were there before are not part of the test: sudo itself reads a file of mode 0644.
+CHECK = ("visudo", "-c", "-q", "-f", "/etc/sudoers")
 PLAIN = re.compile(r"%?[A-Za-z0-9_][A-Za-z0-9_.@-]*\$?")
 
 

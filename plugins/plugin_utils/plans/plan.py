@@ -155,7 +155,7 @@ def file(
 
 
 def access(path: str, *, mode: str = "", owner: str = "", group: str = "", then: Sequence[Row] = ()) -> Row:
-    """Mode (octal text), owner and group of something that exists; empty: as it is. Nothing is done where it is absent."""
+    """Mode (octal text), owner and group of what exists; empty: as it is. Nothing is done where it is absent."""
     return {"kind": "access", "path": path, "mode": mode, "owner": owner, "group": group, "then": list(then)}
 
 

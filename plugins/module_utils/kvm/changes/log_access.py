@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows about who may read a log: the file itself is changed, never replaced, for programs have it open and write to it."""
+"""Rows about who may read a log: the file itself is changed, never replaced, for programs have it open."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ A change is a directory below /var/lib/dwp-hypervisor/changes: `change.json` (wh
 (what was there before). Entries of the journal:
 
     {"op": "file", "path", "saved": name or null (there was none), "mode", "uid", "gid", "mtime_ns",
-     "xattrs": {name: hex}, "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
+     "xattrs": {name: hex},
+     "left": SHA-256 of what the change left there or null, "edits": [[line now or null, line before or null]]}
     {"op": "access", "path", "mode", "uid", "gid"}
     {"op": "directory", "path"}                 made by the change; goes if it is empty
     {"op": "left", "path", "left": SHA-256, "instead": [[argv]]}   what a command left in a file of the system's own,

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import passwd, sshd_config, sshd_servers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt, side_by_side
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.sshd_contexts import contexts, specification
 
 LISTS = ("allowusers", "allowgroups", "denyusers", "denygroups")
@@ -117,8 +116,7 @@ def _answers(host, note, asked):
             return reason
 
     # sshd -T takes about 10 ms; a host with many Match blocks has dozens of contexts.
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        answers = list(pool.map(ask, asked))
+    answers = side_by_side(ask, asked, 4)
     reasons = list(dict.fromkeys(str(answer) for answer in answers if isinstance(answer, Unreadable)))
     for reason in reasons[:5]:
         note(PATH + ".contexts", reason)

@@ -37,8 +37,11 @@ def test_the_same_name_means_the_same_idea_once_per_platform():
         assert len(keys) == len(set(keys)), f"{measure.id}: {sorted(k for k in keys if keys.count(k) > 1)}"
 
 
-def test_every_gold_setting_is_used_by_a_check_or_the_engine():
+def test_every_gold_setting_is_used_by_a_check_a_role_or_the_engine():
     used = {name for check in load_standard().checks.values() for name in check.gold}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        if path.parts[-3] != "gold":
+            used |= set(yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"])
     engine = {"gold_section_11_3", "gold_section_11_3_position", "gold_attestation_max_age_days"}
     assert set(load_standard().gold) - used - engine == set()
 

@@ -120,7 +120,7 @@ def test_sshd_listens_on_the_management_address():
     files = {row["path"]: row for row in rows if row["kind"] == "file"}
     assert files[SSH]["content"] == "ListenAddress 192.0.2.10\n"
     assert files[SSH]["then"] == [
-        {"run": ["/usr/sbin/sshd", "-t"], "undo": [], "touches": []},
+        {"run": ["/usr/sbin/sshd", "-t"], "undo": ["/bin/true"], "touches": []},
         {"reload": "ssh.service"},
     ]
     assert "network-online.target" in files["/etc/systemd/system/ssh.service.d/dwp-hypervisor-listen.conf"]["content"]

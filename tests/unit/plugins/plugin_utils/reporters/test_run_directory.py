@@ -76,7 +76,10 @@ BROKEN = {
     "another schema": (b'{"schema": "dwp.hypervisor.evidence/1"}', "found dwp.hypervisor.evidence/1"),
     "not UTF-8": (b'"\xff"', "utf-8"),
     "too deep": (b"[" * 100_000, "recursion"),
-    "half of it": (b'{"schema": "dwp.hypervisor.subject-results/1", "subject": {}}', "lacks attestations, drift"),
+    "half of it": (
+        b'{"schema": "dwp.hypervisor.subject-results/1", "subject": {}}',
+        "document lacks attestations, drift",
+    ),
 }
 
 
