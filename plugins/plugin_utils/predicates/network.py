@@ -165,15 +165,27 @@ def firewall_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     declared = services("gold_firewall_services", gold["gold_firewall_services"], "sources", admin)
     listening = _listening(facts["listeners"])
 
+    return _only_declared("input", facts, declared, listening, "nothing is open")
+
+
+def _only_declared(
+    hook: str,
+    facts: Mapping[str, Any],
+    declared: list[Service],
+    listening: list[tuple[str, int]] | None,
+    nothing: str,
+) -> Outcome:
+    """Judge every opening of a hook against the declared services, libvirt's own aside; now and after a restart."""
+
     def judge(tables: Any) -> Outcome:
         bridges = _libvirt_bridges(facts["networks"])
         entries = [
             (opening.ports, _as_declared(opening, declared, listening))
-            for opening in _cut(openings("input", tables, facts["interfaces"]), declared)
+            for opening in _cut(openings(hook, tables, facts["interfaces"]), declared)
             if not _is_libvirts(opening, bridges, opening.interfaces)
         ]
         expected = [f"{service.name}: {service.ports}" for service in declared]
-        return _worst_of(entries, expected, o.passed("nothing is open", expected))
+        return _worst_of(entries, expected, o.passed(nothing, expected))
 
     return _lasting(judge(facts["ruleset"]), facts["saved"], judge)
 
@@ -229,17 +241,7 @@ def firewall_egress(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """
     declared = services("gold_firewall_egress", gold["gold_firewall_egress"], "destinations", None)
 
-    def judge(tables: Any) -> Outcome:
-        bridges = _libvirt_bridges(facts["networks"])
-        entries = [
-            (opening.ports, _as_declared(opening, declared, None))
-            for opening in _cut(openings("output", tables, facts["interfaces"]), declared)
-            if not _is_libvirts(opening, bridges, opening.interfaces)
-        ]
-        expected = [f"{service.name}: {service.ports}" for service in declared]
-        return _worst_of(entries, expected, o.passed("nothing may be sent", expected))
-
-    return _lasting(judge(facts["ruleset"]), facts["saved"], judge)
+    return _only_declared("output", facts, declared, None, "nothing may be sent")
 
 
 @_strict
