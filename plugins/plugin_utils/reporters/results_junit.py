@@ -11,7 +11,6 @@ file. Everything passes `plain`, which leaves no character that XML cannot hold,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape as quoted
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
@@ -48,18 +47,6 @@ TOLD = (
     ("attestation", "attestation", "id"),
     ("attestation_expires_on", "attestation", "expires_on"),
 )
-
-
-# Not xml.sax.saxutils, which imports half of urllib: as much time as writing the file.
-def escape(text: str) -> str:
-    """Text between tags."""
-    return quoted(text, quote=False)
-
-
-def quoteattr(text: str) -> str:
-    """An attribute's value with its quotation marks; what XML would turn into a space is kept."""
-    value = quoted(text).replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
-    return f'"{value}"'
 
 
 def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, Iterator[bytes]]]:
