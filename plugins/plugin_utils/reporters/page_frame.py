@@ -21,6 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     Html,
     bdi,
     el,
+    escaped,
     joined,
     link,
     listed,
@@ -34,6 +35,7 @@ FRONT = "report.html"
 ALL_SUBJECTS = "report/subjects.html"
 ASSUMPTIONS = "report/assumptions.html"
 MAX_NAMES = 8
+MAX_TEXTS = 20_000
 MONTHS = "January February March April May June July August September October November December".split()
 # verdict: (word, the status whose look it has)
 VERDICTS = {
@@ -54,6 +56,8 @@ class Site:
         self.names = {subject: plain(name, 80) for subject, name in names_of(run).items()}
         self.marking = plain(run["marking"], 120)
         self._measures: dict[tuple[str, str], Html] = {}
+        self._titled: dict[tuple[str, str, str], Html] = {}
+        self._texts: dict[tuple[str, int], Html] = {}
         self.platforms = list(dict.fromkeys(subject["platform"] for subject in run["subjects"]))
 
     def measure_page(self, measure: str) -> str:
@@ -67,6 +71,25 @@ class Site:
         found = self._measures.get((measure, up))
         if found is None:
             found = self._measures[measure, up] = link(up + self.measure_page(measure), measure)
+        return found
+
+    def titled(self, measure: str, title: str, up: str = "") -> Html:
+        """The number of a measure, linked, and the title of it or of one of its checks."""
+        key = (measure, title, up)
+        found = self._titled.get(key)
+        if found is None:
+            found = self._titled[key] = joined([self.measure(measure, up), f" {plain(title, 200)}"])
+        return found
+
+    def text(self, value: Any, limit: int) -> Html:
+        """A value in at most so many characters; remembered where it is a text, for a fleet repeats its texts."""
+        if not isinstance(value, str):
+            return Html(escaped(plain(value, limit)))
+        found = self._texts.get((value, limit))
+        if found is None:
+            found = Html(escaped(plain(value, limit)))
+            if len(self._texts) < MAX_TEXTS:
+                self._texts[value, limit] = found
         return found
 
     def subject(self, subject: str, up: str = "") -> Html:

@@ -178,19 +178,19 @@ def _found_row(site: Site, result: Mapping[str, Any], subjects: Sequence[str]) -
             plain(result["title"], 200),
             status_of(result),
             site.some_subjects(subjects, UP),
-            plain(result["expected"], 300),
-            actual(result),
+            site.text(result["expected"], 300),
+            actual(site, result),
             why(result),
         ],
         STATUS_WORDS[result["status"]],
     )
 
 
-def actual(result: Mapping[str, Any]) -> Any:
+def actual(site: Site, result: Mapping[str, Any]) -> Any:
     """What was found: the items that do not pass where a check looks at several, else the value."""
     items = result["items"]
     if not items:
-        return plain(result["actual"], 300) or "-"
+        return site.text(result["actual"], 300) or "-"
     shown = [
         joined([el("bdi", plain(item["id"], 80)), f": {plain(item['message'] or item['actual'], 160)}"])
         for item in items[:MAX_ITEMS]

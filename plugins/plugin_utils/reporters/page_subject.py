@@ -80,9 +80,9 @@ def _todo(site: Site, results: Sequence[Mapping[str, Any]]) -> Html:
     rows = [
         Row(
             [
-                joined([site.measure(result["measure"], UP), " ", plain(result["title"], 200)]),
+                site.titled(result["measure"], result["title"], UP),
                 result["severity"].capitalize(),
-                plain(result["fix"], 400),
+                site.text(result["fix"], 400),
                 el("code", plain(result["role"], 60)),
                 effects_of(result),
             ],
@@ -100,7 +100,7 @@ def _measures(site: Site, entries: Sequence[Mapping[str, Any]]) -> Html:
     rows = [
         Row(
             [
-                joined([site.measure(entry["measure"], UP), f" {site.standard.measures[entry['measure']].title}"]),
+                site.titled(entry["measure"], site.standard.measures[entry["measure"]].title, UP),
                 badge(entry["status"]),
                 "Mandatory" if entry["obligation"] == "must" else "Advisory",
             ],
@@ -118,11 +118,11 @@ def _checks(site: Site, results: Sequence[Mapping[str, Any]]) -> Html:
     rows = [
         Row(
             [
-                joined([site.measure(result["measure"], UP), " ", plain(result["title"], 200)]),
+                site.titled(result["measure"], result["title"], UP),
                 status_of(result),
-                plain(result["expected"], 300),
-                actual(result),
-                why(result),
+                site.text(result["expected"], 300),
+                actual(site, result),
+                site.text(why(result), 700),
             ],
             STATUS_WORDS[result["status"]],
         )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
@@ -106,7 +107,11 @@ def effects_of(result: Mapping[str, Any]) -> str:
 
 def status_of(result: Mapping[str, Any]) -> Html:
     """The status of a result; where an exception or a statement changed what it counts as, what was measured too."""
-    shown = badge(result["status"])
-    if result["status"] == result["measured"]:
-        return shown
-    return joined([shown, f" Measured: {result['measured'].replace('_', ' ')}."])
+    return _status(result["status"], result["measured"])
+
+
+@lru_cache(maxsize=64)
+def _status(status: str, measured: str) -> Html:
+    if status == measured:
+        return badge(status)
+    return joined([badge(status), f" Measured: {measured.replace('_', ' ')}."])

@@ -5,17 +5,17 @@
 
 Held to the schema of Jenkins' xUnit plugin, which knows no properties of a test case: what else is known of a check
 stands in its system-out, a line each. Written as text: a tree of a fleet's results takes ten times the memory of the
-file. Everything passes `plain`, which leaves no character that XML cannot hold, and `quoteattr` or `escape`.
+file. Everything passes `plain`, which leaves no character that XML cannot hold, and `escaped`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from html import escape as quoted
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import escaped
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
@@ -49,18 +49,6 @@ TOLD = (
 )
 
 
-# Not xml.sax.saxutils, which imports half of urllib: as much time as writing the file.
-def escape(text: str) -> str:
-    """Text between tags."""
-    return quoted(text, quote=False)
-
-
-def quoteattr(text: str) -> str:
-    """An attribute's value with its quotation marks; what XML would turn into a space is kept."""
-    value = quoted(text).replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
-    return f'"{value}"'
-
-
 def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, Iterator[bytes]]]:
     """results.junit.xml, in pieces."""
     yield FILE, chunks(run, standard)
@@ -91,8 +79,8 @@ class _Writer:
 
     def __init__(self, standard: Standard, expired: Expired) -> None:
         self._standard, self._expired = standard, expired
-        self._quoted = Remembered(lambda text: quoteattr(plain(text, TEXT_LIMIT)))
-        self._escaped = Remembered(lambda text: escape(plain(text, TEXT_LIMIT)))
+        self._quoted = Remembered(_attribute)
+        self._escaped = Remembered(lambda text: escaped(plain(text, TEXT_LIMIT)))
 
     def counts(self, results: list[Mapping[str, Any]]) -> dict[str, int]:
         """The numbers of a suite, or of all of them."""
@@ -157,7 +145,7 @@ class _Writer:
         return "\n".join(f"{name}: {self._text(value)}" for name, value in found if value is not None)
 
     def _text(self, value: Any) -> str:
-        return self._escaped[value] if isinstance(value, str) else escape(plain(value, TEXT_LIMIT))
+        return self._escaped[value] if isinstance(value, str) else escaped(plain(value, TEXT_LIMIT))
 
 
 def _open(tag: str, attributes: Mapping[str, Any]) -> str:
@@ -165,4 +153,4 @@ def _open(tag: str, attributes: Mapping[str, Any]) -> str:
 
 
 def _attribute(value: Any) -> str:
-    return quoteattr(plain(value, TEXT_LIMIT))
+    return f'"{escaped(plain(value, TEXT_LIMIT))}"'

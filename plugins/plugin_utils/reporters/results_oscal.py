@@ -10,13 +10,13 @@ leaves the finding not satisfied and the risk open as `deviation-approved` with 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal, oscal_poam
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
@@ -60,8 +60,11 @@ def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
         ]
     }
     yield f'{{"assessment-results":{compact(head)[:-1]},"results":'.encode("ascii")
-    yield from array(_results(run, standard), at_once=1)
-    yield f',"back-matter":{compact(back)}}}}}\n'.encode("ascii")
+    before = "[\n"
+    for text in _results(run, standard):
+        yield f"{before}{text}".encode("ascii")
+        before = ",\n"
+    yield f'],"back-matter":{compact(back)}}}}}\n'.encode("ascii")
 
 
 def _digest(run: Mapping[str, Any]) -> str:
@@ -69,7 +72,8 @@ def _digest(run: Mapping[str, Any]) -> str:
     return compact([run["summary"]["checks_by_status"], [[s["id"], s["verdict"]] for s in run["subjects"]]])
 
 
-def _results(run: Mapping[str, Any], standard: Standard) -> Iterator[Node]:
+def _results(run: Mapping[str, Any], standard: Standard) -> Iterator[str]:
+    """One encoded result per subject."""
     found: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     measures: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for result in run["results"]:
@@ -80,22 +84,25 @@ def _results(run: Mapping[str, Any], standard: Standard) -> Iterator[Node]:
     for number, subject in enumerate(run["subjects"]):
         yield writer.result(subject, found[subject["id"]], measures[subject["id"]], first=number == 0)
     if not run["subjects"]:
-        yield {
-            "uuid": oscal.uid("result", run["run"]["id"]),
-            "title": "No subject was assessed",
-            "description": "No subject was assessed, so nothing is demonstrated.",
-            "start": oscal.time(run["run"]["started"]),
-            "reviewed-controls": {"control-selections": [{"include-all": {}}]},
-        }
+        yield compact(
+            {
+                "uuid": oscal.uid("result", run["run"]["id"]),
+                "title": "No subject was assessed",
+                "description": "No subject was assessed, so nothing is demonstrated.",
+                "start": oscal.time(run["run"]["started"]),
+                "reviewed-controls": {"control-selections": [{"include-all": {}}]},
+            }
+        )
 
 
 class _Writer:
-    """Writes the result of one subject after the other."""
+    """Writes the result of one subject after the other; what observations repeat is encoded once."""
 
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self._run, self._standard = run, standard
         self._name, self._expired = run["run"]["id"], Expired(run)
         self._origins = oscal.origins()
+        self._observed: dict[tuple[Any, ...], str] = {}
         self._controls = {
             "control-selections": [
                 {"include-controls": [{"control-id": oscal.control_id(measure)} for measure in standard.measures]}
@@ -109,8 +116,8 @@ class _Writer:
         measures: Sequence[Mapping[str, Any]],
         *,
         first: bool,
-    ) -> Node:
-        """One subject. The first result defines the tool, for a UUID may be defined once in a document."""
+    ) -> str:
+        """One subject, encoded. The first result defines the tool, for a UUID may be defined once in a document."""
         about = {
             "verdict": subject["verdict"],
             "score": subject["score"]["before_exceptions"],
@@ -144,13 +151,32 @@ class _Writer:
         }
         risks = [self._risk(result) for result in results if result["tier"] == 1 and result["status"] in RISK_STATUS]
         parts = {
-            "observations": [self._observation(subject, result) for result in results],
-            "risks": risks,
-            "findings": self._findings(subject, results, measures),
+            "observations": ",".join(self._observations(subject, results)),
+            "risks": compact(risks)[1:-1],
+            "findings": compact(self._findings(subject, results, measures))[1:-1],
         }
-        return {**node, **{name: entries for name, entries in parts.items() if entries}}
+        return compact(node)[:-1] + "".join(f',"{name}":[{text}]' for name, text in parts.items() if text) + "}"
 
-    def _observation(self, subject: Mapping[str, Any], result: Mapping[str, Any]) -> Node:
+    def _observations(self, subject: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+        collected = oscal.time(subject["collected_at"])
+        where = {"subjects": [{"subject-uuid": oscal.item_id(subject["id"]), "type": "inventory-item"}]}
+        about, href = compact({**where, "collected": collected})[1:-1], f"evidence/{subject['slug']}.json"
+        for result in results:
+            found = oscal.line(result["actual"], "nothing")
+            told: Node = {
+                "uuid": self._id("observation", result),
+                "description": oscal.line(result["message"], f"Measured: {result['measured']}."),
+                "relevant-evidence": [
+                    {"href": href, "description": f"Expected: {oscal.line(result['expected'])}. Found: {found}."}
+                ],
+            }
+            expires = (result["attestation"] or {}).get("expires_on")
+            if expires:
+                told["expires"] = oscal.end_of(expires)
+            yield f"{compact(told)[:-1]},{self._repeated(result)},{about}}}"
+
+    def _repeated(self, result: Mapping[str, Any]) -> str:
+        """What an observation says of a check in a state, wherever it was found; the inside of a JSON object."""
         attestation = result["attestation"] or {}
         about = {
             "check": result["check"],
@@ -162,26 +188,16 @@ class _Writer:
             "attestation": attestation.get("id"),
             "attested-by": attestation.get("signed_by"),
         }
-        node = {
-            "uuid": self._id("observation", result),
-            "title": oscal.line(result["title"]),
-            "description": oscal.line(result["message"], f"Measured: {result['measured']}."),
-            "props": oscal.props(about),
-            "methods": METHODS.get(result["status"], ["TEST"]),
-            "origins": self._origins,
-            "subjects": [{"subject-uuid": oscal.item_id(subject["id"]), "type": "inventory-item"}],
-            "relevant-evidence": [
-                {
-                    "href": f"evidence/{subject['slug']}.json",
-                    "description": f"Expected: {oscal.line(result['expected'])}. "
-                    f"Found: {oscal.line(result['actual'], 'nothing')}.",
-                }
-            ],
-            "collected": oscal.time(subject["collected_at"]),
-        }
-        if attestation.get("expires_on"):
-            node["expires"] = oscal.end_of(attestation["expires_on"])
-        return node
+        key = (result["title"], *about.values())
+        if key not in self._observed:
+            node = {
+                "title": oscal.line(result["title"]),
+                "props": oscal.props(about),
+                "methods": METHODS.get(result["status"], ["TEST"]),
+                "origins": self._origins,
+            }
+            self._observed[key] = compact(node)[1:-1]
+        return self._observed[key]
 
     def _findings(
         self,
