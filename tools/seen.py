@@ -101,7 +101,7 @@ def _enforcement_faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list
     booted = WHERE["booted"]
     return [
         f"{check_id} was not seen to be put right in this run"
-        for check_id, places in snapshot[ENFORCED].items()
+        for check_id, places in snapshot.get(ENFORCED, {}).items()
         if check_id not in standard.checks
         or (ENFORCED in fresh and booted in places and booted not in fresh[ENFORCED].get(check_id, {}))
     ]
