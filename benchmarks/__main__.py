@@ -21,6 +21,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from difflib import get_close_matches
 
+import fleet
 import many_subjects
 import one_process
 import over_ssh
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "module": one_process.module,
     "assess": one_process.assess,
     "kept": one_process.kept,
+    "report": fleet.report,
     "verify": many_subjects.verify,
     "audit": over_ssh.audit,
     "twenty": over_ssh.twenty,

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
+import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import many_domains
-from clock import WORK
+from clock import BIN, CHECKOUT, WORK, Figure
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
@@ -29,6 +30,24 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Sta
 
 MOMENT = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 SUPPLIERS = ("Northern Hosting", "Example Ltd", "Estates IT")
+SIZES = (10, 100, 1000)
+SECONDS, MEGABYTES, FRONT_PAGE = 20, 500, 300_000
+# A process of its own, so that the largest memory is that of the report and of nothing else.
+REPORT = """
+import datetime as dt, json, resource, sys, time
+sys.path.insert(0, ".collections")
+from ansible_collections.dwp.hypervisor.plugins.action import report as action
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import formats
+given = {key: argument.get("default") for key, argument in action.ARGUMENTS.items()}
+given.update(report_dir=sys.argv[1], run_id="run", started="2026-11-25T11:59:00Z", fail_on=[])
+given["formats"] = list(formats.FORMATS) if sys.argv[2] == "all" else sys.argv[2].split(",")
+wall, cpu = time.monotonic(), time.process_time()
+action.report(given, False, dt.datetime(2026, 11, 25, 12, 0, 5, tzinfo=dt.timezone.utc))
+print(json.dumps({
+    "wall": time.monotonic() - wall, "cpu": time.process_time() - cpu,
+    "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+}))
+"""
 # One in five failures is excepted, one in seven results differs from the machine's own.
 EXCEPTED_EVERY, CHANGED_EVERY = 5, 7
 
@@ -93,5 +112,40 @@ def _result(found: dict[str, Any], number: int, index: int, subject: str) -> dic
     return result
 
 
-if __name__ == "__main__":
-    print(write(Path(sys.argv[2]), int(sys.argv[1])))
+def report() -> list[Figure]:
+    """Reading, merging, every format, and sealing: 10, 100 and 1,000 subjects, each in a process of its own."""
+    figures, walls = [], {}
+    for subjects in SIZES:
+        folder = WORK / f"fleet-{subjects}"
+        shutil.rmtree(folder, ignore_errors=True)
+        run = write(folder, subjects)
+        found = _reported(folder, "all")
+        walls[subjects] = found["cpu"]
+        size = sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) / 1e6
+        large = subjects == SIZES[-1]
+        checks = len(json.loads(next((run / "subjects").glob("*.json")).read_bytes())["results"])
+        figures.append(
+            Figure(
+                f"report in every format, {subjects:,} subjects ({subjects * checks:,} results)",
+                f"{found['wall']:.1f} s, CPU {found['cpu']:.1f} s, {found['megabytes']:.0f} MB of memory",
+                f"`benchmarks report`: one process; {size:,.0f} MB written, sealing included",
+                f"at most {SECONDS} s and {MEGABYTES} MB" if large else "",
+                large and (found["wall"] > SECONDS or found["megabytes"] > MEGABYTES),
+            )
+        )
+        if large:
+            front = (run / "report.html").stat().st_size
+            what, how = f"front page, {subjects:,} subjects", "`benchmarks report`: report.html"
+            budget = f"at most {FRONT_PAGE:,} bytes"
+            figures.append(Figure(what, f"{front:,} bytes", how, budget, front > FRONT_PAGE))
+        shutil.rmtree(folder)
+    growth = (walls[SIZES[2]] / SIZES[2]) / (walls[SIZES[1]] / SIZES[1])
+    per_subject = "CPU of a subject at 1,000 against 100"
+    figures.append(Figure("growth of the report", f"{growth:.2f} x", per_subject, "at most 1.2 x", growth > 1.2))
+    return figures
+
+
+def _reported(folder: Path, formats: str) -> dict[str, float]:
+    command = [str(BIN / "python"), "-c", REPORT, str(folder), formats]
+    done = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=300)
+    return json.loads(done.stdout.splitlines()[-1])

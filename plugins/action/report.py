@@ -79,10 +79,9 @@ class ActionModule(ActionBase):
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         given = plain(given)
         try:
-            with _no_collection():
-                result = report(
-                    given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
-                )
+            result = report(
+                given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
+            )
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
         for sentence in result["register_warnings"]:
@@ -106,6 +105,7 @@ def _no_collection():
             gc.enable()
 
 
+@_no_collection()
 def report(given, check_mode, now, by=None):
     """Read, merge and write one run. Returns the action's result.
 

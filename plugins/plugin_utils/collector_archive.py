@@ -30,7 +30,7 @@ def archive() -> str:
     """
     parents = [PLACE.rsplit("/", level)[0] if level else PLACE for level in range(4)]
     files = {f"{parent}/__init__.py": b"" for parent in parents}
-    files["__main__.py"] = (PACKAGE / "__main__.py").read_bytes()
+    files["__main__.py"] = (PACKAGE / "program.py").read_bytes()
     for path in [PACKAGE.parent / "__init__.py", *sorted(PACKAGE.rglob("*.py"))]:
         if LEFT_OUT not in path.parents:
             files[f"{PLACE}/{path.relative_to(PLUGINS)}"] = path.read_bytes()

@@ -293,8 +293,11 @@ def check_signature(
 
 def runs_of(archive: str | os.PathLike[str]) -> list[Path]:
     """The report directories in an archive, by name: those that are sealed or hold results."""
-    found = [path for path in Path(archive).iterdir() if path.is_dir() and not path.is_symlink()]
-    return sorted(path for path in found if (path / MANIFEST).is_file() or (path / "subjects").is_dir())
+    return [path for path in _folders(archive) if (path / MANIFEST).is_file() or (path / "subjects").is_dir()]
+
+
+def _folders(directory: str | os.PathLike[str]) -> list[Path]:
+    return sorted(path for path in Path(directory).iterdir() if path.is_dir() and not path.is_symlink())
 
 
 def verify_chain(archive: str | os.PathLike[str]) -> list[str]:
@@ -358,8 +361,12 @@ def check(
     """(sentence, whether it is good news) about a report directory or an archive of them."""
     archive = not Path(directory, MANIFEST).is_file() and not Path(directory, "subjects").is_dir()
     packs = runs_of(directory) if archive else [Path(directory)]
-    if not packs:
+    # A hardening run is a directory of two audits, before and after: an archive in the archive.
+    inner = [path for path in _folders(directory) if path not in packs and runs_of(path)] if archive else []
+    if not packs and not inner:
         yield "%s: there is no report in it" % directory, False
+    for path in inner:
+        yield from check(path, allowed_signers, require_signature)
     for pack in packs:
         findings = verify_pack(pack)
         for finding in findings:

@@ -61,6 +61,7 @@ async function filtered(tab) {
 
 async function visit(browser, { name, path, looks, script, picture }) {
   const tab = await browser.newPage();
+  await tab.setJavaScriptEnabled(script);
   await tab.setViewport({ width: 1280, height: 900 });
   const outside = [];
   tab.on("request", (request) => { if (!/^(file|data):/.test(request.url())) outside.push(request.url()); });
@@ -69,11 +70,6 @@ async function visit(browser, { name, path, looks, script, picture }) {
   const started = Date.now();
   await tab.goto(pathToFileURL(path).href, { waitUntil: "load" });
   const milliseconds = Date.now() - started;
-  if (!script) {
-    // Only now: the first file:// address of a tab gets a process of its own, which would not know of it.
-    await tab.setJavaScriptEnabled(false);
-    await tab.reload({ waitUntil: "load" });
-  }
   const result = { violations: {}, passes: 0, milliseconds, outside, complaints };
   result.rows = await tab.evaluate(() => document.querySelectorAll("tbody tr").length);
   result.filters = await tab.evaluate(() => document.querySelectorAll(".filter").length);

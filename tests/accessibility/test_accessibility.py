@@ -112,7 +112,7 @@ def judged(modules, tmp_path_factory):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(site[name])
             visit((kind, name, True), path, LOOKS)
-        visit((kind, "report.html", False), folder / kind / "report.html", [])
+        visit((kind, "report.html", False), folder / kind / "report.html", [], script=False)
     for rule, (old, new) in FAULTS.items():
         assert old in found["empty"]["report.html"], rule
         path = folder / f"{rule}.html"

@@ -21,7 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import default
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard, load_standard
 from ansible_collections.dwp.hypervisor.tests.formats.programs import run as run_program
-from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder, builder_history
 
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "formats"
@@ -48,9 +48,18 @@ def _runs(standard: Standard) -> dict[str, dict[str, Any]]:
     return {
         "every status": builder.a_run(standard, documents, expected_subjects=expected),
         "all good": builder.a_run(standard, [builder.a_document(standard)]),
+        "expired": builder.a_run(standard, registers=_expired()),
         "hostile": builder.hostile_run(standard),
         "empty": builder.a_run(standard, []),
     }
+
+
+def _expired() -> dict[str, Any]:
+    """Registers whose records ran out: an exception of 11.4.6, an attestation of 11.1.3."""
+    registers = builder_history.registers()
+    statement = builder_history.a_statement("AT-9", state="expired", measure="11.1.3", expires_on="2026-11-20")
+    registers["attestations"]["records"].append(statement)
+    return registers
 
 
 def _real(standard: Standard) -> dict[str, Any]:
@@ -79,7 +88,7 @@ def reports(tmp_path_factory) -> dict[str, Report]:
     return found
 
 
-@pytest.fixture(params=["every status", "all good", "hostile", "empty", "real"])
+@pytest.fixture(params=["every status", "all good", "expired", "hostile", "empty", "real"])
 def report(request, reports) -> Report:
     return reports[request.param]
 

@@ -76,3 +76,14 @@ def test_exceptions_and_attestations_are_where_the_format_has_them(reports):
     assert [found["status"] for found in attested["results"]] == ["skipped", "passed"]
     assert controls["kvm-11.3.9-check-0"]["impact"] == 0
     assert min(control["impact"] for name, control in controls.items() if "11.3.9" not in name) > 0
+
+
+def test_what_ran_out_says_so_and_hides_nothing(reports):
+    document = reports["expired"].read("ohdf/kvm1-1a2b3c4d.json")
+    controls = {control["id"]: control for control in document["profiles"][0]["controls"]}
+    failing = controls["kvm-11.4.6-check-0"]
+    assert failing["results"][0]["status"] == "failed"
+    assert failing["waiver_data"]["message"] == "Expired on 2026-11-20, evaluated normally"
+    stated = controls["kvm-11.1.3-check-0"]
+    assert [found["status"] for found in stated["results"]] == ["skipped", "skipped"]
+    assert "AT-9 expired on 2026-11-20" in stated["results"][1]["skip_message"]

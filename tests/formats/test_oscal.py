@@ -158,3 +158,10 @@ def test_the_component_says_what_a_pass_proves_on_each_platform(reports):
     assert prop(remote, "coverage-kvm") == "automated"
     assert prop(remote, "role") == "remote_access"
     assert {prop(entry, "coverage-kvm") for entry in requirements} == {"automated", "partial", "attestation-only"}
+
+
+def test_an_expired_exception_leaves_the_risk_open_and_is_in_its_log(reports):
+    [first] = reports["expired"].read("results.oscal.json")["assessment-results"]["results"]
+    risk = next(entry for entry in first["risks"] if prop(entry, "check") == "kvm-11.4.6-check-0")
+    assert risk["status"] == "open"
+    assert risk["risk-log"]["entries"][0]["title"] == "Exception EX-3 expired on 2026-11-20"

@@ -17,6 +17,7 @@ import xmlschema
 from markdown_it import MarkdownIt
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import results_csv, results_junit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS
 
 # RFC 4180 section 2, with the text of RFC 7111: any character but the separators, quoted or not.
@@ -42,7 +43,10 @@ def test_the_junit_schema_refuses_what_is_wrong(reports, schema):
 def test_junit_counts_what_results_json_counts(report):
     root = ET.parse(report.directory / "results.junit.xml").getroot()
     results = report.read("results.json")["results"]
-    kinds = Counter(results_junit.OUTCOMES.get(entry["status"], "success") for entry in results)
+    ran_out = Expired(report.run)
+    kinds = Counter(
+        "failure" if ran_out.of(entry) else results_junit.OUTCOMES.get(entry["status"], "success") for entry in results
+    )
     found = Counter(
         next((part.tag for part in case if part.tag != "system-out"), "success") for case in root.iter("testcase")
     )
@@ -52,6 +56,9 @@ def test_junit_counts_what_results_json_counts(report):
     ]
     assert Counter(entry["status"] for entry in told) == Counter(entry["status"] for entry in results)
     assert Counter(entry["measured"] for entry in told) == Counter(entry["measured"] for entry in results)
+    assert len([failure for failure in root.iter("failure") if failure.get("type") == "expired"]) == sum(
+        bool(ran_out.of(entry)) for entry in results
+    )
     types = Counter(failure.get("type") for failure in root.iter("failure"))
     assert types["excepted"] == Counter(entry["status"] for entry in results)["excepted"]
 
@@ -103,3 +110,14 @@ def test_markdown_is_read_as_text_and_tables_and_counts_the_same(report):
         counted = dict(zip(sections[0][1:], map(int, row[1:])))
         assert {words[word]: number for word, number in counted.items()} == summary["by_section"][row[0]]["must"]
     assert len(text) < 20_000, "it has to fit into a ticket"
+
+
+def test_what_ran_out_is_a_failure_of_its_own_type_in_junit(reports):
+    root = ET.parse(reports["expired"].directory / "results.junit.xml").getroot()
+    found = {
+        case.get("name").split(":")[0]
+        for case in root.iter("testcase")
+        for f in case.findall("failure")
+        if f.get("type") == "expired"
+    }
+    assert found == {f"kvm-{measure}-check-{number}" for measure in ("11.4.6", "11.1.3") for number in range(3)}

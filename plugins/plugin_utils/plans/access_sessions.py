@@ -29,6 +29,10 @@ AUTHSELECT = (
 )  # fmt: skip
 # pam_faillock's own values: what is in force where nobody has chosen any.
 DEFAULTS = {"deny": 3, "unlock_time": 600}
+# pam-auth-update asks debconf, which writes its database anew.
+DEBCONF = tuple(
+    f"/var/cache/debconf/{name}" for name in ("config.dat", "config.dat-old", "templates.dat", "templates.dat-old")
+)
 TIMEOUT = "/etc/profile.d/zz-dwp-hypervisor-timeout.sh"
 UDEV_RULE = "/etc/udev/rules.d/99-dwp-hypervisor-kvm.rules"
 
@@ -108,7 +112,7 @@ def _module(situation: Situation) -> list[Row]:
         ),
         plan.generated(
             ("/usr/sbin/pam-auth-update", "--package", "--enable", BEFORE, AFTER),
-            files=(*COMMON, *STATE),
+            files=(*COMMON, *STATE, *DEBCONF),
             holds={COMMON[0]: "pam_faillock.so authfail", COMMON[1]: "pam_faillock.so"},
             sources=(PROFILES + BEFORE, PROFILES + AFTER),
             undo=("/usr/sbin/pam-auth-update", "--package", "--remove", BEFORE, AFTER),

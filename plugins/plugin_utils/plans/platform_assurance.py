@@ -21,9 +21,7 @@ def accelerated(situation: Situation) -> list[Row]:
     rows = []
     if situation.facts["cpu"]["dev_kvm"] is not True:
         rows.append(
-            plan.by_hand(
-                "/dev/kvm is absent: switch VT-x or AMD-V on in the firmware, then load kvm_intel or kvm_amd"
-            )
+            plan.by_hand("/dev/kvm is absent: switch VT-x or AMD-V on in the firmware, then load kvm_intel or kvm_amd")
         )
     for vm in situation.facts["vms"]:
         if vm.get("type") != "kvm":

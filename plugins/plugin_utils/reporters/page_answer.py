@@ -58,13 +58,13 @@ def banners(site: Site) -> Iterator[Html]:
         told = f"with {', '.join(changed)}" if changed else "with nothing changed"
         yield note(
             el("strong", "Re-assessment, not an audit. "),
-            f"Nothing was read from a host: the evidence of run {plain(run['reassessment']['of'], 80)} was judged again, "
-            f"{told}.",
+            f"Nothing was read from a host: the evidence of run {plain(run['reassessment']['of'], 80)} was judged "
+            f"again, {told}.",
         )
     if site.run["rollup"]:
         yield note(
             el("strong", "Roll-up. "),
-            f"This report merges {count(len(site.run['rollup']['sources']), 'report directory', 'report directories')}; "
+            f"This report merges {count(len(site.run['rollup']['sources']), 'source')}; "
             "the section on sources says how fresh each is.",
         )
     for register in site.run["registers"].values():

@@ -85,8 +85,8 @@ def trend(site: Site) -> Html:
         "trend",
         "Trend",
         p(
-            "Share of mandatory measures met over the last runs. A dotted upright line stands where another catalogue or "
-            "gold configuration judged, or other subjects were looked at: left and right of it are not to be compared."
+            "Share of mandatory measures met over the last runs. A dotted upright line stands where another catalogue "
+            "or gold configuration judged, or other subjects were looked at: its two sides are not to be compared."
         ),
         el("figure", region, el("figcaption", "Solid: before exceptions. Dashed: accepted exceptions counted as met.")),
         numbers,

@@ -35,7 +35,7 @@ MAX_ROWS = 100
 MAX_ITEMS = 5
 _OUTCOME = ("status", "measured", "expected", "actual", "message", "items", "exception", "attestation", "persistent")
 MEANS = {
-    o.FAIL: "The measure is not met there. It is put right, or the Authority accepts it with an exception that expires.",
+    o.FAIL: "The measure is not met there. It is put right, or the Authority accepts it until a date.",
     o.UNKNOWN: "Nobody can say: something could not be read. It counts as not demonstrated, never as met.",
     o.MANUAL: "No machine can see it, and there is no signed statement in date.",
     o.EXCEPTED: "It is not met, and the Authority has accepted that until the exception expires.",
@@ -82,7 +82,7 @@ def _asked(measure: Measure, entries: Iterable[Mapping[str, Any]]) -> Html:
         "What was asked",
         el("blockquote", p(measure.text)),
         p(
-            f"{' and '.join(kinds).capitalize() or measure.obligation.capitalize()}, {measure.severity} severity. {told}.",
+            f"{(' and '.join(kinds) or measure.obligation).capitalize()}, {measure.severity} severity. {told}.",
             class_="small",
         ),
         p("How it is read here: ", measure.interpretation),

@@ -55,7 +55,10 @@ def scope(site: Site) -> Html:
         parts += [el("h3", "Result files that could not be read"), listed(files)]
     if found["previous"] and found["previous"]["subjects"]:
         names = some([plain(name, 80) for name in found["previous"]["subjects"]])
-        told = f"Run {plain(found['previous']['run'], 80)} has results of these subjects, this one has none. They are not counted here: {names}."
+        told = (
+            f"Run {plain(found['previous']['run'], 80)} has results of these subjects, this one has none. They are not "
+            f"counted here: {names}."
+        )
         parts += [el("h3", "Only in the run before"), p(told)]
     left_out = sorted({entry["measure"] for entry in site.run["measures"] if entry["status"] == o.NOT_EVALUATED})
     if left_out:
@@ -160,7 +163,8 @@ def _lines(site: Site, found: Mapping[str, Any]) -> Iterator[Html]:
     ordered = sorted(found["lines"], key=lambda entry: not entry["disagree"])
     disagreeing = sum(entry["disagree"] for entry in found["lines"])
     yield p(
-        f"{count(len(ordered), 'cell')} assessed by more than one line of defence; they disagree on {disagreeing:,}. The worst counts."
+        f"{count(len(ordered), 'cell')} assessed by more than one line of defence; they disagree on {disagreeing:,}. "
+        "The worst counts."
     )
     rows = [
         Row(
@@ -193,7 +197,10 @@ def _line(said: Mapping[str, Any] | None) -> Any:
 
 def marking(site: Site) -> Html:
     """The protective marking and what it asks for."""
-    told = "This report names weaknesses of live systems. Handle, store and share it, and the files beside it, as this marking requires."
+    told = (
+        "This report names weaknesses of live systems. Handle, store and share it, and the files beside it, as this "
+        "marking requires."
+    )
     return section("marking", "Protective marking", note(el("strong", site.marking), " ", told))
 
 
@@ -203,8 +210,9 @@ def about(site: Site) -> Html:
     by = run["by"]
     job = f", job {plain(by['job'], 80)}" if by["job"] else ""
     told = (
-        f"Run by {plain(by['user'], 80)} on {plain(by['controller'], 80)}{job}, ansible-core {plain(by['ansible'], 40)}, "
-        f"dwp.hypervisor {plain(run['collection'], 40)}, {run['line']} line of defence."
+        f"Run by {plain(by['user'], 80)} on {plain(by['controller'], 80)}{job}, "
+        f"ansible-core {plain(by['ansible'], 40)}, dwp.hypervisor {plain(run['collection'], 40)}, "
+        f"{run['line']} line of defence."
     )
     digests = [("Gold configuration", run["gold_sha256"]), ("Catalogue of checks", run["catalogue_sha256"])]
     if run["previous"]:
@@ -231,10 +239,11 @@ def about(site: Site) -> Html:
             ".",
         ),
         p(
-            "The same results as data: results.json and results.csv. If you cannot use this page, or need it in another "
-            "format, ask the team that sent it to you."
+            "The same results as data: results.json and results.csv. If you cannot use this page, or need it in "
+            "another format, ask the team that sent it to you."
         ),
         p(
-            "Wording of the measures: DWP Security Standard SS-009, Crown copyright, used under the Open Government Licence v3.0."
+            "Wording of the measures: DWP Security Standard SS-009, Crown copyright, used under the Open Government "
+            "Licence v3.0."
         ),
     )

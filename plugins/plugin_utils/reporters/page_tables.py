@@ -48,7 +48,8 @@ def totals(site: Site) -> Html:
     parts: list[Any] = [
         p(
             "A measure counts once per subject, by the worst of its deciding checks; a measure that names several CSF "
-            "functions counts under each. Score: mandatory measures that pass or are attested, divided by those that apply."
+            "functions counts under each. Score: mandatory measures that pass or are attested, divided by those that "
+            "apply."
         ),
         _totals("sections-must", "Mandatory measures by section of the standard", "Section", sections, "must", used),
         _totals(

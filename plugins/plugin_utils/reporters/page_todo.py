@@ -45,7 +45,8 @@ def todo(site: Site) -> Html:
         "todo",
         "What to do first",
         p(
-            f"{count(len(ordered), 'check')} {'fails' if len(ordered) == 1 else 'fail'}, the most severe first. The page of the measure has expected and actual values, subject by subject."
+            f"{count(len(ordered), 'check')} {'fails' if len(ordered) == 1 else 'fail'}, the most severe first. The "
+            "page of the measure has expected and actual values, subject by subject."
         ),
         table(
             "todo",

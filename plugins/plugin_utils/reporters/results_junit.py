@@ -15,6 +15,7 @@ from html import escape as quoted
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
@@ -75,33 +76,39 @@ def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
     by_subject: dict[str, list[Mapping[str, Any]]] = {subject["id"]: [] for subject in run["subjects"]}
     for result in run["results"]:
         by_subject[result["subject"]].append(result)
-    counts = _counts(run["results"])
+    writer = _Writer(standard, Expired(run))
+    counts = writer.counts(run["results"])
     del counts["skipped"]
     title = f"{run['standard']['id']} v{run['standard']['version']}"
     yield f'<?xml version="1.0" encoding="utf-8"?>\n{_open("testsuites", {"name": title, **counts})}'.encode()
-    writer = _Writer(standard)
     for subject in run["subjects"]:
         yield "".join(writer.suite(subject, by_subject[subject["id"]], run)).encode("utf-8")
     yield b"</testsuites>\n"
 
 
-def _counts(results: list[Mapping[str, Any]]) -> dict[str, int]:
-    kinds = [OUTCOMES.get(result["status"]) for result in results]
-    return {
-        "tests": len(results),
-        "failures": kinds.count("failure"),
-        "errors": kinds.count("error"),
-        "skipped": kinds.count("skipped"),
-    }
-
-
 class _Writer:
     """Writes suites, and remembers how the texts that a fleet repeats are quoted."""
 
-    def __init__(self, standard: Standard) -> None:
-        self._standard = standard
+    def __init__(self, standard: Standard, expired: Expired) -> None:
+        self._standard, self._expired = standard, expired
         self._quoted = Remembered(lambda text: quoteattr(plain(text, TEXT_LIMIT)))
         self._escaped = Remembered(lambda text: escape(plain(text, TEXT_LIMIT)))
+
+    def counts(self, results: list[Mapping[str, Any]]) -> dict[str, int]:
+        """The numbers of a suite, or of all of them."""
+        kinds = [self._outcome(result)[0] for result in results]
+        return {
+            "tests": len(results),
+            "failures": kinds.count("failure"),
+            "errors": kinds.count("error"),
+            "skipped": kinds.count("skipped"),
+        }
+
+    def _outcome(self, result: Mapping[str, Any]) -> tuple[str | None, str]:
+        """(element, its type). What was covered until its record ran out fails loudly, also where it is manual."""
+        if self._expired.of(result):
+            return "failure", "expired"
+        return OUTCOMES.get(result["status"]), result["status"]
 
     def suite(
         self, subject: Mapping[str, Any], results: list[Mapping[str, Any]], run: Mapping[str, Any]
@@ -119,7 +126,7 @@ class _Writer:
             "run": run["run"]["id"],
             "marking": run["marking"],
         }
-        yield _open("testsuite", {**about, **_counts(results)})
+        yield _open("testsuite", {**about, **self.counts(results)})
         yield "<properties>"
         yield from (f'<property name="{name}" value={_attribute(value)}/>' for name, value in properties.items())
         yield "</properties>\n"
@@ -131,10 +138,10 @@ class _Writer:
         measure = self._standard.measures[result["measure"]]
         name, group = f"{result['check']}: {result['title']}", f"{result['measure']} {measure.title}"
         yield f'<testcase classname={self._quoted[group]} name={self._quoted[name]} time="0">'
-        kind = OUTCOMES.get(result["status"])
+        kind, of_type = self._outcome(result)
         if kind:
             message = self._quoted[f"{result['status']}: {result['message']}"]
-            yield f'<{kind} type="{result["status"]}" message={message}>'
+            yield f'<{kind} type="{of_type}" message={message}>'
             if kind != "skipped":
                 yield "\n".join(f"{key}: {self._text(result[key])}" for key in ("expected", "actual", "fix"))
             yield f"</{kind}>"

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
@@ -69,6 +70,7 @@ class _Writer:
 
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self._run, self._standard = run, standard
+        self._expired = Expired(run)
         self._controls: dict[tuple[Any, ...], str] = {}
 
     def document(self, subject: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> bytes:
@@ -123,7 +125,7 @@ class _Writer:
         constant = self._controls.get(key)
         if constant is None:
             constant = self._controls[key] = compact(self._constant(result))[:-1]
-        return f"{constant},{compact(_variable(subject, result))[1:]}"
+        return f"{constant},{compact(_variable(subject, result, self._expired.of(result)))[1:]}"
 
     def _constant(self, result: Mapping[str, Any]) -> Node:
         measure = self._standard.measures[result["measure"]]
@@ -155,7 +157,7 @@ class _Writer:
         }
 
 
-def _variable(subject: Mapping[str, Any], result: Mapping[str, Any]) -> Node:
+def _variable(subject: Mapping[str, Any], result: Mapping[str, Any], expired: Mapping[str, Any] | None) -> Node:
     node: Node = {"results": _outcomes(result, subject["collected_at"])}
     exception, attestation = result["exception"], result["attestation"]
     if exception:
@@ -166,6 +168,17 @@ def _variable(subject: Mapping[str, Any], result: Mapping[str, Any]) -> Node:
             "skipped_due_to_waiver": False,
             "message": "",
         }
+    elif expired and result["status"] == o.FAIL:
+        node["waiver_data"] = {
+            "justification": f"{plain(expired['risk_ref'], 120)} ({plain(expired['id'], 120)})",
+            "expiration_date": expired["expires_on"],
+            "run": True,
+            "skipped_due_to_waiver": False,
+            "message": f"Expired on {expired['expires_on']}, evaluated normally",
+        }
+    if expired and result["status"] == o.MANUAL:
+        told = f"Attestation {plain(expired['id'], 120)} expired on {expired['expires_on']}."
+        node["results"].append({**node["results"][0], "code_desc": "Signed statement", "skip_message": told})
     if attestation and result["status"] == o.ATTESTED:
         node["attestation_data"] = {
             "control_id": result["check"],

@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal, oscal_poam
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
@@ -93,7 +94,7 @@ class _Writer:
 
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self._run, self._standard = run, standard
-        self._name = run["run"]["id"]
+        self._name, self._expired = run["run"]["id"], Expired(run)
         self._origins = oscal.origins()
         self._controls = {
             "control-selections": [
@@ -222,11 +223,17 @@ class _Writer:
         return node
 
     def _risk(self, result: Mapping[str, Any]) -> Node:
-        return {
+        node = {
             "uuid": self._id("risk", result),
             **risk_of(result, self._standard),
             "related-observations": [{"observation-uuid": self._id("observation", result)}],
         }
+        expired = self._expired.of(result)
+        if expired:
+            told = f"Exception {oscal.line(expired['id'])} expired on {expired['expires_on']}"
+            entry = {"title": told, "start": oscal.end_of(expired["expires_on"]), "status-change": "open"}
+            node["risk-log"] = {"entries": [{"uuid": self._id("risk-log", result), **entry}]}
+        return node
 
     def _id(self, kind: str, result: Mapping[str, Any]) -> str:
         return oscal.uid(kind, self._name, result["subject"], result["check"])

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import uid
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
@@ -67,7 +68,10 @@ def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
         _notification(result, rules, subjects) for result in run["results"] if result["status"] == o.UNKNOWN
     )
     yield b'}],"columnKind":"unicodeCodePoints","results":'
-    yield from array(_result(result, rules, subjects) for result in run["results"] if result["status"] != o.UNKNOWN)
+    expired = Expired(run)
+    yield from array(
+        _result(result, rules, subjects, expired) for result in run["results"] if result["status"] != o.UNKNOWN
+    )
     yield f',"properties":{compact(about)}}}]}}\n'.encode("ascii")
 
 
@@ -127,8 +131,13 @@ def _told(result: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
     )
 
 
-def _result(result: Mapping[str, Any], rules: Mapping[str, int], subjects: Mapping[str, Mapping[str, Any]]) -> Node:
+def _result(
+    result: Mapping[str, Any], rules: Mapping[str, int], subjects: Mapping[str, Mapping[str, Any]], expired: Expired
+) -> Node:
     subject, (kind, level) = subjects[result["subject"]], KINDS[result["status"]]
+    ran_out = expired.of(result)
+    if ran_out and result["status"] == o.MANUAL:
+        kind = "open"
     node: Node = {
         "ruleId": result["check"],
         "ruleIndex": rules[result["check"]],
@@ -145,6 +154,8 @@ def _result(result: Mapping[str, Any], rules: Mapping[str, int], subjects: Mappi
             "actual": plain(result["actual"], TEXT_LIMIT),
         },
     }
+    if ran_out:
+        node["properties"]["expired"] = f"{plain(ran_out['id'], 120)} on {ran_out['expires_on']}"
     exception = result["exception"]
     if exception and result["status"] == o.EXCEPTED:
         reason = f"{exception['risk_ref']} ({exception['id']}), until {exception['expires_on']}"

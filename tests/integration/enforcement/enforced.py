@@ -26,8 +26,10 @@ PEOPLE = {
     "gold_automation_accounts": ["ansible"],
     "gold_remote_admins": ["alice", "ansible", "bob"],
 }
-# Ours, what a login writes, and a cache that pam-auth-update rewrites.
-KEPT = ("/var/lib/dwp-hypervisor", "/home/", "/root/", "/var/cache/debconf/")
+# Ours, what a login writes, and what sssd keeps for itself.
+KEPT = ("/var/lib/dwp-hypervisor", "/home/", "/root/", "/var/lib/sss/")
+# Stands in an entry for the network the controller comes from, which differs from host to host.
+LAB_NETWORK = "LAB_NETWORK"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Round:
                 host = booted.BootedHost(f"enforce-{number}-{os.getpid()}", variant)
                 stack.callback(host.stop)
             self._host = host
+            self.gold = placed(self.gold, network_of(host))
             self._run()
 
     def _run(self) -> None:
@@ -190,6 +193,21 @@ class Round:
         if entry.pending:
             waits = {found["check"]: found["waits_for"] for found in self.second["pending"]}
             assert waits.get(entry.check) == entry.pending, self.second["pending"]
+
+
+def network_of(host: booted.BootedHost) -> str:
+    """The network between this machine and a lab host."""
+    address = yaml.safe_load(host.inventory.read_text(encoding="utf-8"))["all"]["hosts"][host.name]["ansible_host"]
+    return f"{address.rpartition('.')[0]}.0/24"
+
+
+def placed(value: Any, network: str) -> Any:
+    """The same data with LAB_NETWORK replaced."""
+    if isinstance(value, dict):
+        return {key: placed(entry, network) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [placed(entry, network) for entry in value]
+    return network if value == LAB_NETWORK else value
 
 
 def play_result(host: booted.BootedHost, play: list[dict[str, Any]], *arguments: str) -> dict[str, Any]:

@@ -106,7 +106,8 @@ class Change(object):
         """
         entry = {
             "op": "file", "path": path, "saved": None, "mode": 0o600, "uid": 0, "gid": 0, "mtime_ns": None,
-            "xattrs": {}, "left": undo.hashlib.sha256(left).hexdigest() if left is not None else None, "edits": list(edits),
+            "xattrs": {}, "left": undo.hashlib.sha256(left).hexdigest() if left is not None else None,
+            "edits": list(edits),
         }  # fmt: skip
         found = status(path)
         if found is not None:

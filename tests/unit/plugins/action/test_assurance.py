@@ -117,7 +117,9 @@ def folder(tmp_path_factory):
     records = [{key: value for key, value in record.items() if value is not None} for record in records]
     (path / "exceptions.yml").write_text(yaml.safe_dump(records))
     (path / "proof.txt").write_text("the proof")
-    measure = next(r["measure"] for r in results if r["check"] == failing[8])
+    # A measure of which no check is excepted: which ones fail depends on the machine.
+    excepted = {r["measure"] for r in results if r["check"] in failing[:8]}
+    measure = next(r["measure"] for r in results if r["check"] in failing[8:] and r["measure"] not in excepted)
     signed = [
         attestation("attested", checks=[manual[0]], evidence_file="proof.txt", satisfied_by="SS-025"),
         attestation("contradicted", measure=measure),

@@ -185,6 +185,20 @@ def test_a_forked_chain_is_noticed(tmp_path):
     assert "both name run-1 as the run before: the chain forks" in chain_faults(tmp_path)
 
 
+def test_the_two_audits_of_a_hardening_run_are_proved_with_their_archive(tmp_path):
+    a_pack(tmp_path, "audit")
+    _before, after = (a_pack(tmp_path / "harden", name) for name in ("before", "after"))
+    code, output = verify(tmp_path / "audit" / "verify.py", tmp_path)
+    assert (code, output.count("untouched")) == (0, 3)
+    a_removed_file(after)
+    code, output = verify(tmp_path / "audit" / "verify.py", tmp_path)
+    assert (code, f"{after}: subjects/kvm2" in output) == (1, True)
+    (tmp_path / "empty").mkdir()
+    assert verify(tmp_path / "audit" / "verify.py", tmp_path / "empty") == (
+        1, f"{tmp_path / 'empty'}: there is no report in it\n",
+    )  # fmt: skip
+
+
 @needs_ssh
 def test_a_signature_is_checked_and_a_wrong_one_named(tmp_path):
     ours, theirs = a_key(tmp_path, "ours"), a_key(tmp_path, "theirs")

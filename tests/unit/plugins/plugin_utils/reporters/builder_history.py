@@ -31,8 +31,8 @@ def a_record(identity: str, state: str, **changes: Any) -> dict[str, Any]:
 def a_statement(identity: str, **changes: Any) -> dict[str, Any]:
     """A record of a register of attestations."""
     return a_record(
-        identity, "active", risk_ref=None, residual_risk=None, compensating_controls=[], requested_by=None,
-        approved_by=None, approved_by_role=None, signed_by="A. Owner", accepted_by="B. Auditor",
+        identity, changes.pop("state", "active"), risk_ref=None, residual_risk=None, compensating_controls=[],
+        requested_by=None, approved_by=None, approved_by_role=None, signed_by="A. Owner", accepted_by="B. Auditor",
         satisfied_by="SS-025", evidence="Access review 2026-11", text="Reviewed every six months", **changes,
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ def registers(hostile: str = "") -> dict[str, Any]:
         "exceptions": {
             "file": "registers/exceptions.yml", "sha256": DIGEST, "records": records,
             "signature": {
-                "state": "unsigned", "signer": None, "banner": "The register of exceptions is not signed by the Authority.",
+                "state": "unsigned", "signer": None, "banner": "The register is not signed by the Authority.",
             },
         },
         "attestations": {
@@ -63,8 +63,8 @@ def registers(hostile: str = "") -> dict[str, Any]:
 def comparison(hostile: str = "") -> dict[str, Any]:
     """A comparison in which every class occurs."""
     classes = (
-        "newly_failing exception_expired not_demonstrated still_failing fixed demonstrated evidence_changed scope_changed "
-        "content_changed"
+        "newly_failing exception_expired not_demonstrated still_failing fixed demonstrated evidence_changed "
+        "scope_changed content_changed"
     ).split()
     side = {"status": "pass", "measured": "pass", "actual": hostile or "no"}
     changes = [
