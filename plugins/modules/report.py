@@ -100,7 +100,7 @@ options:
     description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
     type: str
   pending:
-    description: Hosts that later batches of a play with C(serial) will read. While there are any, the gate does not fail.
+    description: Hosts that later batches of a play with C(serial) will read. While there are any, the gate waits.
     type: list
     elements: str
     default: []
