@@ -38,7 +38,7 @@ def audit() -> list[Figure]:
         Figure("audit of the same host, report included", str(times["audit"]), how),
         Figure(
             "audit against ping",
-            f"{ratio:.2f} x ({min(ratios):.2f} to {max(ratios):.2f}); fastest of each {fastest:.2f} x; CPU {work:.2f} x",
+            f"{ratio:.2f} x ({min(ratios):.2f} to {max(ratios):.2f}); best of each {fastest:.2f} x; CPU {work:.2f} x",
             how,
             f"at most {RATIO_BUDGET} x",
             ratio > RATIO_BUDGET,
