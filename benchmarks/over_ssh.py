@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from clock import BIN, CHECKOUT, WORK, Figure, in_turn
 
 HOST = "bench"
 RATIO_BUDGET = 2.0
-ROUNDS = 5
+ROUNDS = 9
+REPORTS = WORK / "report"
 FLEETS = (1, 10, 20)
 
 
@@ -28,6 +30,7 @@ def audit() -> list[Figure]:
         times = in_turn({"ping": ping(inventory), "audit": playbook(inventory)}, ROUNDS)
     ratios = [mine / theirs for mine, theirs in zip(times["audit"].wall, times["ping"].wall, strict=True)]
     ratio = median(ratios)
+    fastest = min(times["audit"].wall) / min(times["ping"].wall)
     work = times["audit"].work / times["ping"].work
     how = f"`benchmarks audit`: {ROUNDS} rounds in turn, connection kept (ControlPersist)"
     return [
@@ -35,7 +38,7 @@ def audit() -> list[Figure]:
         Figure("audit of the same host, report included", str(times["audit"]), how),
         Figure(
             "audit against ping",
-            f"{ratio:.2f} x ({min(ratios):.2f} to {max(ratios):.2f}); CPU {work:.2f} x",
+            f"{ratio:.2f} x ({min(ratios):.2f} to {max(ratios):.2f}); best of each {fastest:.2f} x; CPU {work:.2f} x",
             how,
             f"at most {RATIO_BUDGET} x",
             ratio > RATIO_BUDGET,
@@ -64,7 +67,8 @@ def twenty() -> list[Figure]:
 
 @contextmanager
 def lab_host() -> Iterator[Path]:
-    """A fresh booted host; yields its inventory."""
+    """A fresh booted host and an empty archive of reports, because both grow older with use; yields the inventory."""
+    shutil.rmtree(REPORTS, ignore_errors=True)
     lab = [sys.executable, "-m", "tests.lab.kvm"]
     up = subprocess.run([*lab, "up", HOST], cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=900)
     if up.returncode:
@@ -80,7 +84,7 @@ def ping(inventory: Path) -> list[str]:
 
 
 def playbook(inventory: Path, *options: str) -> list[str]:
-    settings = ("--extra-vars", f"hypervisor_report_dir={WORK}/report", "--extra-vars", '{"hypervisor_fail_on": []}')
+    settings = ("--extra-vars", f"hypervisor_report_dir={REPORTS}", "--extra-vars", '{"hypervisor_fail_on": []}')
     return [
         str(BIN / "ansible-playbook"), "--inventory", str(inventory), str(CHECKOUT / "playbooks/audit.yml"),
         *settings, *options,
