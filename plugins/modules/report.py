@@ -100,11 +100,7 @@ options:
     description: When the run began, ISO 8601. When not given, that of the report written before; else the end.
     type: str
   pending:
-<<<<<<< HEAD
-    description: Hosts that later batches of a play with C(serial) will read. While there are any, the gate holds.
-=======
     description: Hosts that later batches of a play with C(serial) will read. While there are any, the gate waits.
->>>>>>> speed
     type: list
     elements: str
     default: []
