@@ -19,14 +19,34 @@ ACCOUNTS = {"debian": ("libvirt-qemu", "libvirt-qemu"), "rhel": ("qemu", "qemu")
 # Calls that a daemon answers only when its driver has started: one that refuses its configuration ends after it has
 # told systemd that it is up.
 PROOFS = {"libvirtd.service": "list", "virtqemud.service": "list", "virtstoraged.service": "pool-list"}
+# What follows when the files are back. systemd gives up on a daemon that ended at once a few times, and on its sockets
+# with it, so restarting it would do nothing. $1 unit, then the sockets that were open before.
+PUT_BACK = """\
+unit=$1; shift
+case $(systemctl show --property ActiveState --value "$unit") in
+  active) exec systemctl restart "$unit" ;;
+  inactive) [ $# -eq 0 ] && exit 0 ;;
+esac
+systemctl stop "$unit"
+systemctl reset-failed "$unit" "$@" 2> /dev/null
+[ $# -eq 0 ] && exec systemctl start "$unit"
+exec systemctl start "$@"
+"""
 
 
 def take_up(situation: Situation, unit: str = "") -> list[Row]:
     """Activation: restart a libvirt daemon that runs (by default the one that reads qemu.conf), and have it answer."""
     name = unit or _reader(situation)
     uri = str((situation.facts.get("libvirt") or {}).get("uri") or "qemu:///system")
+    sockets = [
+        socket["unit"]
+        for daemon in situation.facts["libvirt_daemons"]["daemons"]
+        if f"{daemon['name']}.service" == name
+        for socket in daemon["sockets"]
+        if socket["active"]
+    ]
     return [
-        plan.run("systemctl", "try-restart", name),
+        plan.run("systemctl", "try-restart", name, undo=["/bin/sh", "-c", PUT_BACK, "sh", name, *sockets]),
         plan.run("virsh", "-q", "-c", uri, PROOFS[name]),
     ]
 

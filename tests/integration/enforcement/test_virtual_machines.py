@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost, CollectError
 
 VM1, VM2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 PASSWORD = "planted8"
 QEMU_CONF = "/etc/libvirt/qemu.conf"
-RESTART = [plan.run("systemctl", "try-restart", "libvirtd.service"), plan.run("virsh", "-q", "list")]
 
 
 @pytest.fixture
@@ -34,6 +33,11 @@ def host(lab_ready: None) -> Iterator[BootedHost]:
         yield made
     finally:
         made.stop()
+
+
+def restart(host: BootedHost) -> list[Row]:
+    """How a planner has qemu.conf taken up."""
+    return qemu_conf.take_up(Situation(facts=host.facts(["libvirt", "libvirt_daemons"]), gold={}, checks=frozenset()))
 
 
 def settings(host: BootedHost, *rows: Row) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def pid(host: BootedHost) -> str:
 
 def test_a_restart_of_the_daemon_leaves_machines_running(host: BootedHost) -> None:
     before, daemon = pid(host), host.run("pidof libvirtd")
-    row = plan.keys(QEMU_CONF, {"security_default_confined": "1"}, syntax="libvirt", then=RESTART)
+    row = plan.keys(QEMU_CONF, {"security_default_confined": "1"}, syntax="libvirt", then=restart(host))
     assert settings(host, row)["changed"]
     assert host.run("pidof libvirtd") != daemon, "the daemon did not take the file up"
     assert pid(host) == before
@@ -70,14 +74,17 @@ def test_a_restart_of_the_daemon_leaves_machines_running(host: BootedHost) -> No
 
 
 def test_a_configuration_the_daemon_refuses_is_put_back(host: BootedHost) -> None:
-    """systemd says that it started; only a call tells that it ended at once."""
+    """systemd says that it started; only a call tells that it ended, again and again until systemd gives up."""
     before, content = pid(host), host.run(f"sha256sum {QEMU_CONF}")
-    row = plan.keys(QEMU_CONF, {"default_tls_x509_cert_dir": '"/no/such/directory"'}, syntax="libvirt", then=RESTART)
+    row = plan.keys(
+        QEMU_CONF, {"default_tls_x509_cert_dir": '"/no/such/directory"'}, syntax="libvirt", then=restart(host)
+    )
     with pytest.raises(CollectError, match="everything was put back"):
         settings(host, row)
     assert host.run(f"sha256sum {QEMU_CONF}") == content
     assert "vm1" in host.run("virsh -q list --name")
     assert pid(host) == before
+    assert host.run("systemctl is-failed libvirtd.service libvirtd.socket", check=False).split() == ["active", "active"]
 
 
 def test_a_password_is_kept_and_never_shown(host: BootedHost) -> None:
