@@ -33,8 +33,8 @@ def verify() -> list[Figure]:
     _report(reports, "second")
     pack = reports / "second"
     size = sum(path.stat().st_size for path in pack.rglob("*") if path.is_file()) / 1e6
-    seconds = sorted(_timed(pack) for _ in range(3))[1]
-    how = f"{SUBJECTS} subjects, {size:.0f} MB in {sum(1 for _ in pack.rglob('*'))} files"
+    seconds = sorted(_timed(pack) for _round in range(3))[1]
+    how = f"{SUBJECTS} subjects, {size:.0f} MB in {len(list(pack.rglob('*')))} files"
     compared = _compare(reports)
     shutil.rmtree(reports)
     return [

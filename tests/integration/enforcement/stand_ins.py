@@ -147,4 +147,4 @@ def watching(host: BootedHost) -> Iterator[dict[str, dict[str, list[tuple[float,
                 f"for i in $(seq 100); do [ -s /run/stand-ins/{guest.name}.json ] && break; sleep 0.1; done; "
                 f"cat /run/stand-ins/{guest.name}.json"
             )
-            found[guest.name] = {key: [(when, ok) for when, ok in seen] for key, seen in json.loads(text).items()}
+            found[guest.name] = {key: [tuple(pair) for pair in seen] for key, seen in json.loads(text).items()}

@@ -323,8 +323,8 @@ def main(arguments):
         faults = roll_back(reason, files_only="--files-only" in arguments)
         if "--files-only" not in arguments:
             remove_units()
-    for fault in faults:
-        print(fault)
+    # systemd keeps it in the journal.
+    sys.stdout.write("".join("%s\n" % fault for fault in faults))
     return 1 if faults else 0
 
 
@@ -342,4 +342,4 @@ def remove_units():
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))  # pylint: disable=ansible-bad-function

@@ -496,7 +496,7 @@ def test_two_audits_at_once_with_one_run_id_get_directories_of_their_own(folder,
     def audit():
         found.append(play(folder, "audit", hypervisor_report_dir=reports, hypervisor_run_id="job"))
 
-    threads = [threading.Thread(target=audit) for _ in range(2)]
+    threads = [threading.Thread(target=audit) for _number in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

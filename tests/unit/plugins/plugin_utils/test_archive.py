@@ -246,18 +246,18 @@ def test_a_key_that_cannot_sign_is_refused_and_never_asks(tmp_path, kind):
 
 
 def test_a_run_id_that_is_taken_gets_a_directory_of_its_own(tmp_path):
-    assert [archive.claim(tmp_path, "job") for _ in range(3)] == ["job", "job-2", "job-3"]
+    assert [archive.claim(tmp_path, "job") for _number in range(3)] == ["job", "job-2", "job-3"]
     (tmp_path / "empty").mkdir()
     assert archive.claim(tmp_path, "empty") == "empty"
     assert archive.claim(tmp_path, "empty") == "empty-2"
     (tmp_path / "linked").symlink_to(tmp_path / "empty")
     assert archive.claim(tmp_path, "linked") == "linked-2"
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", archive.claim(tmp_path, "x" * 64)) for _ in range(12))
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]{1,64}", archive.claim(tmp_path, "x" * 64)) for _number in range(12))
 
 
 def test_many_at_once_never_share_a_directory(tmp_path):
     found = []
-    threads = [threading.Thread(target=lambda: found.append(archive.claim(tmp_path, "same"))) for _ in range(16)]
+    threads = [threading.Thread(target=lambda: found.append(archive.claim(tmp_path, "same"))) for _number in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -288,7 +288,8 @@ TLS = {"gold_migration_transport": "tls", "gold_migration_peers": ["kvm2", "kvm3
 READY = {"migration_peers_ready": ["kvm3", "kvm2"]}
 
 
-def migration(change=None, gold=TLS, options=None, **more):
+def migration(change=None, gold=None, options=None, **more):
+    gold = TLS if gold is None else gold
     return PLANS["kvm-11.2.10-migration-tls"](situation(change, gold=gold, options=options, **more))
 
 
