@@ -136,7 +136,9 @@ def _gold_option(setting: GoldSetting) -> dict[str, Any]:
         option["elements"] = setting.elements
     if setting.choices:
         option["choices"] = list(setting.choices)
-    return {**option, "default": setting.default, "description": " ".join(setting.description.split())}
+    # A setting may name another, which need not be an option of this role.
+    words = " ".join(setting.description.split()).replace("O(", "C(")
+    return {**option, "default": setting.default, "description": words}
 
 
 def _checks(standard: Standard, area: str) -> list[Check]:
