@@ -87,6 +87,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import respawn
 
 PLUGINS = "ansible_collections.dwp.hypervisor.plugins"
+LIBVIRT_PARTS = {"libvirt", "storage"}
 SYSTEM_PYTHONS = ["/usr/libexec/platform-python", "/usr/bin/python3"]
 
 
@@ -101,11 +102,12 @@ def unpacked(archive):
     return "/proc/%d/fd/%d" % (os.getpid(), memory)
 
 
-def imported(path):
-    """The modules collector and host from the archive."""
-    sys.modules[PLUGINS].__path__.append("%s/%s" % (path, PLUGINS.replace(".", "/")))
-    package = PLUGINS + ".module_utils.kvm."
-    return importlib.import_module(package + "collector"), importlib.import_module(package + "host")
+def imported(path, name):
+    """A module of the collector from the archive."""
+    place = "%s/%s" % (path, PLUGINS.replace(".", "/"))
+    if place not in sys.modules[PLUGINS].__path__:
+        sys.modules[PLUGINS].__path__.append(place)
+    return importlib.import_module("%s.module_utils.kvm.%s" % (PLUGINS, name))
 
 
 def python_with_libvirt():
@@ -137,18 +139,19 @@ def main():
     )
     path = unpacked(module.params["collector"])
     python = python_with_libvirt()
-    if python and not module.params["parts"]:
-        module.exit_json(changed=False, facts=asked_of(python, module, path))
-    collector, host = imported(path)
-    unknown = sorted(set(module.params["parts"]) - set(collector.names()))
+    wanted = module.params["parts"]
+    host = imported(path, "host").Host(module.params["libvirt_uri"])
+    if not python and (not wanted or LIBVIRT_PARTS & set(wanted)):
+        # An idle daemon takes as long to answer as Python to compile the collector.
+        host.begin_libvirt()
+    collector = imported(path, "collector")
+    unknown = sorted(set(wanted) - set(collector.names())) if wanted else []
     if unknown:
         module.fail_json(msg="no part named %s; the parts are %s" % (", ".join(unknown), ", ".join(collector.names())))
     if python:
         facts = asked_of(python, module, path)
     else:
-        facts = collector.collect(
-            host.Host(module.params["libvirt_uri"]), module.params["parts"], module.params["time_limit"]
-        )
+        facts = collector.collect(host, wanted, module.params["time_limit"])
     module.exit_json(changed=False, facts=facts)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import threading
 import time
 
@@ -49,31 +50,43 @@ ASK_SYSTEMD = (
 )
 
 
-def every_part():
-    """All parts. A module is compiled anew in every run: half of this one while systemd, the slowest, is answering."""
-    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import (
-        accounts,
-        libvirt,
-        network,
-        pam,
-        platform,
-        qemu_processes,
-        session_policy,
-        storage,
-        sudo,
-    )
+def other_parts():
+    """Yield the parts that do not ask systemd, each as soon as it is loaded; whoever waits longest for answers first.
 
-    return ASK_SYSTEMD + (
-        accounts.PART,
-        libvirt.PART,
-        network.PART,
-        pam.PART,
-        platform.PART,
-        qemu_processes.PART,
-        session_policy.PART,
-        storage.PART,
-        sudo.PART,
-    )
+    A module is compiled anew in every run: this half of it while systemd and these parts' programs are answering.
+    """
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import libvirt
+
+    yield libvirt.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import qemu_processes
+
+    yield qemu_processes.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import sudo
+
+    yield sudo.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import storage
+
+    yield storage.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import network
+
+    yield network.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import platform
+
+    yield platform.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import session_policy
+
+    yield session_policy.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import accounts
+
+    yield accounts.PART
+    from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.parts import pam
+
+    yield pam.PART
+
+
+def every_part():
+    """All parts, in memory."""
+    return [*ASK_SYSTEMD, *other_parts()]
 
 
 def names():
@@ -87,19 +100,20 @@ def collect(host, wanted=None, time_limit=60):
     host: a host.Host. wanted: names of parts, all when empty. time_limit: seconds for everything together; what has not
     answered by then is listed in collector.errors like anything else that could not be read.
     """
-    systemd.begin(host, [unit for part in ASK_SYSTEMD if not wanted or part.name in wanted for unit in part.units])
-    parts = [part for part in every_part() if not wanted or part.name in wanted]
-    run = _Run(host)
-    # Daemon threads: a part that hangs in a library call must not keep the module from answering or from ending.
-    threads = [(part, threading.Thread(target=run.part, args=(part,), daemon=True)) for part in parts]
-    for _part, thread in threads:
-        thread.start()
     deadline = time.monotonic() + time_limit
+    early = [part for part in ASK_SYSTEMD if not wanted or part.name in wanted]
+    systemd.begin(host, [unit for part in early for unit in part.units])
+    run, threads = _Run(host), []
+    for part in itertools.chain(other_parts(), early):
+        if not wanted or part.name in wanted:
+            # Daemon threads: a part that hangs in a library call must not keep the module from answering or ending.
+            threads.append((part, threading.Thread(target=run.part, args=(part,), daemon=True)))
+            threads[-1][1].start()
     for part, thread in threads:
         thread.join(max(deadline - time.monotonic(), 0))
         if thread.is_alive():
             run.give_up(part, time_limit)
-    return run.document(sorted(part.name for part in parts))
+    return run.document(sorted(part.name for part, _thread in threads))
 
 
 class _Run(object):

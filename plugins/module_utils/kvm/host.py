@@ -191,6 +191,17 @@ class Host(object):
         """
         return self.once("libvirt", self._ask_libvirt)
 
+    def begin_libvirt(self):
+        """Ask libvirt now; libvirt() waits for the answer when a part wants it."""
+        threading.Thread(target=self._answer_of_libvirt, daemon=True).start()
+
+    def _answer_of_libvirt(self):
+        try:
+            self.libvirt()
+        except Unreadable:
+            # Kept, and raised again for whoever asks.
+            pass
+
     def _ask_libvirt(self):
         try:
             if libvirt_source.available():

@@ -42,6 +42,6 @@ def test_the_document_of_a_part_that_met_such_a_name_can_be_sent(monkeypatch, no
         euid = staticmethod(lambda: 0)
 
     monkeypatch.setattr(collector, "ASK_SYSTEMD", ())
-    monkeypatch.setattr(collector, "every_part", lambda: (Part("x", ["x"], collect),))
+    monkeypatch.setattr(collector, "other_parts", lambda: (Part("x", ["x"], collect),))
     document = collector.collect(Clock())
     assert "latin" in json.dumps(document, ensure_ascii=False).encode("utf-8").decode()

@@ -10,7 +10,7 @@ import re
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import passwd, sudoers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt, side_by_side
 
 MAX_USERS = 30
 # The settings that decide who may become root and whether a password is asked for.
@@ -135,8 +135,16 @@ def _effective(host, note, names):
     if len(names) > MAX_USERS:
         note("sudo.effective", "%d people, sudo was asked about %d of them" % (len(names), MAX_USERS))
     found = {}
-    for name in names[:MAX_USERS]:
-        answer = host.run(["sudo", "-n", "-l", "-U", name], timeout=5)
+
+    def ask(name):
+        try:
+            return host.run(["sudo", "-n", "-l", "-U", name], timeout=5)
+        except Unreadable as reason:
+            return reason
+
+    for name, answer in zip(names, side_by_side(ask, names[:MAX_USERS], 4)):
+        if isinstance(answer, Unreadable):
+            raise answer
         try:
             found[name] = _rights(answer)
         except ValueError as error:

@@ -26,7 +26,7 @@ import sys
 sys.path.insert(0, ".")
 from ansible_collections.dwp.hypervisor.plugins.modules import kvm_info
 path = kvm_info.unpacked(sys.stdin.read())
-collector, host = kvm_info.imported(path)
+collector, host = (kvm_info.imported(path, name) for name in ("collector", "host"))
 print(collector.__file__)
 print(",".join(collector.names()))
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import virsh_source
