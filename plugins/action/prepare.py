@@ -44,8 +44,9 @@ ARGUMENTS: dict[str, Any] = {
 
 # The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is
 # read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
-with contextlib.suppress(ValueError):
+with contextlib.suppress(ValueError, OSError):
     load_standard()
+    provenance.catalogue_sha256()
 # What is loaded by now stays until the end. Without this, each worker and the end of the run look through all of it for
 # garbage, which copies its memory into every worker and takes a tenth of the CPU time of an audit.
 gc.freeze()

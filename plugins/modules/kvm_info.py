@@ -78,36 +78,65 @@ facts:
 """
 
 import base64
+import importlib.machinery
 import importlib.util
+import io
 import json
 import os
 import sys
+import zipfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import respawn
 
-PLUGINS = "ansible_collections.dwp.hypervisor.plugins"
+PACKAGE = "ansible_collections.dwp.hypervisor.plugins.module_utils"
 LIBVIRT_PARTS = {"libvirt", "storage"}
 SYSTEM_PYTHONS = ["/usr/libexec/platform-python", "/usr/bin/python3"]
 
 
-def unpacked(archive):
-    """Keep the archive that the action has packed (plugin_utils/collector_archive.py) in memory, and return its path.
+class Archive(object):
+    """Imports the collector from the archive that the action has packed (plugin_utils/collector_archive.py).
 
-    A file of this process only: an audit writes nothing on the host.
+    It stays in memory: an audit writes nothing on the host. And zipimport would compile each module twice.
     """
-    memory = os.memfd_create("collector")
-    with os.fdopen(os.dup(memory), "wb") as stream:
-        stream.write(base64.b64decode(archive))
-    return "/proc/%d/fd/%d" % (os.getpid(), memory)
+
+    def __init__(self, content):
+        self._files = zipfile.ZipFile(io.BytesIO(content))
+        self._names = frozenset(self._files.namelist())
+
+    def find_spec(self, name, *_where):
+        """What importlib asks of whatever stands in sys.meta_path."""
+        place = name.replace(".", "/")
+        for origin, package in ((place + "/__init__.py", True), (place + ".py", False)):
+            if name.startswith(PACKAGE) and origin in self._names:
+                return importlib.util.spec_from_file_location(
+                    name,
+                    origin,
+                    loader=Loader(name, origin, self._files),
+                    submodule_search_locations=[place] if package else None,
+                )
+        return None
 
 
-def imported(path, name):
-    """A module of the collector from the archive."""
-    place = "%s/%s" % (path, PLUGINS.replace(".", "/"))
-    if place not in sys.modules[PLUGINS].__path__:
-        sys.modules[PLUGINS].__path__.append(place)
-    return importlib.import_module("%s.module_utils.kvm.%s" % (PLUGINS, name))
+class Loader(importlib.machinery.SourceFileLoader):
+    """Loads one module of the archive."""
+
+    def __init__(self, name, origin, files):
+        importlib.machinery.SourceFileLoader.__init__(self, name, origin)
+        self._files = files
+
+    def get_data(self, path):
+        """The source."""
+        return self._files.read(path)
+
+    def path_stats(self, path):
+        """There is no time of change, and so no bytecode is looked for or written."""
+        raise OSError("%s is in memory" % path)
+
+
+def imported(name):
+    """A module of the collector."""
+    return importlib.import_module("%s.kvm.%s" % (PACKAGE, name))
 
 
 def python_with_libvirt():
@@ -117,8 +146,12 @@ def python_with_libvirt():
     return respawn.probe_interpreters_for_module(SYSTEM_PYTHONS, "libvirt")
 
 
-def asked_of(python, module, path):
+def asked_of(python, module, content):
     """The facts as another interpreter collects them. ansible-core's own respawn takes no arguments of this size."""
+    memory = os.memfd_create("collector")
+    with os.fdopen(os.dup(memory), "wb") as stream:
+        stream.write(content)
+    path = "/proc/%d/fd/%d" % (os.getpid(), memory)
     request = {name: module.params[name] for name in ("libvirt_uri", "parts", "time_limit")}
     code, out, err = module.run_command([python, path], data=json.dumps(request), binary_data=True)
     if code:
@@ -137,19 +170,20 @@ def main():
         },
         supports_check_mode=True,
     )
-    path = unpacked(module.params["collector"])
+    content = base64.b64decode(module.params["collector"])
+    sys.meta_path.insert(0, Archive(content))
     python = python_with_libvirt()
     wanted = module.params["parts"]
-    host = imported(path, "host").Host(module.params["libvirt_uri"])
+    host = imported("host").Host(module.params["libvirt_uri"])
     if not python and (not wanted or LIBVIRT_PARTS & set(wanted)):
         # An idle daemon takes as long to answer as Python to compile the collector.
         host.begin_libvirt()
-    collector = imported(path, "collector")
+    collector = imported("collector")
     unknown = sorted(set(wanted) - set(collector.names())) if wanted else []
     if unknown:
         module.fail_json(msg="no part named %s; the parts are %s" % (", ".join(unknown), ", ".join(collector.names())))
     if python:
-        facts = asked_of(python, module, path)
+        facts = asked_of(python, module, content)
     else:
         facts = collector.collect(host, wanted, module.params["time_limit"])
     module.exit_json(changed=False, facts=facts)

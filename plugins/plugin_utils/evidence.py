@@ -95,10 +95,11 @@ def write_private(
     directories keep their mode. durable: wait until the disk has it. Raises OSError, and then nothing has changed.
     """
     target = Path(path)
-    for directory in reversed([target.parent, *target.parent.parents]):
-        # pathlib's own parents=True creates all but the last with the umask's mode.
-        with contextlib.suppress(FileExistsError):
-            directory.mkdir(mode=0o700)
+    if not target.parent.is_dir():
+        for directory in reversed([target.parent, *target.parent.parents]):
+            # pathlib's own parents=True creates all but the last with the umask's mode.
+            with contextlib.suppress(FileExistsError):
+                directory.mkdir(mode=0o700)
     descriptor, draft = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)  # 0600 whatever the umask
     try:
         with os.fdopen(descriptor, "wb") as handle:
