@@ -104,14 +104,17 @@ class _Page(html.parser.HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_shows_hostile_text_as_text(both: tuple[Run, float]) -> None:
-    page = _Page()
-    text = (both[0].directory / "report.html").read_text()
-    page.feed(text)
-    assert page.active == []
-    shown = "".join(page.text)
-    assert MARK in shown, "the names must be shown, not dropped"
-    assert "\u202e" not in text
+def test_the_pages_show_hostile_text_as_text(both: tuple[Run, float]) -> None:
+    own = f"<script>{(CHECKOUT / 'plugins/plugin_utils/reporters/page.js').read_text()}</script>"
+    shown = []
+    for path in sorted(both[0].directory.rglob("*.html")):
+        page, text = _Page(), path.read_text()
+        # The one script of ours that filters tables, to the letter; any other is somebody's.
+        page.feed(text.replace(own, "", 1))
+        assert page.active == [], path.name
+        assert "\u202e" not in text, path.name
+        shown += page.text
+    assert MARK in "".join(shown), "the names must be shown, not dropped"
 
 
 def test_no_cell_is_a_formula(both: tuple[Run, float]) -> None:
