@@ -105,7 +105,7 @@ class _Page(html.parser.HTMLParser):
 
 
 def test_the_pages_show_hostile_text_as_text(both: tuple[Run, float]) -> None:
-    own = f"<script>{(CHECKOUT / 'plugins/plugin_utils/reporters/page.js').read_text()}</script>"
+    own = f"<script>\n{(CHECKOUT / 'plugins/plugin_utils/reporters/page.js').read_text()}</script>"
     shown = []
     for path in sorted(both[0].directory.rglob("*.html")):
         page, text = _Page(), path.read_text()
