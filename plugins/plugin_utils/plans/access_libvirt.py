@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
     people,
     plan,
     polkit_files,
+    qemu_conf,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_libvirt, vm_access
@@ -23,7 +24,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import p
 
 NETWORK_PORTS = {"tcp": 16509, "tls": 16514}
 GROUP = "libvirt"
-QEMU_CONF = "/etc/libvirt/qemu.conf"
 TRUE = "1"
 
 
@@ -43,9 +43,8 @@ def _daemons(situation: Situation, forwarding: bool = True) -> list[Mapping[str,
     ]
 
 
-def _restart(daemon: Mapping[str, Any]) -> list[Row]:
-    """A running machine does not notice: libvirt finds it again."""
-    return [plan.restart(f"{daemon['name']}.service")]
+def _take_up(situation: Situation, daemon: Mapping[str, Any]) -> list[Row]:
+    return qemu_conf.take_up(situation, f"{daemon['name']}.service")
 
 
 def _texts(situation: Situation) -> dict[str, str]:
@@ -74,12 +73,16 @@ def access_driver(situation: Situation) -> list[Row]:
     for daemon in _daemons(situation, forwarding=False):
         drivers = [str(name) for name in daemon["access_drivers"]]
         if "polkit" in drivers:
-            rows += [] if daemon["in_force"] else [plan.activate(_restart(daemon))]
+            rows += [] if daemon["in_force"] else [plan.activate(_take_up(situation, daemon))]
             continue
         value = ", ".join(f'"{name}"' for name in [*drivers, "polkit"])
         rows.append(
             plan.keys(
-                daemon["conf"], {"access_drivers": f"[ {value} ]"}, syntax="libvirt", mode="0600", then=_restart(daemon)
+                daemon["conf"],
+                {"access_drivers": f"[ {value} ]"},
+                syntax="libvirt",
+                mode="0600",
+                then=_take_up(situation, daemon),
             )
         )
     return rows
@@ -227,10 +230,14 @@ def remote_bypass(situation: Situation) -> list[Row]:
         closed = [socket for socket in closed if socket["active"] or socket["enabled"]]
         rows += [plan.unit(socket["unit"], enabled=False, active=False, masked=True) for socket in closed]
         # The daemon keeps the socket it was handed until it starts again.
-        rows += [plan.activate(_restart(daemon))] if closed and daemon["running"] else []
+        rows += [plan.activate(_take_up(situation, daemon))] if closed and daemon["running"] else []
         for kind in [] if not daemon["listen_argument"] else ("tcp",) if tls else ("tcp", "tls"):
             if str(daemon[f"listen_{kind}"]) == TRUE:
-                rows.append(plan.keys(daemon["conf"], {f"listen_{kind}": "0"}, syntax="libvirt", then=_restart(daemon)))
+                rows.append(
+                    plan.keys(
+                        daemon["conf"], {f"listen_{kind}": "0"}, syntax="libvirt", then=_take_up(situation, daemon)
+                    )
+                )
     peers = [str(connection["peer"]) for connection in situation.inbound if connection.get("local_port") in _ports(tls)]
     if rows and peers:
         raise Refusal(
@@ -265,10 +272,12 @@ def unix_socket(situation: Situation) -> list[Row]:
     rows = []
     for daemon in _daemons(situation):
         if daemon["auth_unix_rw"] in ("polkit", "sasl"):
-            rows += [] if daemon["in_force"] else [plan.activate(_restart(daemon))]
+            rows += [] if daemon["in_force"] else [plan.activate(_take_up(situation, daemon))]
         else:
             rows.append(
-                plan.keys(daemon["conf"], {"auth_unix_rw": '"polkit"'}, syntax="libvirt", then=_restart(daemon))
+                plan.keys(
+                    daemon["conf"], {"auth_unix_rw": '"polkit"'}, syntax="libvirt", then=_take_up(situation, daemon)
+                )
             )
     return rows
 
@@ -289,7 +298,7 @@ def readonly_socket(situation: Situation) -> list[Row]:
             if not socket["active"]:
                 # A daemon that makes its own sockets reads their mode from its own file.
                 values = {"unix_sock_group": f'"{GROUP}"', "unix_sock_ro_perms": '"0660"'}
-                rows.append(plan.keys(daemon["conf"], values, syntax="libvirt", then=_restart(daemon)))
+                rows.append(plan.keys(daemon["conf"], values, syntax="libvirt", then=_take_up(situation, daemon)))
             # systemd cannot restart the socket of a daemon that runs; what is there is changed in place.
             rows += [plan.access(path, mode="0660", group=GROUP) for path in socket["listen"] if path.startswith("/")]
     return rows
@@ -306,8 +315,8 @@ def consoles(situation: Situation) -> list[Row]:
     rows: list[Row] = []
     if values:
         names = [daemon for daemon in _daemons(situation) if daemon["name"] in ("libvirtd", "virtqemud")]
-        then = [row for daemon in names for row in _restart(daemon)]
-        rows.append(plan.keys(QEMU_CONF, values, syntax="libvirt", then=then, pending="vm_power"))
+        then = [row for daemon in names for row in _take_up(situation, daemon)]
+        rows.append(plan.keys(qemu_conf.QEMU_CONF, values, syntax="libvirt", then=then, pending="vm_power"))
     changed = {**conf, "settings": {**(conf.get("settings") or {}), **dict.fromkeys(values, "127.0.0.1")}}
     # Judged as if every machine were started again: what is left is written in its own definition.
     stopped = [{**vm, "active": False} for vm in situation.facts["vms"] or []]

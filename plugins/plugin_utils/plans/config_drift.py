@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import audit_rules, plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import audit_rules, plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 
 HEAD = "# Written by dwp.hypervisor; a later run replaces it.\n"
@@ -56,7 +56,7 @@ def change_logged(situation: Situation) -> list[Row]:
         )
     for daemon in situation.facts["libvirt_daemons"]["daemons"]:
         if int(daemon["audit_level"]) < level:
-            then = [plan.restart(f"{daemon['name']}.service")]
+            then = qemu_conf.take_up(situation, f"{daemon['name']}.service")
             rows.append(plan.keys(daemon["conf"], {"audit_level": str(level)}, syntax="libvirt", then=then))
     return rows
 

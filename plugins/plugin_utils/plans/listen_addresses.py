@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.ssh_server import UNITS, activation, refuse_unread
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import segments
@@ -19,13 +19,28 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import ADM
 
 SSH = "/etc/ssh/sshd_config.d/00-dwp-hypervisor-listen.conf"
 DROP_IN = "dwp-hypervisor-listen.conf"
-QEMU_CONF = "/etc/libvirt/qemu.conf"
-# Which unit reads qemu.conf when it starts (libvirt docs/daemons.rst); running machines are not touched.
-READERS = {"monolithic": "libvirtd.service", "modular": "virtqemud.service"}
 # A daemon that binds to one address fails when it starts before that address is there.
 WAIT = "[Unit]\nWants=network-online.target\nAfter=network-online.target\n"
 # Protocols whose ports systemd holds: each has a socket unit.
 SOCKETS = ("ssh", "cockpit", "libvirt_tcp", "libvirt_tls")
+# systemd starts no socket under a daemon that runs. Asked to restart both, it lets the daemon come first when somebody
+# connects in between; and another socket of the same daemon may wake it, so this is tried again. $1 socket, then its
+# services: those that ran run again, and a socket that somebody has switched off stays off.
+REOPEN = """\
+socket=$1; shift
+systemctl -q is-active "$socket" || systemctl -q is-failed "$socket" || systemctl -q is-enabled "$socket" || exit 0
+ran=
+for unit; do
+  systemctl -q is-active "$unit" && ran="$ran $unit"
+done
+for try in 1 2 3 4 5; do
+  systemctl stop "$socket" "$@"
+  systemctl reset-failed "$socket" "$@" 2> /dev/null
+  systemctl start "$socket" && break
+  [ "$try" = 5 ] && exit 1
+done
+[ -z "$ran" ] || systemctl start $ran
+"""
 
 
 def rows(situation: Situation) -> list[Row]:
@@ -134,8 +149,8 @@ def _socket(situation: Situation, protocol: Mapping[str, Any], own: Sequence[str
         services = [name for name in protocol["units"] if name.endswith(".service")]
         if protocol["name"].startswith("libvirt"):
             services = [f"{unit.rpartition('-')[0]}.service"]
-        # In one transaction, because systemd does not restart a socket under the daemon that holds it.
-        then = [plan.run("systemctl", "daemon-reload"), plan.run("systemctl", "try-restart", *services, unit)]
+        reopen = plan.run("/bin/sh", "-c", REOPEN, "sh", unit, *services)
+        then = [plan.run("systemctl", "daemon-reload"), reopen]
         found.append(plan.file(f"/etc/systemd/system/{unit}.d/{DROP_IN}", text, then=then))
     return found
 
@@ -147,21 +162,12 @@ def _end(address: str, port: str) -> str:
 def _migration(situation: Situation, segment: Any, own: Sequence[str]) -> list[Row]:
     current = situation.facts["network"]["migration_address"]
     if current is None:
-        raise Refusal(f"{QEMU_CONF} could not be read")
+        raise Refusal(f"{qemu_conf.QEMU_CONF} could not be read")
     if _is_bound(current or "0.0.0.0", segment):
         return []
-    mode = (situation.facts.get("libvirt_daemons") or {}).get("mode")
-    if mode not in READERS:
-        raise Refusal(f"libvirt_daemons.mode is {mode!r}: no libvirt daemon here would read {QEMU_CONF}")
-    return [
-        plan.keys(
-            QEMU_CONF,
-            {"migration_address": f'"{own[0]}"'},
-            syntax="libvirt",
-            mode="0600",
-            then=[plan.restart(READERS[mode])],
-        )
-    ]
+    address = {"migration_address": f'"{own[0]}"'}
+    then = qemu_conf.take_up(situation)
+    return [plan.keys(qemu_conf.QEMU_CONF, address, syntax="libvirt", mode="0600", then=then)]
 
 
 def _refuse_cut(situation: Situation, own: Sequence[str]) -> None:

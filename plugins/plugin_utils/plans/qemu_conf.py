@@ -18,7 +18,16 @@ READERS = {"monolithic": "libvirtd.service", "modular": "virtqemud.service"}
 ACCOUNTS = {"debian": ("libvirt-qemu", "libvirt-qemu"), "rhel": ("qemu", "qemu")}
 # Calls that a daemon answers only when its driver has started: one that refuses its configuration ends after it has
 # told systemd that it is up.
-PROOFS = {"libvirtd.service": "list", "virtqemud.service": "list", "virtstoraged.service": "pool-list"}
+PROOFS = {
+    "libvirtd.service": "list",
+    "virtinterfaced.service": "iface-list",
+    "virtnetworkd.service": "net-list",
+    "virtnodedevd.service": "nodedev-list",
+    "virtnwfilterd.service": "nwfilter-list",
+    "virtqemud.service": "list",
+    "virtsecretd.service": "secret-list",
+    "virtstoraged.service": "pool-list",
+}
 # What follows when the files are back. systemd gives up on a daemon that ended at once a few times, and on its sockets
 # with it, so restarting it would do nothing. $1 unit, then the sockets that were open before.
 PUT_BACK = """\
@@ -45,10 +54,10 @@ def take_up(situation: Situation, unit: str = "") -> list[Row]:
         for socket in daemon["sockets"]
         if socket["active"]
     ]
-    return [
-        plan.run("systemctl", "try-restart", name, undo=["/bin/sh", "-c", PUT_BACK, "sh", name, *sockets]),
-        plan.run("virsh", "-q", "-c", uri, PROOFS[name]),
-    ]
+    then = [plan.run("systemctl", "try-restart", name, undo=["/bin/sh", "-c", PUT_BACK, "sh", name, *sockets])]
+    if name in PROOFS:
+        then.append(plan.run("virsh", "-q", "-c", uri, PROOFS[name]))
+    return then
 
 
 def _reader(situation: Situation) -> str:

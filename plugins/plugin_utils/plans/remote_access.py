@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.ssh_server import DROP_IN, activation, refuse_unread
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.ssh_settings import ALGORITHMS, KEY_ALGORITHMS
@@ -33,7 +33,7 @@ IN_MATCH = frozenset(
 
 # A libvirt daemon keeps a socket that systemd has handed to it, until it is restarted; its guests go on running.
 HOLDERS = {
-    f"{daemon}-{transport}.socket": [plan.restart(f"{daemon}.service")]
+    f"{daemon}-{transport}.socket": f"{daemon}.service"
     for daemon in ("libvirtd", "virtproxyd")
     for transport in ("tcp", "tls")
 }
@@ -111,9 +111,9 @@ def disableable(situation: Situation) -> list[Row]:
                 "gold_remote_protocols disables ssh, over which this run comes in; switch it off at the console"
             )
         units = [unit for unit in protocol["units"] if unit.endswith((".service", ".socket"))]
-        rows += [
-            plan.unit(unit, enabled=False, active=False, masked=True, then=HOLDERS.get(unit, ())) for unit in units
-        ]
+        for unit in units:
+            then = qemu_conf.take_up(situation, HOLDERS[unit]) if unit in HOLDERS else []
+            rows.append(plan.unit(unit, enabled=False, active=False, masked=True, then=then))
         if not units:
             ends = ", ".join(protocol["listen"]) or "a socket"
             rows.append(plan.by_hand(f"{name} answers on {ends} and no unit of it is known: stop what listens there"))

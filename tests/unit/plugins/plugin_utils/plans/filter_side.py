@@ -76,7 +76,7 @@ FACTS: dict[str, Any] = {
          "addresses": [{"address": "10.9.9.1"}]},
     ],
     "vms": [],
-    "libvirt_daemons": {"mode": "monolithic"},
+    "libvirt_daemons": {"mode": "monolithic", "daemons": [{"name": "libvirtd", "sockets": []}]},
     "remote_access": {
         "protocols": [
             {"name": "ssh", "units": {"ssh.service": "enabled, active"}, "listen": ["0.0.0.0:22", "[::]:22"]},

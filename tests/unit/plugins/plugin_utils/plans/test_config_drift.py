@@ -16,8 +16,8 @@ AUDITING = {
     "logging.audit.service": {"installed": True, "active": True, "enabled": True, "refuses_stop": False},
 }
 DAEMONS = [
-    {"name": "libvirtd", "conf": "/etc/libvirt/libvirtd.conf", "audit_level": 0},
-    {"name": "virtproxyd", "conf": "/etc/libvirt/virtproxyd.conf", "audit_level": 1},
+    {"name": "libvirtd", "conf": "/etc/libvirt/libvirtd.conf", "audit_level": 0, "sockets": []},
+    {"name": "virtproxyd", "conf": "/etc/libvirt/virtproxyd.conf", "audit_level": 1, "sockets": []},
 ]
 
 
@@ -33,7 +33,7 @@ def test_watches_for_writes_and_attributes_of_everybody():
 def test_daemons_that_do_not_audit_are_told_to():
     rows = drift.change_logged(situation({**AUDITING, "libvirt_daemons.daemons": DAEMONS}))[1:]
     assert [(row["path"], row["values"]) for row in rows] == [("/etc/libvirt/libvirtd.conf", {"audit_level": "1"})]
-    assert rows[0]["then"] == [{"restart": "libvirtd.service"}]
+    assert rows[0]["then"][0]["run"] == ["systemctl", "try-restart", "libvirtd.service"]
 
 
 def test_locked_rules_are_pending():
