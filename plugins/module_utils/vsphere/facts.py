@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A facts document while it is being filled: a path is either there, or its reason is."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+
+UNSET = "the server does not say it"
+
+
+class Unreadable(Exception):
+    """A fact that exists could not be read, or was answered in a way nobody can judge. The message is the reason."""
+
+
+class Facts(object):
+    """document: the facts so far; see put, lost and attempt."""
+
+    def __init__(self):
+        self.document = {"schema_version": 1}
+        self.errors = []
+
+    def put(self, path, found, reason=UNSET):
+        """Set the fact at a dotted path; None is noted as an error with `reason` instead."""
+        if found is None:
+            self.lost(path, reason)
+            return
+        place = self.document
+        steps = path.split(".")
+        for step in steps[:-1]:
+            place = place.setdefault(step, {})
+        place[steps[-1]] = found
+
+    def lost(self, path, reason):
+        """Note why a path could not be read: it is unknown to every check."""
+        self.errors.append({"path": path, "reason": str(reason)[:300]})
+
+    def attempt(self, path, read):
+        """put(path, read()); what the server refuses or does not answer is noted.
+
+        :raises Lost: the connection to the endpoint is gone, which no further question would survive.
+        """
+        try:
+            self.put(path, read())
+        except (SoapFault, Unreadable) as error:
+            self.lost(path, error)
+        except RecursionError:
+            self.lost(path, "the answer is nested too deeply")
+        except Lost:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            # Hostile or future: a shape that no known server sends is unknown, and ends nothing.
+            self.lost(path, "the answer has an unexpected shape (%s)" % type(error).__name__)
+
+    def finished(self, collected_at, parts, seconds):
+        """The document with what the collector says about itself."""
+        self.put("host.collected_at", collected_at)
+        self.document["collector"] = {
+            "errors": self.errors,
+            "privileges_ok": not any("no permission" in error["reason"] for error in self.errors),
+            "parts": list(parts),
+            "seconds": seconds,
+        }
+        return self.document
