@@ -114,6 +114,7 @@ class Connections(object):
         self._endpoint = endpoint
         self._context = endpoint.tls()
         self._mine = threading.local()
+        self._all = []
 
     @property
     def context(self):
@@ -164,6 +165,7 @@ class Connections(object):
         # A call is two small packets: Nagle's algorithm would hold back the second one for 40 ms.
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._mine.connection = connection
+        self._all.append(connection)
         return connection
 
     def _asked(self, connection, method, path, body, headers, into):
@@ -196,4 +198,9 @@ class Connections(object):
         connection = getattr(self._mine, "connection", None)
         self._mine.connection = None
         if connection is not None:
+            connection.close()
+
+    def close_all(self):
+        """Close the connections of every thread; none of them may be asking."""
+        for connection in self._all:
             connection.close()

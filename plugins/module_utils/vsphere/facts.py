@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 
 UNSET = "the server does not say it"
@@ -38,7 +37,7 @@ class Facts(object):
         self.errors.append({"path": path, "reason": str(reason)[:300]})
 
     def attempt(self, path, read):
-        """put(path, read()); what the server refuses or does not answer is noted.
+        """put(path, read()); what the server refuses is noted.
 
         :raises Lost: the connection to the endpoint is gone, which no further question would survive.
         """
@@ -48,8 +47,6 @@ class Facts(object):
             self.lost(path, error)
         except RecursionError:
             self.lost(path, "the answer is nested too deeply")
-        except Lost:
-            raise
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             # Hostile or future: a shape that no known server sends is unknown, and ends nothing.
             self.lost(path, "the answer has an unexpected shape (%s)" % type(error).__name__)

@@ -15,10 +15,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
 
-_SPEC = (
-    "<specSet>%(properties)s<objectSet><obj type=%(type)s>%(moid)s</obj>%(skip)s%(select)s</objectSet></specSet>"
-    "<options>%(page)s</options>"
-)
 _SELECT = (
     '<selectSet xsi:type="TraversalSpec"><name>view</name><type>ContainerView</type><path>view</path>'
     "<skip>false</skip></selectSet>"
@@ -56,7 +52,7 @@ def in_view(session, wanted, unknown):
         try:
             view = value(_create_view(session, wanted.type))
             try:
-                for found in _pages(session, wanted, "ContainerView", view, _SELECT, unknown):
+                for found in _pages(session, wanted, [("ContainerView", view)], _SELECT, unknown):
                     if found.moid not in seen:
                         seen.add(found.moid)
                         yield found
@@ -69,9 +65,10 @@ def in_view(session, wanted, unknown):
                 raise
 
 
-def of_object(session, wanted, moid, unknown):
-    """The same of one object whose id is known, or None where the server does not say anything of it."""
-    return next(iter(_pages(session, wanted, wanted.type, moid, "", unknown)), None)
+def of_objects(session, wanted, references, unknown):
+    """The same of objects that are known by reference (values.Ref); what they do not share a type in is left to them."""
+    if references:
+        yield from _pages(session, wanted, [(ref.type or wanted.type, ref) for ref in references], "", unknown)
 
 
 def _create_view(session, ref_type):
@@ -93,13 +90,13 @@ def _destroy(session, view):
         return
 
 
-def _pages(session, wanted, from_type, moid, select, unknown):
+def _pages(session, wanted, objects, select, unknown):
     collector = session.content["propertyCollector"]
     paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
     while True:
         try:
             answer = session.call(
-                "PropertyCollector", collector, "RetrievePropertiesEx", _spec(wanted, paths, from_type, moid, select)
+                "PropertyCollector", collector, "RetrievePropertiesEx", _spec(wanted, paths, objects, select)
             )
             break
         except SoapFault as error:
@@ -122,19 +119,20 @@ def _pages(session, wanted, from_type, moid, select, unknown):
         )
 
 
-def _spec(wanted, paths, from_type, moid, select):
+def _spec(wanted, paths, objects, select):
     properties = "<propSet>%s<all>false</all>%s</propSet>" % (
         element("type", wanted.type),
         "".join(element("pathSet", path) for path in sorted(paths)),
     )
-    return _SPEC % {
-        "properties": properties,
-        "type": '"%s"' % from_type,
-        "moid": element("x", moid)[3:-4],
-        "skip": element("skip", "true" if select else "false"),
-        "select": select,
-        "page": element("maxObjects", wanted.page),
-    }
+    skip = element("skip", "true" if select else "false")
+    return "<specSet>%s%s</specSet><options>%s</options>" % (
+        properties,
+        "".join(
+            "<objectSet>%s%s%s</objectSet>" % (reference("obj", ref_type, moid), skip, select)
+            for ref_type, moid in objects
+        ),
+        element("maxObjects", wanted.page),
+    )
 
 
 def _unknown_path(error, paths):

@@ -67,7 +67,7 @@ class Session(object):
             from pyVim import connect
 
             connect.Disconnect(self.instance)
-        self.connections.close()
+        self.connections.close_all()
 
     def _renew(self, expired):
         with self._lock:
