@@ -239,7 +239,7 @@ def _ruleset(found):
 
 def _logging(facts, read):
     facts.attempt("logging.hosts", lambda: split(read.option("Syslog.global.logHost")))
-    eight = version(at(read.values, "config.product", {}).get("version"))[:1] >= (8,)
+    eight = version((read.values.get("config.product") or {}).get("version"))[:1] >= (8,)
     # ESXi 8 renamed the option and made an option of what esxcli alone told before (pitfall P3).
     checked = "Syslog.global.certificate.checkSSLCerts" if eight else "Syslog.global.logCheckSSLCerts"
     facts.attempt("logging.check_certificates", lambda: truth(read.option(checked)))

@@ -94,7 +94,7 @@ def _questions(facts, read, session, host):
 
         yield "method", (path,), by_method
     cli = EsxCli(session, host)
-    release = version(at(read.values, "config.product", {}).get("version"))
+    release = version((read.values.get("config.product") or {}).get("version"))
     for command, since, until, shape in COMMANDS:
         if release and not since <= release < until or _known_already(command, read):
             continue
