@@ -51,9 +51,7 @@ class EsxCli(object):
 def _read(command, answer):
     parts = {tag(child): child for child in answer[0]} if answer else {}
     if "fault" in parts:
-        found = value(parts["fault"])
-        text = found.get("faultDetail") or found.get("faultMsg") if isinstance(found, dict) else found
-        raise Unreadable("esxcli %s failed: %s" % (command, " ".join(str(text).split())[:200]))
+        raise Unreadable("esxcli %s failed: %s" % (command, _reason(parts["fault"])))
     text = parts["response"].text if "response" in parts else None
     if not text:
         raise Unreadable("esxcli %s said nothing" % command)
@@ -61,3 +59,14 @@ def _read(command, answer):
         return value(ElementTree.fromstring(text))
     except ElementTree.ParseError:
         raise Unreadable("what esxcli %s said is not XML" % command)
+
+
+def _reason(fault):
+    """The words of a fault; its detail is XML once more."""
+    texts = {tag(child): child.text or "" for child in fault}
+    try:
+        detail = ElementTree.fromstring(texts.get("faultDetail", ""))
+        words = [child.text for child in detail.iter() if tag(child) in ("localizedMessage", "errMsg") and child.text]
+    except ElementTree.ParseError:
+        words = []
+    return " ".join(" ".join(words or [texts.get("faultMsg", "no reason given")]).split())[:200]

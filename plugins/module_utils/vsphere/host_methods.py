@@ -150,7 +150,13 @@ def _ssh(facts, found):
     )
 
 
+def _one(found):
+    """The only entry of an answer that some releases wrap in a list."""
+    return found[0] if isinstance(found, list) else found
+
+
 def _encryption(facts, found):
+    found = _one(found)
     facts.put("boot.encryption.mode", str(found["Mode"]).lower())
     facts.put("boot.encryption.require_secure_boot", truth(found["RequireSecureBoot"]))
     facts.put("boot.encryption.require_exec_installed_only", truth(found["RequireExecutablesOnlyFromInstalledVIBs"]))
@@ -162,17 +168,20 @@ def _domains(facts, found):
 
 
 def _firewall(facts, found):
+    found = _one(found)
     facts.put("firewall.enabled", truth(found["Enabled"]))
     facts.put("firewall.loaded", truth(found["Loaded"]))
 
 
 def _syslog(facts, found):
+    found = _one(found)
     facts.put("logging.local_persistent", truth(found["LocalLogOutputIsPersistent"]))
     if "strict_x509" not in facts.document.get("logging", {}):
         facts.put("logging.strict_x509", truth(found["StrictX509Compliance"]))
 
 
 def _audit_records(facts, found):
+    found = _one(found)
     facts.put("logging.audit.storage_enabled", truth(found["AuditRecordStorageActive"]))
     facts.put("logging.audit.remote_enabled", truth(found["AuditRecordRemoteTransmissionActive"]))
     facts.put("logging.audit.capacity_mb", number(found["AuditRecordStorageCapacity"]))
@@ -185,14 +194,14 @@ COMMANDS = (
     ("system ssh server config list", (8,), LAST, _ssh),
     ("system settings encryption get", (7, 0, 2), LAST, _encryption),
     ("system secpolicy domain list", EVER, LAST, _domains),
-    ("system tls server get", (8, 0, 3), LAST, lambda facts, found: facts.put("tls.profile", found["Profile"])),
+    ("system tls server get", (8, 0, 3), LAST, lambda facts, found: facts.put("tls.profile", _one(found)["Profile"])),
     ("network firewall get", EVER, LAST, _firewall),
     ("system syslog config get", EVER, LAST, _syslog),
     (
         "system syslog config logfilter get",
         EVER,
         LAST,
-        lambda facts, found: facts.put("logging.filters_enabled", truth(found["LogFilteringEnabled"])),
+        lambda facts, found: facts.put("logging.filters_enabled", truth(_one(found)["LogFilteringEnabled"])),
     ),
     ("system auditrecords get", EVER, (8,), _audit_records),
 )
