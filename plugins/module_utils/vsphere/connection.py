@@ -92,7 +92,7 @@ def _pinned(pin):
 
 def untrusted(endpoint, error):
     """The reason why a certificate is refused, with the fingerprint of what answered."""
-    why = getattr(error, "verify_message", "") or str(error)
+    why = getattr(error, "verify_message", "") or str(error.args[-1])
     if endpoint.pin:
         return "%s: another certificate answers than hypervisor_certificate_sha256 says; %s" % (endpoint, why)
     try:
