@@ -64,7 +64,7 @@ class SubjectAudit:
             exceptions=register_files.records_of(self._registers, "exceptions"),
             attestations=register_files.records_of(self._registers, "attestations"),
             measures=self._given["measures"],
-            **({"inherited": inherited} if "inherited" in (assess.__kwdefaults__ or {}) else {}),  # XXX
+            inherited=inherited,
         )
         evidence.write_private(self.directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
         self._keep(document)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at
 
 UNSET = "the server does not say it"
 
@@ -31,6 +32,10 @@ class Facts(object):
         for step in steps[:-1]:
             place = place.setdefault(step, {})
         place[steps[-1]] = found
+
+    def has(self, path):
+        """Whether the fact at a dotted path is known."""
+        return at(self.document, path) is not None
 
     def lost(self, path, reason):
         """Note why a path could not be read: it is unknown to every check."""

@@ -81,7 +81,8 @@ def fill(facts, read, session, host):
             except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
                 reason = "the answer has an unexpected shape (%s)" % type(error).__name__
         for path in paths:
-            facts.lost(path, reason)
+            if not facts.has(path):
+                facts.lost(path, reason)
 
 
 def _questions(facts, read, session, host):
@@ -176,7 +177,7 @@ def _firewall(facts, found):
 def _syslog(facts, found):
     found = _one(found)
     facts.put("logging.local_persistent", truth(found["LocalLogOutputIsPersistent"]))
-    if "strict_x509" not in facts.document.get("logging", {}):
+    if not facts.has("logging.strict_x509"):
         facts.put("logging.strict_x509", truth(found["StrictX509Compliance"]))
 
 
@@ -212,7 +213,7 @@ PROVIDES = {
     "system secpolicy domain list": ("secpolicy.domains",),
     "system tls server get": ("tls.profile",),
     "network firewall get": ("firewall.enabled", "firewall.loaded"),
-    "system syslog config get": ("logging.local_persistent",),
+    "system syslog config get": ("logging.local_persistent", "logging.strict_x509"),
     "system syslog config logfilter get": ("logging.filters_enabled",),
     "system auditrecords get": ("logging.audit",),
 }
