@@ -48,7 +48,7 @@ def in_view(session, wanted, unknown):
     session that expires half-way is renewed, and what had not been read by then is asked for again.
     """
     seen = set()
-    for _attempt in range(2):
+    for attempt in (1, 2):
         try:
             view = value(_create_view(session, wanted.type))
             try:
@@ -61,7 +61,7 @@ def in_view(session, wanted, unknown):
                 _destroy(session, view)
         except SoapFault as error:
             # A renewed session knows neither the view nor the place where the pages had come to.
-            if error.name not in ("ManagedObjectNotFound", "InvalidPropertyFault", "InvalidArgument") or not seen:
+            if error.name not in ("ManagedObjectNotFound", "InvalidArgument") or not seen or attempt == 2:
                 raise
 
 

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A running vSphere target of the lab, as the tests use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import urllib.request
+from typing import Any
+
+import yaml
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Endpoint
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+STATE = pathlib.Path("/run/dwp-hypervisor-lab")
+START_LIMIT = 300.0  # the first start compiles the program
+
+
+def cannot_run() -> str | None:
+    """What this machine lacks for the target, or None."""
+    if shutil.which("go") is None:
+        return "the vSphere target needs a Go toolchain (go)"
+    if os.geteuid() != 0 and not os.access(STATE, os.W_OK):
+        return f"the vSphere target writes below {STATE}"
+    return None
+
+
+def lab(*arguments: str, limit: float = 60.0) -> str:
+    """Run the lab's command line and return what it printed."""
+    command = [sys.executable, "-m", "tests.lab.vsphere", *arguments]
+    done = subprocess.run(command, cwd=CHECKOUT, check=False, timeout=limit, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+class Target:
+    """One target. `inventory` and `auditor` are inventory files for its administrator and its read-only account."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = STATE / name
+        self.inventory = self.state / "inventory.yml"
+        self.auditor = self.state / "inventory-auditor.yml"
+
+    @classmethod
+    def up(cls, name: str, *arguments: str) -> Target:
+        """Start a fresh one."""
+        lab("up", name, *arguments, limit=START_LIMIT)
+        return cls(name)
+
+    def down(self) -> None:
+        """Stop it and remove what it left."""
+        lab("down", self.name)
+
+    def variables(self, inventory: pathlib.Path | None = None) -> dict[str, Any]:
+        """The host variables of an inventory of this target."""
+        return yaml.safe_load((inventory or self.inventory).read_text())["all"]["hosts"][self.name]
+
+    def endpoint(self, **changed: Any) -> Endpoint:
+        """Where the collector logs in as administrator; changed: arguments of Endpoint."""
+        found = self.variables()
+        given = {
+            "host": found["ansible_host"],
+            "user": found["ansible_user"],
+            "password": found["ansible_password"],
+            "port": found["hypervisor_port"],
+            "ca_file": found["hypervisor_ca_file"],
+            **changed,
+        }
+        return Endpoint(self.name, **given)
+
+    def control(self, path: str, **body: Any) -> None:
+        """Ask the target for a fault; see tests/lab/vsphere/README.md."""
+        request = urllib.request.Request(
+            f"{self.variables()['lab_control']}/{path}", data=json.dumps(body).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status in (200, 204), answer.read()
