@@ -139,14 +139,15 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
     }
     _config(name).touch(mode=0o600)
     _config(name).write_text(json.dumps(config), encoding="utf-8")
-    pid = _start(binary, name)
+    process = _start(binary, name)
     try:
-        ready = _wait(state, pid, name, 30.0 + size.hosts * 0.1 + size.vms * 0.02)
+        ready = _wait(state, process, name, 30.0 + size.hosts * 0.1 + size.vms * 0.02)
     except BaseException:
-        _stop(pid, name)
+        process.kill()
+        process.wait(timeout=STOP_SECONDS)
         shutil.rmtree(state, ignore_errors=True)
         raise
-    found = Target(name, pid, ready["port"], ready["control"], config["users"])
+    found = Target(name, process.pid, ready["port"], ready["control"], config["users"])
     (state / STATE_FILE).touch(mode=0o600)
     (state / STATE_FILE).write_text(json.dumps(dataclasses.asdict(found)), encoding="utf-8")
     for index, account in enumerate(accounts):
@@ -156,12 +157,12 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
     return found
 
 
-def _start(binary: pathlib.Path, name: str) -> int:
+def _start(binary: pathlib.Path, name: str) -> subprocess.Popen[bytes]:
     state = paths.host_state(name)
     scratch = state / "tmp"
     scratch.mkdir()
     with (state / "server.log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(binary), "-config", str(_config(name))],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -171,12 +172,11 @@ def _start(binary: pathlib.Path, name: str) -> int:
             # Parsing thousands of objects makes much short-lived garbage: trade a little time for half the memory.
             env={"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch), "HOME": str(state), "GOGC": "50"},
         )
-    return process.pid
 
 
-def _wait(state: pathlib.Path, pid: int, name: str, seconds: float) -> dict:
+def _wait(state: pathlib.Path, process: subprocess.Popen[bytes], name: str, seconds: float) -> dict:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and _is_server(pid, name):
+    while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(FileNotFoundError):
             return json.loads((state / "ready.json").read_text(encoding="utf-8"))
         time.sleep(0.05)

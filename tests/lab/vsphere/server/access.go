@@ -58,6 +58,7 @@ func (m *accessManager) ChangeLockdownMode(ctx *simulator.Context, req *types.Ch
 			config.LockdownMode = req.Mode
 			config.AdminDisabled = types.NewBool(req.Mode != types.HostLockdownModeLockdownDisabled)
 		})
+		// Normal mode leaves the console to those in DCUI.Access.
 		console := req.Mode != types.HostLockdownModeLockdownStrict
 		body.Fault_ = m.host.services.change(ctx, "DCUI", func(service *types.HostService) *soap.Fault {
 			service.Running = console

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
@@ -23,9 +24,17 @@ type esxHost struct {
 	release *release
 	number  int
 
-	options  *optionManager
-	services *serviceSystem
-	access   *accessManager
+	options        *optionManager
+	services       *serviceSystem
+	access         *accessManager
+	firewall       *firewallSystem
+	image          *imageManager
+	dates          *dateTimeSystem
+	snmp           *snmpSystem
+	network        *networkSystem
+	authentication *authenticationManager
+	directory      *activeDirectory
+	shell          *shell
 }
 
 // update changes the host's config under the lock that readers of its properties hold.
@@ -47,7 +56,10 @@ func (h *esxHost) reachable() *soap.Fault {
 
 // knows says whether the name is a local user, or in a domain's form, which the host passes on to the directory.
 func (h *esxHost) knows(name string) bool {
-	return name == "root" || name == "dcui" || name == "vpxuser"
+	if domain, _, directory := strings.Cut(name, `\`); directory {
+		return h.directory.info().Enabled && strings.EqualFold(domain, "lab")
+	}
+	return h.shell.account(name) != nil
 }
 
 // put registers one manager under the name that vCenter gives it, and returns the reference for configManager.
@@ -56,6 +68,7 @@ func (h *esxHost) put(ctx *simulator.Context, kind, prefix string, manager mo.Re
 	ref := types.ManagedObjectReference{Type: kind, Value: prefix + "-" + id}
 	reflect.ValueOf(manager).Elem().FieldByName("Self").Set(reflect.ValueOf(ref))
 	ctx.Map.Put(manager)
+	h.lab.owners[ref] = h.system.Self
 	return &ref
 }
 
@@ -67,28 +80,91 @@ func newHost(ctx *simulator.Context, l *lab, system *simulator.HostSystem, r *re
 		return nil, err
 	}
 	h.identify(certificate)
-	h.services = newServiceSystem(h)
-	h.access = newAccessManager(h)
+	h.addManagers(ctx)
+	return h, nil
+}
+
+// addManagers puts the lab's managers in the place of vcsim's and publishes what they hold in the host's config.
+func (h *esxHost) addManagers(ctx *simulator.Context) {
+	r, manager := h.release, &h.system.ConfigManager
+	for _, ref := range []*types.ManagedObjectReference{
+		manager.AdvancedOption, manager.FirewallSystem, manager.NetworkSystem,
+	} {
+		ctx.Map.Remove(ctx, *ref)
+	}
+	h.services, h.access, h.firewall = newServiceSystem(h), newAccessManager(h), newFirewallSystem(h)
+	h.image, h.dates, h.snmp = newImageManager(h), newDateTimeSystem(h), newSnmpSystem(h)
+	h.network = newNetworkSystem(h, newNetwork(h.number))
+	h.directory, h.authentication = &activeDirectory{host: h}, &authenticationManager{}
+	h.directory.Info = notJoined()
+	h.authentication.Info = authenticationInfo(notJoined())
+	h.shell = newShell(h)
+	ctx.Map.Put(h.shell)
+	h.lab.owners[h.shell.Self] = h.system.Self
 	h.options = newOptionManager(hostOptions, func(o *option) bool { return o.in(r) })
 	h.options.host = h
-	h.options.SupportedOption = l.optionDefs(r, h.options.table)
+	h.options.SupportedOption = h.lab.optionDefs(r, h.options.table)
+	h.options.refuse = func(key string) bool { return h.lab.faults.refuses(h.system.Name, key) }
 	h.options.changed = func(ctx *simulator.Context) {
 		h.update(ctx, func(config *types.HostConfigInfo) { config.Option = h.options.Setting })
 	}
 
-	manager := &system.ConfigManager
-	ctx.Map.Remove(ctx, *manager.AdvancedOption)
 	manager.AdvancedOption = h.put(ctx, "OptionManager", "EsxHostAdvSettings", h.options)
 	manager.ServiceSystem = h.put(ctx, "HostServiceSystem", "serviceSystem", h.services)
 	manager.HostAccessManager = h.put(ctx, "HostAccessManager", "hostAccessManager", h.access)
+	manager.FirewallSystem = h.put(ctx, "HostFirewallSystem", "firewallSystem", h.firewall)
+	manager.ImageConfigManager = h.put(ctx, "HostImageConfigManager", "imageConfigManager", h.image)
+	manager.KernelModuleSystem = h.put(ctx, "HostKernelModuleSystem", "kernelModuleSystem", newKernelModules(h))
+	manager.DateTimeSystem = h.put(ctx, "HostDateTimeSystem", "dateTimeSystem", h.dates)
+	manager.SnmpSystem = h.put(ctx, "HostSnmpSystem", "snmpSystem", h.snmp)
+	manager.NetworkSystem = h.put(ctx, "HostNetworkSystem", "networkSystem", h.network)
+	store := h.put(ctx, "HostActiveDirectoryAuthentication", "activeDirectory", h.directory)
+	h.authentication.SupportedStore = []types.ManagedObjectReference{*store}
+	manager.AuthenticationManager = h.put(ctx, "HostAuthenticationManager", "authenticationManager", h.authentication)
 
-	config := system.Config
-	config.Option = h.options.Setting
-	config.OptionDef = nil
+	config, dates := h.system.Config, h.dates.DateTimeInfo
+	config.Option, config.OptionDef = h.options.Setting, nil
 	config.Service = &types.HostServiceInfo{Service: h.services.ServiceInfo.Service}
-	config.LockdownMode = h.access.LockdownMode
-	config.AdminDisabled = types.NewBool(false)
-	return h, nil
+	config.Firewall, config.DateTimeInfo = h.firewall.FirewallInfo, &dates
+	config.Network, config.VirtualNicManagerInfo = h.network.NetworkInfo, newNicManager(h.network.NetworkInfo)
+	config.AuthenticationManagerInfo = &types.HostAuthenticationManagerInfo{AuthConfig: h.authentication.Info.AuthConfig}
+	config.LockdownMode, config.AdminDisabled = h.access.LockdownMode, types.NewBool(false)
+	config.PciPassthruInfo = []types.BaseHostPciPassthruInfo{
+		&types.HostPciPassthruInfo{Id: "0000:31:00.0", DependentDevice: "0000:31:00.0", PassthruCapable: true},
+		&types.HostPciPassthruInfo{Id: "0000:00:1f.0", DependentDevice: "0000:00:1f.0"},
+	}
+}
+
+// hostShim stands for the HostSystem in calls that vcsim lacks or does by half; wrapping it for good breaks vcsim.
+type hostShim struct {
+	*simulator.HostSystem
+
+	host *esxHost
+}
+
+// EnterLockdownMode and ExitLockdownMode are the old calls for normal lockdown.
+func (s hostShim) EnterLockdownMode(ctx *simulator.Context, _ *types.EnterLockdownMode) soap.HasFault {
+	body := &methods.EnterLockdownModeBody{Res: new(types.EnterLockdownModeResponse)}
+	if s.host.access.LockdownMode != types.HostLockdownModeLockdownDisabled {
+		body.Fault_ = invalidState()
+		return body
+	}
+	body.Fault_ = s.host.access.ChangeLockdownMode(ctx, &types.ChangeLockdownMode{
+		Mode: types.HostLockdownModeLockdownNormal,
+	}).Fault()
+	return body
+}
+
+func (s hostShim) ExitLockdownMode(ctx *simulator.Context, _ *types.ExitLockdownMode) soap.HasFault {
+	body := &methods.ExitLockdownModeBody{Res: new(types.ExitLockdownModeResponse)}
+	if s.host.access.LockdownMode == types.HostLockdownModeLockdownDisabled {
+		body.Fault_ = invalidState()
+		return body
+	}
+	body.Fault_ = s.host.access.ChangeLockdownMode(ctx, &types.ChangeLockdownMode{
+		Mode: types.HostLockdownModeLockdownDisabled,
+	}).Fault()
+	return body
 }
 
 // identify sets product, hardware, TPM, secure boot and certificate.

@@ -25,6 +25,10 @@ type lab struct {
 	faults    *faults
 	hosts     map[types.ManagedObjectReference]*esxHost
 	order     []*esxHost
+	// owners are the hosts by their managers.
+	owners        map[types.ManagedObjectReference]types.ManagedObjectReference
+	authorization *authorizationManager
+	settings      *optionManager
 
 	definitions map[int][]types.OptionDef
 	datacenter  *object.Datacenter
@@ -36,6 +40,7 @@ func newLab(c *config, a *authority) (*lab, error) {
 	l := &lab{
 		config: c, authority: a, faults: newFaults(),
 		hosts:       map[types.ManagedObjectReference]*esxHost{},
+		owners:      map[types.ManagedObjectReference]types.ManagedObjectReference{},
 		definitions: map[int][]types.OptionDef{},
 		pools:       map[types.ManagedObjectReference]*object.ResourcePool{},
 	}
@@ -49,6 +54,7 @@ func newLab(c *config, a *authority) (*lab, error) {
 	if err := l.addMachines(l.client()); err != nil {
 		return nil, err
 	}
+	l.addService()
 	sessions := l.model.Map().SessionManager()
 	sessions.ValidLogin = func(req *types.Login) bool {
 		for _, known := range c.Users {
@@ -109,7 +115,7 @@ func (l *lab) buildVCenter() error {
 			return err
 		}
 	}
-	return nil
+	return l.addDistributedSwitch()
 }
 
 func (l *lab) addCluster(first, end int) error {
