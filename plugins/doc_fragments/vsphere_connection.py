@@ -16,12 +16,14 @@ options:
     type: int
     default: 443
   validate_certs:
-    description: Whether the certificate has to be signed by a known authority and name the host. For platform V(vsphere).
+    description:
+      - Whether the certificate has to be signed by a known authority and name the host. For platform V(vsphere).
     type: bool
     default: true
   ca_file:
     description:
-      - PEM file of the authorities to trust, on the controller. The system's own when not given. For platform V(vsphere).
+      - PEM file of the authorities to trust, on the controller. The system's own when not given. For platform
+        V(vsphere).
     type: path
   certificate_sha256:
     description:

@@ -105,8 +105,8 @@ ansible_facts:
     hypervisor_compliance:
       description:
         - Verdict, score, counts of measures by status, failing check ids and the path of the report.
-        - Of an endpoint with many subjects the worst verdict, counts of subjects by verdict, and the failing checks with
-          the number of subjects they fail on.
+        - Of an endpoint with many subjects the worst verdict, counts of subjects by verdict, and the failing checks
+          with the number of subjects they fail on.
       type: dict
       returned: success
       sample: {"run_id": "42", "verdict": "non-compliant"}

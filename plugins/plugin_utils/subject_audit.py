@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the facts of one subject to its evidence and results in the run directory; what the audit of every platform does."""
+"""From the facts of one subject to its evidence and results in the run directory, on every platform."""
 
 from __future__ import annotations
 

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Endpoint, VsphereError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, provenance
@@ -74,7 +75,7 @@ def audit(
     controller: Document | None = None
     try:
         with logged_in(endpoint) as session:
-            for found in collector.collect(session, denied, Progress(endpoint.name, say)):
+            for found in _found(session, denied, Progress(endpoint.name, say)):
                 subject = names.subject(found, controller)
                 if found.facts is None:
                     document = audit_of.silent(subject, found.reason)
@@ -89,6 +90,14 @@ def audit(
             each(audit_of.silent(entry, reason))
         return reason
     return None
+
+
+def _found(session: Any, denied: Sequence[Mapping[str, Any]], progress: Progress) -> Iterator[collector.Subject]:
+    """The collector's subjects. What a server may say that nobody foresaw ends in a reason, and not in a traceback."""
+    try:
+        yield from collector.collect(session, denied, progress)
+    except SHAPE as error:
+        raise VsphereError(f"{session.endpoint}: {strange(error)}") from error
 
 
 class Names:
@@ -114,7 +123,8 @@ class Names:
             subject.update({"name": endpoint, "slug": evidence.slug(subject_id)})
         else:
             # The host's name makes the file findable among a thousand; the hash is of the whole.
-            subject.update({"slug": evidence.slug(f"{endpoint}-{own}/{found.uuid}"), "controller": controller["subject"]["id"]})
+            subject["slug"] = evidence.slug(f"{endpoint}-{own}/{found.uuid}")
+            subject["controller"] = controller["subject"]["id"]
         return subject
 
 

@@ -30,9 +30,16 @@ def fill(facts, session, inventory, fleet):
     try:
         with rest.opened(session) as api:
             facts.attempt("rbac.global_permissions", lambda: _global_permissions(api, facts))
-            facts.attempt("identity.providers", lambda: [_provider(found) for found in api.get("/api/vcenter/identity/providers")])
-            facts.attempt("firewall.inbound", lambda: [_rule(found) for found in api.get("/api/appliance/networking/firewall/inbound")])
-            facts.attempt("logging.forwarding", lambda: [_target(found) for found in api.get("/api/appliance/logging/forwarding")])
+            facts.attempt(
+                "identity.providers", lambda: [_provider(found) for found in api.get("/api/vcenter/identity/providers")]
+            )
+            facts.attempt(
+                "firewall.inbound",
+                lambda: [_rule(found) for found in api.get("/api/appliance/networking/firewall/inbound")],
+            )
+            facts.attempt(
+                "logging.forwarding", lambda: [_target(found) for found in api.get("/api/appliance/logging/forwarding")]
+            )
             facts.attempt("storage.library", lambda: _library(api, inventory, fleet))
             clusters = [(moid, found.values.get("name", moid)) for moid, found in inventory.clusters.items()]
             facts.attempt("drift.clusters", lambda: [_drift(api, moid, name) for moid, name in clusters])
@@ -96,7 +103,9 @@ def _library(api, inventory, fleet):
             libraries.append(_one_library(found, kind, names))
             items += _items(api, library_id, str(found.get("name", "")), MAX_ITEMS - len(items))
     # Templates that lie in no library are cloned all the same.
-    items += [_template(entry) for entries in fleet.machines.values() for entry in entries if entry.get("template") is True]
+    items += [
+        _template(entry) for entries in fleet.machines.values() for entry in entries if entry.get("template") is True
+    ]
     return {"libraries": libraries, "items": items}
 
 

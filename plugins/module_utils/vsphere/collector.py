@@ -19,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import (
     machines,
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Facts
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Facts, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import Inventory, reachable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
@@ -44,7 +44,7 @@ class Subject(object):
         self.reason = reason
 
 
-def collect(session, denied=(), progress=lambda hosts, of_hosts, machines: None, threads=THREADS):
+def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS):
     """Each Subject, the vCenter first. denied: [{principal, vm}] whose effective rights are read (gold_deny_map).
 
     progress(hosts read, hosts in all, machines read) is called after each step.
@@ -90,7 +90,11 @@ class Fleet(object):
         try:
             for found in in_view(self._session, machines.PROPERTIES, self._inventory.unknown):
                 host = found.values.get("runtime.host")
-                entry, errors = machines.entry(found, names, self._inventory.release_of(host))
+                try:
+                    entry, errors = machines.entry(found, names, self._inventory.release_of(host))
+                except SHAPE as error:
+                    entry = {"id": str(found.moid)}
+                    errors = [{"path": "vms[%s]" % found.moid, "reason": strange(error)}]
                 self.machines.setdefault(host, []).append(entry)
                 self._errors.setdefault(host, []).extend(errors)
                 self.uuids[found.moid] = entry["id"]
@@ -150,7 +154,13 @@ class Fleet(object):
         )
 
     def _host(self, found):
-        """(id, Subject) of one host; runs in a thread."""
+        """(id, Subject) of one host; runs in a thread. One that answers nonsense takes no other with it."""
+        try:
+            return found.moid, self._read(found)
+        except SHAPE as error:
+            return found.moid, self._silent(found, strange(error))
+
+    def _read(self, found):
         facts, read = Facts(), host_facts.Read(found, self._inventory.unknown)
         read.distributed = self._inventory.distributed
         host_facts.fill(facts, read)
@@ -164,7 +174,7 @@ class Fleet(object):
         self._machines_of(facts, found)
         document = facts.finished(now(), HOST_PARTS, {})
         uuid = found.values.get("hardware.systemInfo.uuid")
-        return found.moid, Subject("host", found.values.get("name", found.moid), uuid, document)
+        return Subject("host", found.values.get("name", found.moid), uuid, document)
 
     def _machines_of(self, facts, found):
         if self._vm_problem:

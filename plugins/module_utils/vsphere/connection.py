@@ -82,7 +82,7 @@ def _pinned(pin):
 
     class PinnedSocket(ssl.SSLSocket):
         def do_handshake(self, block=False):
-            super(PinnedSocket, self).do_handshake(block)
+            super().do_handshake(block)
             found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
             if found != pin:
                 raise ssl.SSLCertVerificationError("its SHA-256 fingerprint is %s" % found)

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import appliance, key_providers
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Facts
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Facts, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_objects
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object, of_objects
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number, value
 
@@ -17,7 +17,9 @@ ADMIN, READ, NO_ACCESS = "Admin", "System.Read", "NoAccess"
 SUBTREES = ("vpxd.event.", "event.", "task.")
 ROLES = Properties("AuthorizationManager", {"roleList": None})
 CURRENT = Properties("SessionManager", {"currentSession": None})
-ALARMS = Properties("Alarm", dict.fromkeys(("info.name", "info.enabled", "info.entity", "info.expression", "info.action")))
+ALARMS = Properties(
+    "Alarm", dict.fromkeys(("info.name", "info.enabled", "info.entity", "info.expression", "info.action"))
+)
 # What only a vCenter has; a stand-alone host has none of it, and that is known.
 NONE_ON_ESXI = {
     "storage.library": {"libraries": [], "items": []},
@@ -51,7 +53,10 @@ def fill(facts, session, inventory, fleet, denied):
     facts.attempt("advanced_options", lambda: _options(session))
     facts.attempt("alarms", lambda: list(_alarms(session)))
     facts.attempt("crypto.providers", lambda: key_providers.read(session))
-    states = [(found.values.get("name", found.moid), found.values.get("runtime.cryptoState")) for found in inventory.hosts.values()]
+    states = [
+        (found.values.get("name", found.moid), found.values.get("runtime.cryptoState"))
+        for found in inventory.hosts.values()
+    ]
     facts.put("crypto.hosts", [{"id": name, "state": state} for name, state in states if state is not None])
     datastores, errors = inventory.storage(list(inventory.datastores))
     facts.put("storage.datastores", datastores)
@@ -77,10 +82,8 @@ def _authorization(facts, session, fleet, denied):
     roles = {}
 
     def read_roles():
-        found = next(iter(of_objects(session, ROLES, [manager], {})))
-        for role in many(found.values["roleList"]):
-            roles[number(role["roleId"])] = role["name"]
-        return [
+        found = of_object(session, ROLES, manager, {})
+        read = [
             {
                 "id": number(role["roleId"]),
                 "name": role["name"],
@@ -89,6 +92,8 @@ def _authorization(facts, session, fleet, denied):
             }
             for role in many(found.values["roleList"])
         ]
+        roles.update({role["id"]: role["name"] for role in read})
+        return read
 
     facts.attempt("rbac.roles", read_roles)
     facts.attempt("rbac.permissions", lambda: _permissions(session, manager, roles, fleet))
@@ -101,7 +106,12 @@ def _authorization(facts, session, fleet, denied):
 
 
 def _permissions(session, manager, roles, fleet):
+    if not roles:
+        raise Unreadable("the roles were not read, and a permission names its role by a number")
     found = [value(entry) for entry in session.call("AuthorizationManager", manager, "RetrieveAllPermissions")]
+    if not found:
+        # Somebody administers every server: an answer without any permission says nothing of who.
+        raise Unreadable("the server told of no permission at all")
     entities = {str(entry["entity"]): entry["entity"] for entry in found}
     names = _names(session, [ref for moid, ref in entities.items() if moid not in fleet.uuids])
     root = session.content["rootFolder"]
@@ -130,7 +140,9 @@ def _principals(permissions):
     for entry in permissions:
         name = ("%" if entry["group"] else "") + entry["principal"]
         local = entry["principal"].upper().startswith("VSPHERE.LOCAL\\") or "\\" not in entry["principal"]
-        account = accounts.setdefault(name, {"name": name, "privileged": False, "source": "local" if local else "directory"})
+        account = accounts.setdefault(
+            name, {"name": name, "privileged": False, "source": "local" if local else "directory"}
+        )
         account["privileged"] = account["privileged"] or entry["role"] == ADMIN
     return list(accounts.values())
 
@@ -160,7 +172,9 @@ def _options(session):
     found = {}
     for subtree in SUBTREES:
         try:
-            answers = session.call("OptionManager", session.content["setting"], "QueryOptions", element("name", subtree))
+            answers = session.call(
+                "OptionManager", session.content["setting"], "QueryOptions", element("name", subtree)
+            )
         except SoapFault as error:
             if error.name != "InvalidName":
                 raise
@@ -208,8 +222,7 @@ def blind_spots(session):
     """Why machines may be hidden from this account, in words; [] where it may read everything below the root folder."""
     root, manager = session.content["rootFolder"], session.content.get("authorizationManager")
     try:
-        current = next(iter(of_objects(session, CURRENT, [session.content["sessionManager"]], {})))
-        login = current.values["currentSession"]
+        login = of_object(session, CURRENT, session.content["sessionManager"], {}).values["currentSession"]
         answer = session.call(
             "AuthorizationManager",
             manager,
@@ -219,6 +232,6 @@ def blind_spots(session):
         held = [flag(found["isGranted"]) for found in many(value(answer[0]).get("privAvailability"))]
         if held != [True]:
             return ["the account may not read the root folder, so it may not see every machine"]
-    except (SoapFault, KeyError, IndexError, StopIteration, AttributeError):
+    except (SoapFault, Unreadable, *SHAPE):
         return ["the server does not say whether the account may see every machine"]
     return []

@@ -9,6 +9,13 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at
 
 UNSET = "the server does not say it"
+# What reading an answer of a shape that no known server sends can raise; hostile or future, it ends nothing.
+SHAPE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
+
+
+def strange(error):
+    """The reason for an answer of a shape nobody knows."""
+    return "the answer has an unexpected shape (%s)" % type(error).__name__
 
 
 class Unreadable(Exception):
@@ -50,11 +57,8 @@ class Facts(object):
             self.put(path, read())
         except (SoapFault, Unreadable) as error:
             self.lost(path, error)
-        except RecursionError:
-            self.lost(path, "the answer is nested too deeply")
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            # Hostile or future: a shape that no known server sends is unknown, and ends nothing.
-            self.lost(path, "the answer has an unexpected shape (%s)" % type(error).__name__)
+        except SHAPE as error:
+            self.lost(path, strange(error))
 
     def finished(self, collected_at, parts, seconds):
         """The document with what the collector says about itself."""

@@ -92,8 +92,12 @@ def fill(facts, read):
     _hardware(facts, read)
     _access(facts, read)
     _logging(facts, read)
-    facts.attempt("firewall.incoming_blocked", lambda: flag(read.known("config.firewall.defaultPolicy")["incomingBlocked"]))
-    facts.attempt("firewall.outgoing_blocked", lambda: flag(read.known("config.firewall.defaultPolicy")["outgoingBlocked"]))
+    facts.attempt(
+        "firewall.incoming_blocked", lambda: flag(read.known("config.firewall.defaultPolicy")["incomingBlocked"])
+    )
+    facts.attempt(
+        "firewall.outgoing_blocked", lambda: flag(read.known("config.firewall.defaultPolicy")["outgoingBlocked"])
+    )
     facts.attempt("firewall.rulesets", lambda: [_ruleset(entry) for entry in read.known("config.firewall.ruleset")])
     host_network.fill(facts, read)
 
@@ -176,7 +180,9 @@ def _virtualisation(features):
 
 
 def _adapters(read):
-    through = {device.get("id") for device in read.known("config.pciPassthruInfo") if flag(device.get("passthruActive"))}
+    through = {
+        device.get("id") for device in read.known("config.pciPassthruInfo") if flag(device.get("passthruActive"))
+    }
     for kind, path in (("network", "config.network.pnic"), ("storage", "config.storageDevice.hostBusAdapter")):
         for adapter in read.known(path):
             address = adapter.get("pci")
@@ -266,7 +272,9 @@ def _time_sync(read):
         sources = many(at(found, "ntpConfig.server"))
     else:
         sources = [str(port["device"]) for port in many(at(found, "ptpConfig.port")) if port.get("device")]
-    running = [flag(service["running"]) for service in read.known("config.service.service") if service["key"] == program]
+    running = [
+        flag(service["running"]) for service in read.known("config.service.service") if service["key"] == program
+    ]
     return {"program": program, "active": running[:1] == [True], "sources": sources}
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import truth, version
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number, value
 
 # Privileged whatever the access entries say.
 BUILT_IN = frozenset(("root", "vpxuser", "dcui"))
@@ -21,7 +21,7 @@ METHODS = (
         "hostAccessManager",
         "HostAccessManager",
         "QueryLockdownExceptions",
-        lambda found: [str(name) for name in found],
+        lambda found: [text(name) for name in found],
     ),
     (
         "remote_access.access_entries",
@@ -38,7 +38,7 @@ METHODS = (
         "imageConfigManager",
         "HostImageConfigManager",
         "HostImageConfigGetAcceptance",
-        lambda found: str(found[0]),
+        lambda found: text(found[0]),
     ),
     (
         "software.packages",
@@ -78,8 +78,8 @@ def fill(facts, read, session, host):
                     stopped[family] = error
             except Unreadable as error:
                 reason = error
-            except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
-                reason = "the answer has an unexpected shape (%s)" % type(error).__name__
+            except SHAPE as error:
+                reason = strange(error)
         for path in paths:
             if not facts.has(path):
                 facts.lost(path, reason)
@@ -100,6 +100,16 @@ def _questions(facts, read, session, host):
         if release and not since <= release < until or _known_already(command, read):
             continue
         yield "esxcli", PROVIDES[command], lambda command=command, shape=shape: shape(facts, cli.run(command))
+
+
+def text(found):
+    """A value that has to be a text.
+
+    :raises ValueError: it is something else.
+    """
+    if not isinstance(found, str) or not found:
+        raise ValueError("no text")
+    return found
 
 
 def _asked(session, managers, manager, ref_type, method):

@@ -43,7 +43,12 @@ def _switches(read):
             entry["nioc"] = switch["nioc"]
         yield entry
     for found in read.values.get("config.network.opaqueSwitch") or []:
-        yield {"id": found.get("name") or found["key"], "kind": "opaque", "uplinks": _named(found, devices), "nioc": False}
+        yield {
+            "id": found.get("name") or found["key"],
+            "kind": "opaque",
+            "uplinks": _named(found, devices),
+            "nioc": False,
+        }
 
 
 def _named(switch, devices):

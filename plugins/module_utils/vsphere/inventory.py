@@ -158,7 +158,11 @@ def portgroup(found):
     ranges = [[number(one.get("start")), number(one.get("end"))] for one in many(vlan.get("vlanId"))] if trunk else []
     order = at(config, "uplinkTeamingPolicy.uplinkPortOrder", {})
     policy = config.get("securityPolicy") or config.get("macManagementPolicy") or {}
-    names = (("promiscuous", "allowPromiscuous"), ("mac_changes", "macChanges"), ("forged_transmits", "forgedTransmits"))
+    names = (
+        ("promiscuous", "allowPromiscuous"),
+        ("mac_changes", "macChanges"),
+        ("forged_transmits", "forgedTransmits"),
+    )
     entry = {
         "id": found.values.get("key", found.moid),
         "name": found.values.get("name", ""),

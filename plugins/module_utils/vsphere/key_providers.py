@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_objects
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, value
 
@@ -55,7 +55,7 @@ def _health(session, manager):
     task = value(session.call(manager.type, manager, "RetrieveKmipServersStatus_Task")[0])
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        found = next(iter(of_objects(session, TASK, [task], {})))
+        found = of_object(session, TASK, task, {})
         state = found.values.get("info.state")
         if state == "success":
             result = found.values.get("info.result")

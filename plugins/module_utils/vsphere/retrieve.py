@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import (
     SoapFault,
     element,
@@ -50,7 +52,7 @@ def in_view(session, wanted, unknown):
     seen = set()
     for attempt in (1, 2):
         try:
-            view = value(_create_view(session, wanted.type))
+            view = _create_view(session, wanted.type)
             try:
                 for found in _pages(session, wanted, [("ContainerView", view)], _SELECT, unknown):
                     if found.moid not in seen:
@@ -66,20 +68,34 @@ def in_view(session, wanted, unknown):
 
 
 def of_objects(session, wanted, references, unknown):
-    """The same of objects that are known by reference (values.Ref); what they do not share a type in is left to them."""
+    """The same of objects that are known by reference (values.Ref)."""
     if references:
         yield from _pages(session, wanted, [(ref.type or wanted.type, ref) for ref in references], "", unknown)
 
 
+def of_object(session, wanted, reference_of, unknown):
+    """The same of one object.
+
+    :raises Unreadable: the server says nothing of it.
+    """
+    for found in of_objects(session, wanted, [reference_of], unknown):
+        return found
+    raise Unreadable("the server says nothing of %s" % wanted.type)
+
+
 def _create_view(session, ref_type):
-    return session.call(
+    answer = session.call(
         "ViewManager",
         session.content["viewManager"],
         "CreateContainerView",
         reference("container", "Folder", session.content["rootFolder"])
         + element("type", ref_type)
         + element("recursive", "true"),
-    )[0]
+    )
+    view = answer[0].text if answer and not len(answer[0]) else None
+    if not view:
+        raise Lost("%s: the server made no view of its objects" % session.endpoint)
+    return view
 
 
 def _destroy(session, view):
@@ -114,9 +130,7 @@ def _pages(session, wanted, objects, select, unknown):
                 token = child.text
         if not token:
             return
-        answer = session.call(
-            "PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token)
-        )
+        answer = session.call("PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token))
 
 
 def _spec(wanted, paths, objects, select):
@@ -156,7 +170,10 @@ def _found(objects, readers):
         elif name == "propSet" and len(child) == 2:
             path = child[0].text
             if path in readers:
-                values[path] = (readers[path] or value)(child[1])
+                try:
+                    values[path] = (readers[path] or value)(child[1])
+                except ValueError as error:
+                    missing[path] = "the answer is %s" % error
         elif name == "missingSet":
             missing.update(_missing(child))
     return Found(ref_type, moid, values, missing)

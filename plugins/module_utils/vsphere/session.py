@@ -48,7 +48,11 @@ class Session(object):
     def login(self):
         """Log in and read the service content."""
         self._login()
-        self.content = value(self.call("ServiceInstance", "ServiceInstance", "RetrieveServiceContent")[0])
+        try:
+            self.content = value(self.call("ServiceInstance", "ServiceInstance", "RetrieveServiceContent")[0])
+            self.content["about"]["apiType"]
+        except (IndexError, KeyError, TypeError, ValueError):
+            raise Lost("%s does not describe itself as a vSphere API does" % self.endpoint)
 
     def call(self, ref_type, moid, method, arguments=""):
         """See Soap.call; a session that has expired is logged in again and the call repeated."""
@@ -82,7 +86,9 @@ class Session(object):
             from pyVim import connect
             from pyVmomi import VmomiSupport, vim
         except ImportError as error:
-            raise VsphereError("the Python package pyvmomi is missing on the controller: pip install pyvmomi (%s)" % error)
+            raise VsphereError(
+                "the Python package pyvmomi is missing on the controller (pip install pyvmomi): %s" % error
+            )
         endpoint = self.endpoint
         for name, given in (("ansible_user", endpoint.user), ("ansible_password", endpoint.password)):
             if not given:
@@ -115,9 +121,9 @@ def refused(endpoint, error):
             "%s: user %s may not log in there. A host in lockdown mode lets in its exception users only: audit it "
             "through its vCenter" % (endpoint, endpoint.user)
         )
-    return (
-        "%s: wrong user name or password for %s, or the account is locked. Set ansible_user and ansible_password"
-        % (endpoint, endpoint.user)
+    return "%s: wrong user name or password for %s, or the account is locked. Set ansible_user and ansible_password" % (
+        endpoint,
+        endpoint.user,
     )
 
 

@@ -33,12 +33,21 @@ def value(element):
     A structure becomes a dict with its type under "_type" where the server says it, a repeated field a list, ArrayOf…
     a list, and a typed scalar int, float, bool or str. Scalars inside a structure carry no type: they stay text, see
     flag and number. A field that occurs once is no list: see many.
+
+    :raises ValueError: it is nested hundreds of levels deep.
     """
+    try:
+        return _value(element)
+    except RecursionError:
+        raise ValueError("nested too deeply")
+
+
+def _value(element):
     kind = element.get(TYPE)
     if kind is not None:
         kind = kind[kind.rfind(":") + 1 :]
         if kind.startswith("ArrayOf"):
-            return [value(child) for child in element]
+            return [_value(child) for child in element]
     if len(element) == 0:
         return _scalar(element, kind)
     found = {}
@@ -47,7 +56,7 @@ def value(element):
     for child in element:
         name = child.tag
         name = name[name.rfind("}") + 1 :]
-        inner = value(child)
+        inner = _value(child)
         if name not in found:
             found[name] = inner
         elif isinstance(found[name], Repeated):

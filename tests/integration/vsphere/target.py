@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
-import urllib.request
 from typing import Any
 
 import yaml
@@ -78,8 +78,18 @@ class Target:
 
     def control(self, path: str, **body: Any) -> None:
         """Ask the target for a fault; see tests/lab/vsphere/README.md."""
-        request = urllib.request.Request(
-            f"{self.variables()['lab_control']}/{path}", data=json.dumps(body).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        self._ask("POST", path, json.dumps(body))
+
+    def calm(self) -> None:
+        """Take all faults back."""
+        self._ask("DELETE", "faults")
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> None:
+        address = self.variables()["lab_control"].removeprefix("http://")
+        connection = http.client.HTTPConnection(address, timeout=10)
+        try:
+            connection.request(method, f"/{path}", body)
+            answer = connection.getresponse()
             assert answer.status in (200, 204), answer.read()
+        finally:
+            connection.close()

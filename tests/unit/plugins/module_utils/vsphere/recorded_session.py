@@ -81,10 +81,14 @@ class RecordingSession:
         self._request = session.connections.request
         self.endpoint, self.content, self.connections = session.endpoint, session.content, self
         self.calls: dict[str, Any] = {}
+        # A view's id is new each time: in the recording it is the type that it shows.
+        self._views: dict[str, str] = {}
         self.call("ServiceInstance", "ServiceInstance", "RetrieveServiceContent")
 
     def call(self, ref_type: str, moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
         name = key(ref_type, moid, method, arguments)
+        for view, alias in self._views.items():
+            name = name.replace(f">{view}<", f">{alias}<")
         try:
             found = self._session.call(ref_type, moid, method, arguments)
         except SoapFault as error:
@@ -92,6 +96,10 @@ class RecordingSession:
             self.calls[name] = {"fault": [error.name, said, error.detail]}
             raise
         self.calls[name] = {"elements": [ElementTree.tostring(element, "unicode") for element in found]}
+        if method == "CreateContainerView":
+            view = found[0].text or ""
+            self._views[view] = f"view of {arguments.split('<type>')[1].split('<')[0]}"
+            self.calls[name] = {"elements": [f'<returnval type="ContainerView">{self._views[view]}</returnval>']}
         return found
 
     def request(self, method: str, path: str, **more: Any) -> tuple[int, Any, bytes]:

@@ -61,7 +61,7 @@ def test_a_command_becomes_moid_and_method() -> None:
 @pytest.mark.parametrize(
     ("inner", "reason"),
     [
-        ("<fault><faultMsg>EsxCLI.CLIFault.summary</faultMsg><faultDetail>&lt;x&gt;&lt;errMsg&gt;Unknown command&lt;/errMsg&gt;"
+        ("<fault><faultMsg>EsxCLI.CLIFault</faultMsg><faultDetail>&lt;x&gt;&lt;errMsg&gt;Unknown command&lt;/errMsg&gt;"
          "&lt;/x&gt;</faultDetail></fault>", "esxcli a b failed: Unknown command"),
         ("<fault><faultMsg>it broke</faultMsg></fault>", "esxcli a b failed: it broke"),
         ("", "esxcli a b said nothing"),
@@ -103,9 +103,10 @@ def test_a_host_that_does_not_answer_is_asked_nothing_more() -> None:
 def test_an_answer_of_another_shape_is_unknown() -> None:
     said = reasons(filled(Host(response(f"<obj {XSI}><Other>1</Other></obj>"))))
     assert "unexpected shape" in said["firewall.enabled"]
-    assert "permitrootlogin" in said["remote_access.ssh.effective_root.permitrootlogin"] or "shape" in said[
-        "remote_access.ssh.effective_root.permitrootlogin"
-    ]
+    assert (
+        "permitrootlogin" in said["remote_access.ssh.effective_root.permitrootlogin"]
+        or "shape" in said["remote_access.ssh.effective_root.permitrootlogin"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,11 @@ def test_uplinks_are_the_adapters_of_this_host() -> None:
     ("vlan", "number", "trunk"),
     [
         ({"_type": "VmwareDistributedVirtualSwitchVlanIdSpec", "vlanId": "100"}, 100, []),
-        ({"_type": "VmwareDistributedVirtualSwitchTrunkVlanSpec", "vlanId": [{"start": "0", "end": "4094"}]}, 0, [[0, 4094]]),
+        (
+            {"_type": "VmwareDistributedVirtualSwitchTrunkVlanSpec", "vlanId": [{"start": "0", "end": "4094"}]},
+            0,
+            [[0, 4094]],
+        ),
         ({"_type": "VmwareDistributedVirtualSwitchTrunkVlanSpec", "vlanId": {"start": "5", "end": "7"}}, 0, [[5, 7]]),
         ({"_type": "VmwareDistributedVirtualSwitchPvlanSpec", "pvlanId": "200"}, 200, []),
         ({}, 0, []),
@@ -144,7 +148,10 @@ def test_services_are_those_that_select_the_adapter() -> None:
          "selectedVnic": ["k1"]},
         {"nicType": "vsan", "candidateVnic": [{"key": "k0", "device": "vmk0"}]},
     ]  # fmt: skip
-    vnics = [{"device": name, "spec": {"distributedVirtualPort": {"portgroupKey": "dvportgroup-7"}}} for name in ("vmk0", "vmk1")]
+    vnics = [
+        {"device": name, "spec": {"distributedVirtualPort": {"portgroupKey": "dvportgroup-7"}}}
+        for name in ("vmk0", "vmk1")
+    ]
     facts = network({}, config__network__vnic=vnics, config__virtualNicManagerInfo__netConfig=config)
     found = {entry["id"]: entry for entry in facts.document["network"]["vmkernel"]}
     assert found["vmk0"]["services"] == ["management"]

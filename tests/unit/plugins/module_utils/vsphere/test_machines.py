@@ -33,6 +33,10 @@ def device(kind: str, inner: str) -> list[dict]:
     return machines.PROPERTIES.paths["config.hardware.device"](ElementTree.fromstring(text))
 
 
+def backing(kind: str, inner: str = "") -> str:
+    return f'<backing xsi:type="{kind}">{inner}</backing>'
+
+
 def devices(kind: str, inner: str) -> list[dict[str, str]]:
     return entry(config__hardware__device=device(kind, inner))[0]["devices"]
 
@@ -40,23 +44,22 @@ def devices(kind: str, inner: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("kind", "inner", "found"),
     [
-        ("VirtualPCIPassthrough", '<backing xsi:type="VirtualPCIPassthroughDeviceBackingInfo"><id>0000:3b:00.0</id></backing>',
+        ("VirtualPCIPassthrough", backing("VirtualPCIPassthroughDeviceBackingInfo", "<id>0000:3b:00.0</id>"),
          [{"kind": "pci", "address": "0000:3b:00.0"}]),
-        ("VirtualPCIPassthrough", '<backing xsi:type="VirtualPCIPassthroughVmiopBackingInfo"><vgpu>grid_a</vgpu></backing>',
+        ("VirtualPCIPassthrough", backing("VirtualPCIPassthroughVmiopBackingInfo", "<vgpu>grid_a</vgpu>"),
          [{"kind": "vgpu", "address": "grid_a"}]),
-        ("VirtualPCIPassthrough", '<backing xsi:type="VirtualPCIPassthroughDynamicBackingInfo"/>',
-         [{"kind": "pci", "address": ""}]),
-        ("VirtualSriovEthernetCard", "<macAddress>m</macAddress><sriovBacking><virtualFunctionBacking><id>0000:01:10.0</id>"
-         "</virtualFunctionBacking></sriovBacking>", [{"kind": "sriov", "address": "0000:01:10.0"}]),
-        ("VirtualUSB", '<backing xsi:type="VirtualUSBUSBBackingInfo"><deviceName>path:1/0/2</deviceName></backing>',
+        ("VirtualPCIPassthrough", backing("VirtualPCIPassthroughDynamicBackingInfo"), [{"kind": "pci", "address": ""}]),
+        ("VirtualSriovEthernetCard", "<macAddress>m</macAddress><sriovBacking><virtualFunctionBacking>"
+         "<id>0000:01:10.0</id></virtualFunctionBacking></sriovBacking>", [{"kind": "sriov", "address": "0000:01:10.0"}]),
+        ("VirtualUSB", backing("VirtualUSBUSBBackingInfo", "<deviceName>path:1/0/2</deviceName>"),
          [{"kind": "usb", "address": "path:1/0/2"}]),
         ("VirtualSCSIPassthrough", "<backing><deviceName>/vmfs/devices/genscsi/x</deviceName></backing>",
          [{"kind": "scsi", "address": "/vmfs/devices/genscsi/x"}]),
-        ("VirtualSerialPort", '<backing xsi:type="VirtualSerialPortDeviceBackingInfo"><deviceName>/dev/char/serial/uart0'
-         "</deviceName></backing>", [{"kind": "serial", "address": "/dev/char/serial/uart0"}]),
-        ("VirtualSerialPort", '<backing xsi:type="VirtualSerialPortFileBackingInfo"><fileName>x</fileName></backing>', []),
-        ("VirtualParallelPort", '<backing xsi:type="VirtualParallelPortDeviceBackingInfo"><deviceName>/dev/parport0'
-         "</deviceName></backing>", [{"kind": "parallel", "address": "/dev/parport0"}]),
+        ("VirtualSerialPort", backing("VirtualSerialPortDeviceBackingInfo", "<deviceName>/dev/uart0</deviceName>"),
+         [{"kind": "serial", "address": "/dev/uart0"}]),
+        ("VirtualSerialPort", backing("VirtualSerialPortFileBackingInfo", "<fileName>x</fileName>"), []),
+        ("VirtualParallelPort", backing("VirtualParallelPortDeviceBackingInfo", "<deviceName>/dev/parport0</deviceName>"),
+         [{"kind": "parallel", "address": "/dev/parport0"}]),
         ("ParaVirtualSCSIController", "<busNumber>0</busNumber>", []),
     ],
 )  # fmt: skip
@@ -67,14 +70,19 @@ def test_devices_of_the_host_are_named(kind: str, inner: str, found: list[dict[s
 @pytest.mark.parametrize(
     ("backing", "portgroup"),
     [
-        ('<backing xsi:type="VirtualEthernetCardNetworkBackingInfo"><deviceName>VM Network</deviceName></backing>', "VM Network"),
+        (
+            '<backing xsi:type="VirtualEthernetCardNetworkBackingInfo"><deviceName>VM Network</deviceName></backing>',
+            "VM Network",
+        ),
         ("<backing><port><portgroupKey>dvportgroup-7</portgroupKey></port></backing>", "dvportgroup-7"),
         ("<backing><opaqueNetworkId>seg1</opaqueNetworkId></backing>", "nsx:seg1"),
         ("", ""),
     ],
 )
 def test_a_card_is_on_its_port_group(backing: str, portgroup: str) -> None:
-    inner = f"<key>4000</key><deviceInfo><label>Network adapter 1</label></deviceInfo>{backing}<macAddress>m</macAddress>"
+    inner = (
+        f"<key>4000</key><deviceInfo><label>Network adapter 1</label></deviceInfo>{backing}<macAddress>m</macAddress>"
+    )
     found = entry(config__hardware__device=device("VirtualVmxnet3", inner))[0]["nics"]
     assert found == [{"id": "4000", "label": "Network adapter 1", "portgroup": portgroup}]
 
@@ -119,7 +127,12 @@ def test_machines_of_the_platform_are_recognised(managed: dict | None, extra: di
 def test_secrets_of_the_extra_configuration_never_leave_the_reader() -> None:
     options = "".join(
         f'<OptionValue><key>{key}</key><value xsi:type="xsd:string">S3cret</value></OptionValue>'
-        for key in ("guestinfo.userdata", "isolation.tools.copy.disable", "RemoteDisplay.vnc.key", "sched.mem.pshare.salt")
+        for key in (
+            "guestinfo.userdata",
+            "isolation.tools.copy.disable",
+            "RemoteDisplay.vnc.key",
+            "sched.mem.pshare.salt",
+        )
     )
     found = machines.PROPERTIES.paths["config.extraConfig"](ElementTree.fromstring(f"<val {HEAD}>{options}</val>"))
     assert "guestinfo.userdata" not in found

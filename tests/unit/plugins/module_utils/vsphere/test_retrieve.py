@@ -74,8 +74,8 @@ def test_no_object_at_all_is_an_empty_answer() -> None:
 
 def test_a_refused_property_is_missing_with_its_privilege() -> None:
     missing = (
-        '<missingSet><path>config.new</path><fault><fault xsi:type="NoPermission"><privilegeId>System.Read</privilegeId>'
-        "</fault><localizedMessage>Permission to perform this operation was denied.</localizedMessage></fault></missingSet>"
+        '<missingSet><path>config.new</path><fault><fault xsi:type="NoPermission"><privilegeId>System.Read'
+        "</privilegeId></fault><localizedMessage>Permission was denied.</localizedMessage></fault></missingSet>"
     )
     found = next(retrieve.in_view(Server(page("a", missing=missing)), HOSTS, {}))
     assert found.missing == {"config.new": "no permission: the account lacks the privilege System.Read"}
@@ -117,7 +117,9 @@ def test_a_view_that_goes_twice_is_raised() -> None:
     ],
 )  # fmt: skip
 def test_a_fault_has_the_name_of_its_type(text: str, name: str, said: str) -> None:
-    found = fault(ElementTree.fromstring(f"<Fault {HEAD}><faultstring>text</faultstring><detail>{text}</detail></Fault>"))
+    found = fault(
+        ElementTree.fromstring(f"<Fault {HEAD}><faultstring>text</faultstring><detail>{text}</detail></Fault>")
+    )
     assert (found.name, str(found)) == (name, said)
 
 
