@@ -10,8 +10,7 @@ import subprocess
 import sys
 import time
 
-from tests.lab.kvm import paths
-
+from ..kvm import paths
 from . import program, target
 
 

@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import subprocess
 
-from tests.lab.kvm import paths
+from ..kvm import paths
 
 SOURCES = pathlib.Path(__file__).resolve().parent / "server"
 BUILD_SECONDS = 600

@@ -17,8 +17,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from tests.lab.kvm import paths
-
+from ..kvm import paths
 from . import inventory, program
 
 RELEASES = ("7.0.3", "8.0.3", "9.0.0")

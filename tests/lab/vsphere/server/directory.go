@@ -56,7 +56,7 @@ func (s *activeDirectory) publish(ctx *simulator.Context, info *types.HostActive
 }
 
 func (s *activeDirectory) JoinDomainTask(ctx *simulator.Context, req *types.JoinDomain_Task) soap.HasFault {
-	task := simulator.CreateTask(s, "joinDomain", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := simulator.CreateTask(s.host.system, "joinDomain", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		domain, _, _ := strings.Cut(req.DomainName, "/")
 		name, _, _ := strings.Cut(req.UserName, "@")
 		switch {
@@ -87,7 +87,7 @@ func (s *activeDirectory) admins(ctx *simulator.Context) types.BaseMethodFault {
 }
 
 func (s *activeDirectory) LeaveCurrentDomainTask(ctx *simulator.Context, _ *types.LeaveCurrentDomain_Task) soap.HasFault {
-	task := simulator.CreateTask(s, "leaveCurrentDomain", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := simulator.CreateTask(s.host.system, "leaveCurrentDomain", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		if !s.info().Enabled {
 			return nil, new(types.InvalidState)
 		}
@@ -99,7 +99,7 @@ func (s *activeDirectory) LeaveCurrentDomainTask(ctx *simulator.Context, _ *type
 
 // JoinDomainWithCAMTask needs a CAM server, which the lab has not.
 func (s *activeDirectory) JoinDomainWithCAMTask(ctx *simulator.Context, _ *types.JoinDomainWithCAM_Task) soap.HasFault {
-	task := simulator.CreateTask(s, "joinDomainWithCAM", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	task := simulator.CreateTask(s.host.system, "joinDomainWithCAM", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		return nil, new(types.CAMServerRefusedConnection)
 	})
 	return &methods.JoinDomainWithCAM_TaskBody{Res: &types.JoinDomainWithCAM_TaskResponse{Returnval: task.Run(ctx)}}

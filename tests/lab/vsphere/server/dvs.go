@@ -101,8 +101,28 @@ func (l *lab) addDistributedSwitch() error {
 	if task, err = dvs.Reconfigure(ctx, spec); err == nil {
 		err = task.Wait(ctx)
 	}
-	l.completeSwitch(l.model.Map().Get(ref).(*simulator.DistributedVirtualSwitch))
-	return err
+	if err != nil {
+		return err
+	}
+	found := l.model.Map().Get(ref).(*simulator.DistributedVirtualSwitch)
+	l.completeSwitch(found)
+	l.renameSwitch(found)
+	return nil
+}
+
+// renameSwitch gives a switch the type that vCenter's have: vcsim calls it by its base type, which views do not list.
+// vcsim cannot update its own object under the other name, so that this comes last and switchShim refuses such calls.
+func (l *lab) renameSwitch(dvs *simulator.DistributedVirtualSwitch) {
+	ctx, registry, old := l.context(), l.model.Map(), dvs.Self
+	registry.Remove(ctx, old)
+	dvs.Self.Type = "VmwareDistributedVirtualSwitch"
+	registry.Put(dvs)
+	datacenter := registry.Get(l.datacenter.Reference()).(*simulator.Datacenter)
+	folder := registry.Get(l.folders.NetworkFolder.Reference()).(*simulator.Folder)
+	for _, list := range []*[]types.ManagedObjectReference{&datacenter.Network, &folder.ChildEntity} {
+		simulator.RemoveReference(list, old)
+		*list = append(*list, dvs.Self)
+	}
 }
 
 // completeSwitch fills in what vcsim leaves out: the hosts' members and proxy switches, and resource management.
@@ -149,7 +169,7 @@ type portgroupShim struct {
 }
 
 // ReconfigureDVPortgroupTask wants the version that the caller has read, and keeps what the spec leaves out.
-func (s portgroupShim) ReconfigureDVPortgroupTask(ctx *simulator.Context, req *types.ReconfigureDVPortgroup_Task) soap.HasFault {
+func (s *portgroupShim) ReconfigureDVPortgroupTask(ctx *simulator.Context, req *types.ReconfigureDVPortgroup_Task) soap.HasFault {
 	group := s.DistributedVirtualPortgroup
 	task := simulator.CreateTask(group, "reconfigureDvPortgroup", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		config, spec := group.Config, req.Spec
@@ -202,11 +222,11 @@ type switchShim struct {
 	*simulator.DistributedVirtualSwitch
 }
 
-// ReconfigureDvsTask keeps the configuration too; membership is vcsim's.
-func (s switchShim) ReconfigureDvsTask(ctx *simulator.Context, req *types.ReconfigureDvs_Task) soap.HasFault {
+// ReconfigureDvsTask wants the version that the caller has read, and keeps what the spec leaves out.
+func (s *switchShim) ReconfigureDvsTask(ctx *simulator.Context, req *types.ReconfigureDvs_Task) soap.HasFault {
 	dvs, spec := s.DistributedVirtualSwitch, req.Spec.GetDVSConfigSpec()
 	if len(spec.Host) > 0 {
-		return dvs.ReconfigureDvsTask(ctx, req)
+		return &methods.ReconfigureDvs_TaskBody{Fault_: notSupported()}
 	}
 	task := simulator.CreateTask(dvs, "reconfigureDvs", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 		config := *dvs.Config.(*types.VMwareDVSConfigInfo)
@@ -234,7 +254,15 @@ func (s switchShim) ReconfigureDvsTask(ctx *simulator.Context, req *types.Reconf
 	return &methods.ReconfigureDvs_TaskBody{Res: &types.ReconfigureDvs_TaskResponse{Returnval: task.Run(ctx)}}
 }
 
-func (s switchShim) EnableNetworkResourceManagement(req *types.EnableNetworkResourceManagement) soap.HasFault {
+func (s *switchShim) AddDVPortgroupTask(*types.AddDVPortgroup_Task) soap.HasFault {
+	return &methods.AddDVPortgroup_TaskBody{Fault_: notSupported()}
+}
+
+func (s *switchShim) RenameTask(*types.Rename_Task) soap.HasFault {
+	return &methods.Rename_TaskBody{Fault_: notSupported()}
+}
+
+func (s *switchShim) EnableNetworkResourceManagement(req *types.EnableNetworkResourceManagement) soap.HasFault {
 	config := *s.Config.(*types.VMwareDVSConfigInfo)
 	config.NetworkResourceManagementEnabled = req.Enable
 	s.DistributedVirtualSwitch.Config = &config

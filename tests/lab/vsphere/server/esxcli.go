@@ -50,7 +50,7 @@ type RetrieveManagedMethodExecuterResponse struct {
 }
 
 // RetrieveManagedMethodExecuter returns the object that ExecuteSoap is called on.
-func (s hostShim) RetrieveManagedMethodExecuter(any) soap.HasFault {
+func (s *hostShim) RetrieveManagedMethodExecuter(any) soap.HasFault {
 	return &retrieveExecuterBody{
 		Fault_: s.host.reachable(), Res: &RetrieveManagedMethodExecuterResponse{Returnval: s.host.shell.Self},
 	}

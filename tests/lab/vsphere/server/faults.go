@@ -110,7 +110,13 @@ func (l *lab) admit(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 			return nil, noPermission(owner, privilege)
 		}
 	}
-	return l.shim(ctx, method), nil
+	// vcsim looks an object up in the session's registry before anywhere else, even before what this function returns; the
+	// session is this request's own copy, so that a registry with nothing but the shim holds for this call alone.
+	if shim := l.shim(ctx, method); shim != nil {
+		session.Registry = simulator.NewRegistry()
+		session.Registry.Put(shim)
+	}
+	return nil, nil
 }
 
 // before counts the call and applies the rules for methods: latency first, then a refusal or another fault.
@@ -138,21 +144,21 @@ func (l *lab) shim(ctx *simulator.Context, method *simulator.Method) mo.Referenc
 	switch object := ctx.Map.Get(method.This).(type) {
 	case *simulator.HostSystem:
 		if h := l.hosts[method.This]; h != nil {
-			return hostShim{object, h}
+			return &hostShim{object, h}
 		}
 	case *simulator.VirtualMachine:
 		if method.Name == "ReconfigVM_Task" {
-			return machineShim{object, l}
+			return &machineShim{object, l}
 		}
 	case *simulator.DistributedVirtualPortgroup:
-		return portgroupShim{object}
+		return &portgroupShim{object}
 	case *simulator.DistributedVirtualSwitch:
-		return switchShim{object}
+		return &switchShim{object}
 	case *simulator.CryptoManagerKmip:
-		return cryptoShim{object}
+		return &cryptoShim{object}
 	case *simulator.OptionManager:
 		if l.settings != nil {
-			return settingsShim{object, l.settings}
+			return &settingsShim{object, l.settings}
 		}
 	}
 	return nil

@@ -143,7 +143,7 @@ type hostShim struct {
 }
 
 // EnterLockdownMode and ExitLockdownMode are the old calls for normal lockdown.
-func (s hostShim) EnterLockdownMode(ctx *simulator.Context, _ *types.EnterLockdownMode) soap.HasFault {
+func (s *hostShim) EnterLockdownMode(ctx *simulator.Context, _ *types.EnterLockdownMode) soap.HasFault {
 	body := &methods.EnterLockdownModeBody{Res: new(types.EnterLockdownModeResponse)}
 	if s.host.access.LockdownMode != types.HostLockdownModeLockdownDisabled {
 		body.Fault_ = invalidState()
@@ -155,7 +155,7 @@ func (s hostShim) EnterLockdownMode(ctx *simulator.Context, _ *types.EnterLockdo
 	return body
 }
 
-func (s hostShim) ExitLockdownMode(ctx *simulator.Context, _ *types.ExitLockdownMode) soap.HasFault {
+func (s *hostShim) ExitLockdownMode(ctx *simulator.Context, _ *types.ExitLockdownMode) soap.HasFault {
 	body := &methods.ExitLockdownModeBody{Res: new(types.ExitLockdownModeResponse)}
 	if s.host.access.LockdownMode == types.HostLockdownModeLockdownDisabled {
 		body.Fault_ = invalidState()

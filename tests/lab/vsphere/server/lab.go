@@ -121,12 +121,20 @@ func (l *lab) buildVCenter() error {
 func (l *lab) addCluster(first, end int) error {
 	ctx := context.Background()
 	name := fmt.Sprintf("cluster%02d", first/hostsPerCluster+1)
-	cluster, err := l.folders.HostFolder.CreateCluster(ctx, name, types.ClusterConfigSpecEx{
+	cluster, err := l.folders.HostFolder.CreateCluster(ctx, name, types.ClusterConfigSpecEx{})
+	if err != nil {
+		return err
+	}
+	spec := &types.ClusterConfigSpecEx{
 		DasConfig: &types.ClusterDasConfigInfo{
 			Enabled: types.NewBool(true), AdmissionControlEnabled: types.NewBool(true),
 		},
 		DrsConfig: &types.ClusterDrsConfigInfo{Enabled: types.NewBool(true)},
-	})
+	}
+	reconfigured, err := cluster.Reconfigure(ctx, spec, true)
+	if err == nil {
+		err = reconfigured.Wait(ctx)
+	}
 	if err != nil {
 		return err
 	}

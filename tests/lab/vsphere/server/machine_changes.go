@@ -22,7 +22,7 @@ type machineShim struct {
 }
 
 // ReconfigVMTask checks, completes the spec from the VM's own settings, and leaves the rest to vcsim.
-func (s machineShim) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
+func (s *machineShim) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
 	if fault := s.refused(&req.Spec); fault != nil {
 		task := simulator.CreateTask(s.VirtualMachine, "reconfigVm", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
 			return nil, fault
@@ -54,7 +54,7 @@ var (
 	ftModes      = []string{"", "ftEncryptionDisabled", "ftEncryptionOpportunistic", "ftEncryptionRequired"}
 )
 
-func (s machineShim) refused(spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
+func (s *machineShim) refused(spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
 	config := s.Config
 	if h := s.lab.hosts[*s.Runtime.Host]; h.reachable() != nil {
 		return new(types.HostNotConnected)

@@ -160,7 +160,9 @@ func complete(machine *simulator.VirtualMachine) {
 	}
 	machine.GuestHeartbeatStatus = types.ManagedEntityStatusGray
 	machine.Runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+	machine.Runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
 	machine.Summary.Runtime.FaultToleranceState = machine.Runtime.FaultToleranceState
+	machine.Summary.Runtime.RecordReplayState = machine.Runtime.RecordReplayState
 	allocation := *config.CpuAllocation
 	memory := *config.MemoryAllocation
 	machine.ResourceConfig = &types.ResourceConfigSpec{

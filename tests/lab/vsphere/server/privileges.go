@@ -33,7 +33,7 @@ var methodsByPrivilege = map[string]string{
 	"Host.Config.AuthenticationStore":            "JoinDomain_Task JoinDomainWithCAM_Task LeaveCurrentDomain_Task EnableSmartCardAuthentication DisableSmartCardAuthentication",
 	"Host.Config.Connection":                     "ReconnectHost_Task DisconnectHost_Task",
 	"Host.Config.DateTime":                       "UpdateDateTimeConfig UpdateDateTime RefreshDateTimeSystem",
-	"Host.Config.Image":                          "UpdateHostImageAcceptanceLevel FetchSoftwarePackages InstallDate",
+	"Host.Config.Image":                          "UpdateHostImageAcceptanceLevel fetchSoftwarePackages installDate",
 	"Host.Config.Maintenance":                    "EnterMaintenanceMode_Task ExitMaintenanceMode_Task RebootHost_Task ShutdownHost_Task",
 	"Host.Config.NetService":                     "StartService StopService RestartService UpdateServicePolicy RefreshServices UpdateDefaultPolicy EnableRuleset DisableRuleset UpdateRuleset RefreshFirewall",
 	"Host.Config.Network":                        "UpdateVirtualSwitch UpdatePortGroup AddVirtualSwitch AddPortGroup RemoveVirtualSwitch RemovePortGroup UpdateNetworkConfig SelectVnicForNicType DeselectVnicForNicType",

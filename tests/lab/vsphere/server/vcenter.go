@@ -48,7 +48,7 @@ type settingsShim struct {
 }
 
 // UpdateOptions takes a new key below config., as vCenter does, and checks every other against the list.
-func (s settingsShim) UpdateOptions(ctx *simulator.Context, req *types.UpdateOptions) soap.HasFault {
+func (s *settingsShim) UpdateOptions(ctx *simulator.Context, req *types.UpdateOptions) soap.HasFault {
 	for _, change := range req.ChangedValue {
 		value := change.GetOptionValue()
 		text, isText := value.Value.(string)
@@ -60,7 +60,7 @@ func (s settingsShim) UpdateOptions(ctx *simulator.Context, req *types.UpdateOpt
 	return s.settings.UpdateOptions(ctx, req)
 }
 
-func (s settingsShim) QueryOptions(req *types.QueryOptions) soap.HasFault {
+func (s *settingsShim) QueryOptions(req *types.QueryOptions) soap.HasFault {
 	return s.settings.QueryOptions(req)
 }
 
@@ -69,11 +69,11 @@ type cryptoShim struct {
 	*simulator.CryptoManagerKmip
 }
 
-func (s cryptoShim) ListKmsClusters(*types.ListKmsClusters) soap.HasFault {
+func (s *cryptoShim) ListKmsClusters(*types.ListKmsClusters) soap.HasFault {
 	return &methods.ListKmsClustersBody{Res: &types.ListKmsClustersResponse{Returnval: s.KmipServers}}
 }
 
-func (s cryptoShim) IsKmsClusterActive(req *types.IsKmsClusterActive) soap.HasFault {
+func (s *cryptoShim) IsKmsClusterActive(req *types.IsKmsClusterActive) soap.HasFault {
 	res := new(types.IsKmsClusterActiveResponse)
 	for _, known := range s.KmipServers {
 		res.Returnval = res.Returnval || (req.Cluster == nil && known.UseAsDefault) ||
