@@ -47,9 +47,9 @@ def assess(
     """Judge one subject. Returns its subject-results document.
 
     facts: the collector's document; gold: the effective gold configuration; now: the moment the verdict is for (of the
-    evidence, when re-assessing); subject: id, name, slug, platform, kind, endpoint, tags, and the id of its controller where it
-    has one; measures: a subset by id, the others become not_evaluated; inherited: the results of the controller's own
-    document, from which a host takes what is judged there (inheritance.py).
+    evidence, when re-assessing); subject: id, name, slug, platform, kind, endpoint, tags, and where it has one the id
+    of its controller; measures: a subset by id, the others become not_evaluated; inherited: the results of the
+    controller's own document, from which a host takes what is judged there (inheritance.py).
 
     :raises SelectionError: an unknown measure id.
     """
@@ -120,7 +120,7 @@ def _document(
     now: dt.datetime,
     exceptions: Sequence[Mapping[str, Any]],
     attestations: Sequence[Mapping[str, Any]],
-    inherited: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    inherited: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     about = {
         "reachable": True,
@@ -142,7 +142,8 @@ def _document(
     checks = standard.checks
     drift = [_drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])]
     # Disposed already, by the registers as they count for the controller; what a role would set is set there, once.
-    results = inheritance.in_order([*results, *inherited.values()], standard)
+    if inherited:
+        results = inheritance.in_order([*results, *inherited.values()], standard)
     for result in results:
         # Only now: an exception has to answer for every failing item, also for those the report does not list.
         result["items"] = result["items"][:MAX_ITEMS]

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which subject a check is judged on, and what a host takes over from its controller (design.md section 4).
 
-Roles, permissions, libraries and alarms belong to a vCenter. Each of its hosts stands or falls by them, so the vCenter is
-judged once and its hosts carry the same result, with the exception or attestation that counts there. A stand-alone host
-is its own controller: its checks are judged on its own facts.
+Roles, permissions, libraries and alarms belong to a vCenter. Each of its hosts stands or falls by them, so the vCenter
+is judged once and its hosts carry the same result, with the exception or attestation that counts there. A stand-alone
+host is its own controller: its checks are judged on its own facts.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class Check:
 
     @property
     def judged_on(self) -> str:
-        """On which kind of subject it is judged: host, controller or both. Where it comes from decides, unless it says."""
+        """On which kind of subject it is judged: host, controller or both. The evidence decides, unless it says."""
         by_evidence = {"host": "host", "vm": "host", "controller": "controller"}
         return str(self.data.get("judged_on") or by_evidence.get(self.evidence, "both"))
 

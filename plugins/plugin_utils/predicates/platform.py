@@ -50,7 +50,7 @@ def host_minimised(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def tpm2_present(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """Version 2 (or 2.0); the kernel shows the version since 5.6, so a TPM of unknown version is unknown and not a fail."""
+    """Version 2 (or 2.0); the kernel shows the version since 5.6, so an unknown version is unknown and not a fail."""
     if facts["present"] is not True:
         return o.failed("no TPM", "TPM 2.0 or later", "the host has no TPM that is switched on")
     if not facts["version"]:

@@ -90,7 +90,7 @@ def access_entries(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def lockout(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Accounts are locked after failed attempts, for long enough. facts: options. Zero failures switches it off (P5)."""
+    """Accounts are locked after failed attempts, for long enough. facts: options. Zero failures is off (P5)."""
     failures, seconds = (
         option(facts["options"], "Security.AccountLockFailures"),
         option(facts["options"], "Security.AccountUnlockTime"),
@@ -113,7 +113,7 @@ def lockout(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 def directory_mode(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """People reach the host through the directory. facts: joined, domain, status, mode.
 
-    Through vCenter alone: the host is not joined, and lockdown mode closes every other way. Or the host is joined itself.
+    Through vCenter alone: the host is not joined, and lockdown mode closes every other way. Or it is joined itself.
     """
     joined, domain, mode = facts["joined"], text(facts, "domain"), text(facts, "mode")
     actual = {"joined": joined, "domain": domain, "status": text(facts, "status"), "lockdown": mode}

@@ -65,7 +65,10 @@ def _ratio(used: int, total: int) -> float:
 
 
 def memory_pressure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """No machine gives memory back, pages are not shared across machines, HA reserves. facts: vms, visibility, options, cluster."""
+    """No machine gives memory back, pages are not shared across machines, HA keeps a reserve.
+
+    facts: vms, visibility, options, cluster.
+    """
     salting = option(facts["options"], "Mem.ShareForceSalting")
     sharing = (
         o.passed(salting, 2)

@@ -76,7 +76,10 @@ def _ruleset(
 
 
 def sources_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Rule sets of administration are open to administration networks and the vCenter only. facts: rulesets, version, vcenter."""
+    """Rule sets of administration are open to administration networks and the vCenter only.
+
+    facts: rulesets, version, vcenter.
+    """
     wanted = [str(name) for name in gold["gold_vsphere_mgmt_rulesets"]]
     admitted = _union(networks("gold_admin_cidrs", gold["gold_admin_cidrs"]), _vcenter(facts["vcenter"]))
     chosen = [entry for entry in entries(facts, "rulesets") if text(entry, "id") in wanted]
@@ -86,7 +89,10 @@ def sources_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def segment_sources_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Whatever comes in comes from named networks: the administration's and the hosts' own. facts: rulesets, version, vcenter."""
+    """Whatever comes in comes from named networks: the administration's and the hosts' own.
+
+    facts: rulesets, version, vcenter.
+    """
     admin, hosts = gold["gold_admin_cidrs"], gold["gold_mgmt_cidrs"]
     admitted = _union(
         networks("gold_admin_cidrs", admin), networks("gold_mgmt_cidrs", hosts), _vcenter(facts["vcenter"])
@@ -131,7 +137,7 @@ def _source(ruleset: Mapping[str, Any], admitted: Families, release: tuple[int, 
 
 
 def controller_sources(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """The appliance's firewall admits named networks and refuses the rest. facts: rules, in the order they are asked."""
+    """The appliance's firewall admits named networks and refuses the rest. facts: rules, as they are asked in turn."""
     admitted = _union(
         networks("gold_admin_cidrs", gold["gold_admin_cidrs"]), networks("gold_mgmt_cidrs", gold["gold_mgmt_cidrs"])
     )

@@ -26,7 +26,7 @@ PROFILES = (8, 0, 3)
 
 def tls_floor(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Old protocols are off and the profile is an accepted one. facts: options, version, profile (8.0.3 and later)."""
-    # ESXi 8 knows no older protocol than TLS 1.2 (9 dropped the option); until then the option says what is off.
+    # Until 8 the option says what is off; the vendor's guide for 9 knows the profile alone.
     release, allowed = version(facts["version"]), gold["gold_tls_profiles"]
     actual: dict[str, Any] = {}
     faults = []
@@ -63,7 +63,7 @@ def _published(library: Mapping[str, Any]) -> Outcome:
 
 
 def transport_secure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """Images come over protected ways: subscriptions over pinned TLS, NFS with Kerberos. facts: libraries, datastores."""
+    """Images come over pinned TLS, or NFS with Kerberos. facts: libraries, datastores."""
     items = []
     for library in entries(facts, "libraries"):
         if text(library, "kind") == "SUBSCRIBED":

@@ -57,7 +57,7 @@ def transport_tls(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
 
 def remote_configured(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Logs and audit records go to named servers. facts: hosts, audit_remote: audit records are sent by a switch of their own."""
+    """Logs and audit records, which have a switch of their own, go to named servers. facts: hosts, audit_remote."""
     servers = {str(name).casefold() for name in gold["gold_log_servers"]}
     expected = f"servers of {', '.join(sorted(servers)) or '(none named)'}, audit records too"
     targets = _targets(facts)

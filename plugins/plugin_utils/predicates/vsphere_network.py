@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks of an ESXi host: protection of guests, limits, management segment, uplinks (11.3.5, 11.3.10, 11.4.12, 11.4.13)."""
+"""Networks of an ESXi host: guests, limits, management segment, uplinks (11.3.5, 11.3.10, 11.4.12, 11.4.13)."""
 
 from __future__ import annotations
 
@@ -100,8 +100,9 @@ def guest_policy(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
 
 def network_limits(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """Every adapter has a limit: its own under network I/O control, or shaping both ways. facts: vms, visibility, portgroups, switches.
+    """Every adapter has a limit: its own under network I/O control, or shaping both ways.
 
+    facts: vms, visibility, portgroups, switches.
     A standard switch shapes what goes out and nothing else, so a port group of it never has both.
     """
     switches = {text(switch, "id"): switch for switch in entries(facts, "switches")}
@@ -226,7 +227,10 @@ def _meet(own: Port, other: Port) -> bool:
 
 
 def traffic_separated(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """vMotion, vSAN and the like have VLANs of their own; the board's management network is off. facts: vmkernel, portgroups, options."""
+    """vMotion, vSAN and the like have VLANs of their own; the board's management network is off.
+
+    facts: vmkernel, portgroups, options.
+    """
     groups = {text(group, "id"): group for group in entries(facts, "portgroups")}
     adapters = [(adapter, names_of(adapter, "services")) for adapter in entries(facts, "vmkernel")]
     management = [groups.get(text(adapter, "portgroup")) for adapter, services in adapters if "management" in services]

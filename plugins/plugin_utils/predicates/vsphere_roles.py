@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Roles and permissions of a vCenter (11.2.2, 11.2.3, 11.2.5, 11.2.8, 11.4.4, 11.4.5).
 
-Roles are known by name: the numbers of the built-in ones differ between releases. What a principal may do is its role on
-an object; a permission on a child replaces what the parent hands down.
+Roles are known by name: the numbers of the built-in ones differ between releases. What a principal may do is its role
+on an object; a permission on a child replaces what the parent hands down.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere_items import version
 
 ADMIN, NO_ACCESS = "Admin", "NoAccess"
-# vCenter's own services have an account each in the single sign-on domain, named after the service and the machine's UUID.
+# vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
 _SERVICE = re.compile(r"[^\\]+\\[A-Za-z][A-Za-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Accounts that come with the product: the domain's administrators, and those of a stand-alone ESXi host.
 _BUILT_IN = {"administrator", "administrators", "root", "vpxuser", "dcui"}
@@ -134,7 +134,7 @@ def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def global_permissions(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Global permissions are the declared ones. facts: version, assigned (absent before 9.0, where nothing reads them; P17)."""
+    """Global permissions are the declared ones. facts: version, assigned (nothing reads them before 9.0; P17)."""
     expected = "the permissions of gold_vsphere_global_permissions and no others"
     if facts["assigned"] is None:
         if version(facts["version"]) < (9, 0):
@@ -212,8 +212,8 @@ def _denials(gold: Mapping[str, Any]) -> tuple[list[tuple[str, str]], Outcome | 
 def deny_effective(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Whoever is denied a machine holds nothing on it, by whatever way. facts: effective.
 
-    Two group permissions on one object add up, and global permissions hand down: only the effective rights show it. They
-    are told for one person at a time.
+    Two group permissions on one object add up, and global permissions hand down: only the effective rights show it.
+    They are told for one person at a time.
     """
     wanted, outcome = _denials(gold)
     if outcome:
@@ -293,7 +293,7 @@ def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def logs_separated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Nobody but log administrators can redirect or stop logging, or grant themselves that. facts: roles, permissions."""
+    """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions."""
     return _limited(
         facts, lambda name: bool(LOGS.match(name)), gold["gold_log_admins"], "change or stop logging", "gold_log_admins"
     )

@@ -126,7 +126,7 @@ def _false(value: Any) -> bool:
 
 
 def images_encrypted(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """Every machine and every disk of it is encrypted, by vSphere or by its datastore. facts: vms, visibility, datastores."""
+    """Every disk is encrypted, by vSphere or by its datastore. facts: vms, visibility, datastores."""
     stores = {text(store, "id"): store for store in entries(facts, "datastores")}
 
     def judge(vm: Mapping[str, Any]) -> Outcome:

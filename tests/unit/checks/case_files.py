@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the case files: what each check says about facts that pass, fail, or miss something.
 
-Facts are written out, or taken from a sample document (`sample`) with what differs (`change`: {path: value}, null to leave
-it out). Of a sample only what the check names is kept, and of large branches only the keys in `reads`: {branch: [key]}.
+Facts are written out, or taken from a sample document (`sample`) with what differs (`change`: {path: value}, null to
+leave it out). Of a sample only what the check names is kept, of large branches the keys in `reads`: {branch: [key]}.
 """
 
 from __future__ import annotations
@@ -102,7 +102,11 @@ def paths_of(check: Check) -> list[str]:
     rules = [*data.get("not_applicable", []), *data.get("all", [])]
     if "each" not in data:
         rules += [rule for rule in (data, data.get("persistent", {})) if "fact" in rule]
-    named = [*data.get("facts", {}).values(), *(rule["fact"] for rule in rules), *([data["each"]] if "each" in data else [])]
+    named = [
+        *data.get("facts", {}).values(),
+        *(rule["fact"] for rule in rules),
+        *([data["each"]] if "each" in data else []),
+    ]
     return list(dict.fromkeys(str(path).rstrip("?") for path in named))
 
 
