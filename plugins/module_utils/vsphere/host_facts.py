@@ -103,10 +103,16 @@ def fill(facts, read):
 
 
 class Read(object):
-    """The values of one object, where a missing one says why it is missing."""
+    """The values of one host, where a missing one says why it is missing.
 
-    def __init__(self, found, unknown):
+    distributed: switches and port groups that reach over hosts (inventory.Distributed); stand_alone: whether the host
+    itself was asked, and no vCenter.
+    """
+
+    def __init__(self, found, unknown, distributed=None, stand_alone=False):
         self.values = found.values
+        self.distributed = distributed
+        self.stand_alone = stand_alone
         self._missing = found.missing
         self._unknown = unknown
 
@@ -159,12 +165,12 @@ def _hardware(facts, read):
     else:
         facts.put("boot.tpm.version", "")
     facts.attempt("devices.pci", lambda: list(_adapters(read)))
-    attestation = read.values.get("summary.tpmAttestation") or {}
-    if attestation or read.values.get("summary.managementServerIp"):
+    if read.stand_alone:
+        facts.lost("boot.attestation", "only a vCenter attests hosts")
+    else:
+        attestation = read.values.get("summary.tpmAttestation") or {}
         said = {key: str(attestation.get(key) or "") for key in ("status", "time")}
         facts.put("boot.attestation", {**said, "message": str(at(attestation, "message.message", ""))[:500]})
-    else:
-        facts.lost("boot.attestation", "only a vCenter attests hosts, and none manages this one")
 
 
 def _virtualisation(features):
