@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import host_network
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number, version
 
 PATHS = (
     "name",
@@ -67,7 +65,6 @@ PLAIN = {
     "cpu.slat": "capability.cpuHwMmuSupported",
     "capability.resource_allocation": "capability.cpuMemoryResourceConfigurationSupported",
     "boot.booted_at": "runtime.bootTime",
-    "boot.secure_boot": "capability.uefiSecureBoot",
     "boot.tpm.present": "capability.tpmSupported",
     "advanced_options": "config.option",
     "remote_access.lockdown.mode": "config.lockdownMode",
@@ -116,6 +113,11 @@ class Read(object):
         self._missing = found.missing
         self._unknown = unknown
 
+    @property
+    def release(self):
+        """(8, 0, 3) of the host, () where it is not told."""
+        return version((self.values.get("config.product") or {}).get("version"))
+
     def known(self, path):
         """The value of a property.
 
@@ -131,11 +133,6 @@ class Read(object):
         if name not in options_of_host:
             raise Unreadable("the host has no advanced option %s" % name)
         return options_of_host[name]
-
-
-def version(text):
-    """(8, 0, 3) of "8.0.3"; () where there is none."""
-    return tuple(int(part) for part in re.findall(r"\d+", str(text or ""))[:4])
 
 
 def _product(facts, read):
@@ -160,6 +157,9 @@ def _hardware(facts, read):
         "cpu.iommu",
         lambda: any(flag(device.get("passthruCapable")) for device in read.known("config.pciPassthruInfo")),
     )
+    if "capability.uefiSecureBoot" in read.values or read.release >= (8, 0, 3):
+        # Older hosts cannot say it (pitfall P2), which is no error.
+        facts.attempt("boot.secure_boot", lambda: read.known("capability.uefiSecureBoot"))
     if read.values.get("capability.tpmSupported"):
         facts.attempt("boot.tpm.version", lambda: str(read.known("capability.tpmVersion")))
     else:
@@ -253,7 +253,7 @@ def _ruleset(found):
 
 def _logging(facts, read):
     facts.attempt("logging.hosts", lambda: split(read.option("Syslog.global.logHost")))
-    eight = version((read.values.get("config.product") or {}).get("version"))[:1] >= (8,)
+    eight = read.release >= (8,)
     # ESXi 8 renamed the option and made an option of what esxcli alone told before (pitfall P3).
     checked = "Syslog.global.certificate.checkSSLCerts" if eight else "Syslog.global.logCheckSSLCerts"
     facts.attempt("logging.check_certificates", lambda: truth(read.option(checked)))
