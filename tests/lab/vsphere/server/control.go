@@ -59,6 +59,7 @@ func (l *lab) control() http.Handler {
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) { reply(w, l.sessions()) })
 	mux.HandleFunc("POST /state", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.setState(r.Body)) })
 	mux.HandleFunc("POST /packages", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.addPackage(r.Body)) })
+	mux.HandleFunc("POST /documents", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.setDocument(r.Body)) })
 	return mux
 }
 
