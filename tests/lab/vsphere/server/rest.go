@@ -81,6 +81,10 @@ var documentRoots = []string{"/api/appliance/", "/api/esx/settings/clusters/", "
 // wrapREST answers the documents' paths for callers whose session vcsim's own /api/session knows.
 func (l *lab) wrapREST(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/session" {
+			session(w, r, next)
+			return
+		}
 		permissions := r.URL.Path == "/api/vcenter/authorization/permissions"
 		document := l.documents.get(r.URL.Path)
 		if document == nil && !permissions && !slices.ContainsFunc(documentRoots, func(root string) bool {
@@ -89,12 +93,8 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		probe := httptest.NewRecorder()
-		session := httptest.NewRequest(http.MethodGet, "/api/session", nil)
-		session.Header = r.Header.Clone()
-		next.ServeHTTP(probe, session)
 		switch {
-		case probe.Code != http.StatusOK || strings.TrimSpace(probe.Body.String()) == "null":
+		case oldSession(r, http.MethodGet, next).Code != http.StatusOK:
 			restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
 		case permissions && r.Method == http.MethodPost && r.URL.Query().Get("action") == "list":
 			reply(w, map[string]any{"items": l.permissionItems()})
@@ -107,6 +107,36 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 			restError(w, http.StatusNotFound, "NOT_FOUND")
 		}
 	})
+}
+
+// oldSession calls vcsim's session, which is the older API's, with the caller's headers.
+func oldSession(r *http.Request, method string, next http.Handler) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	request := httptest.NewRequest(method, "/rest/com/vmware/cis/session", nil)
+	request.Header = r.Header.Clone()
+	next.ServeHTTP(answer, request)
+	return answer
+}
+
+// session is /api/session: the token is the whole answer, where the older API wraps it.
+func session(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	answer := oldSession(r, r.Method, next)
+	var wrapped struct {
+		Value json.RawMessage `json:"value"`
+	}
+	_ = json.Unmarshal(answer.Body.Bytes(), &wrapped)
+	switch {
+	case answer.Code != http.StatusOK:
+		restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
+	case r.Method == http.MethodPost:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write(wrapped.Value)
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		reply(w, wrapped.Value)
+	}
 }
 
 func restError(w http.ResponseWriter, status int, kind string) {
