@@ -217,6 +217,8 @@ func (l *lab) permissionItems() []any {
 		}}
 	}
 	items := []any{item("global-1", "GlobalAcl", "global-permission", "Administrators@vsphere.local", true, -1, true)}
+	l.authorization.mutex.RLock()
+	defer l.authorization.mutex.RUnlock()
 	var all []types.Permission
 	for _, permissions := range l.authorization.permissions {
 		all = append(all, permissions...)

@@ -86,6 +86,7 @@ func (s *cryptoShim) IsKmsClusterActive(req *types.IsKmsClusterActive) soap.HasF
 func (l *lab) addService() {
 	content, registry := l.model.Service.Context.Map.Get(serviceInstance).(*simulator.ServiceInstance).Content, l.model.Map()
 	l.model.ServiceContent = content
+	l.faults.apiVersion = content.About.ApiVersion
 
 	l.authorization = newAuthorizationManager(l)
 	l.authorization.Self = *content.AuthorizationManager
