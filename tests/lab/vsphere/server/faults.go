@@ -37,6 +37,8 @@ type faults struct {
 	rules   []*rule
 	calls   map[string]int
 	expired time.Time
+
+	apiVersion string
 }
 
 func newFaults() *faults { return &faults{calls: map[string]int{}} }

@@ -86,6 +86,7 @@ func (s *cryptoShim) IsKmsClusterActive(req *types.IsKmsClusterActive) soap.HasF
 func (l *lab) addService() {
 	content, registry := l.model.Service.Context.Map.Get(serviceInstance).(*simulator.ServiceInstance).Content, l.model.Map()
 	l.model.ServiceContent = content
+	l.faults.apiVersion = content.About.ApiVersion
 
 	l.authorization = newAuthorizationManager(l)
 	l.authorization.Self = *content.AuthorizationManager
@@ -104,6 +105,7 @@ func (l *lab) addService() {
 		return
 	}
 
+	l.documents = l.newDocuments()
 	vcsim := registry.OptionManager()
 	l.settings = newOptionManager(vcenterOptions, func(*option) bool { return true })
 	l.settings.SupportedOption = supportedOptions(l.settings.table)
@@ -127,6 +129,13 @@ func (l *lab) addService() {
 	l.authorization.grant(folder, `LAB\vm-operators`, true, operators)
 	l.authorization.grant(folder, `LAB\vm-admins`, true, l.authorization.role("NoCryptoAdmin").RoleId)
 	l.authorization.grant(l.datacenter.Reference(), `LAB\image-admins`, true, images)
+
+	// The encrypted VM is out of reach of the image administrators, whatever other groups they are in.
+	for _, machine := range registry.All("VirtualMachine") {
+		if machine.Entity().Name == "db01" {
+			l.authorization.grant(machine.Reference(), `LAB\image-admins`, true, l.authorization.role("NoAccess").RoleId)
+		}
+	}
 
 	keys := registry.Get(*content.CryptoManager).(*simulator.CryptoManagerKmip)
 	keys.Enabled = true
