@@ -15,6 +15,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere_items import option, version
 
+# vSphere Automation API, Library Item CertVerificationStatus. INTERNAL is made by vCenter itself, and unsigned.
+VERIFIED, IN_PROGRESS = "VERIFIED", "VERIFICATION_IN_PROGRESS"
 NO_LIBRARY = "there is no content library"
 NO_ITEM = "no library holds an image, and there is no template"
 OLD_PROTOCOLS = {"sslv3", "tlsv1", "tlsv1.1"}
@@ -193,8 +195,10 @@ def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list
         return o.failed(
             actual, "a policy", f"the library {library[:80]} has no security policy: certificates are not asked for"
         )
-    if actual["certificate"] != "VERIFIED":
-        return o.failed(actual, "VERIFIED", f"the certificate of {name[:80]} is {actual['certificate'] or 'missing'}")
+    if actual["certificate"] == IN_PROGRESS:
+        raise MissingFact("its certificate is still being verified")
+    if actual["certificate"] != VERIFIED:
+        return o.failed(actual, VERIFIED, f"the certificate of {name[:80]} is {actual['certificate'] or 'missing'}")
     return o.passed(actual)
 
 
