@@ -47,7 +47,13 @@ class Asking(object):
         return [shape(found) for found in self.api.get(path)]
 
     def clusters(self, ask):
-        """ask(api, id, name) of every cluster."""
+        """ask(api, id, name) of every cluster.
+
+        :raises Unreadable: the vCenter has clusters that it does not show.
+        """
+        unseen = self.inventory.unseen_clusters()
+        if unseen:
+            raise Unreadable(unseen)
         return [ask(self.api, moid, found.values.get("name", moid)) for moid, found in self.inventory.clusters.items()]
 
 

@@ -68,6 +68,9 @@ class VCenter:
         self.login = login
         self.asked: list[str] = []
 
+    def unseen_clusters(self) -> str | None:
+        return None
+
     def datastore_names(self) -> dict[str, str]:
         return {"datastore-1": "fast"}
 
