@@ -34,9 +34,11 @@ VERDICTS = [
     # Shell access of service accounts is told from 8.0 on, and is on by default.
     ("vsphere-11.2.4-service-shell", "not_applicable", "not_applicable", "fail", "fail"),
     ("vsphere-11.2.5-lockdown", "not_applicable", "fail", "fail", "fail"),
-    ("vsphere-11.2.5-crypto-priv", "fail", "fail", "fail", "fail"),
+    ("vsphere-11.2.5-crypto-priv", "pass", "pass", "pass", "pass"),
     # A host adapter is passed through to a machine of the last host.
     ("vsphere-11.2.7-assigned-map", "not_applicable", "pass", "pass", "fail"),
+    # The library is published to whoever asks.
+    ("vsphere-11.2.8-publish-auth", "fail", "fail", "fail", "fail"),
     # The only machine of the second host beside vCLS is encrypted.
     ("vsphere-11.2.9-vm-encrypted", "not_applicable", "fail", "pass", "fail"),
     ("vsphere-11.2.10-tls-server", "not_applicable", "pass", "fail", "fail"),
