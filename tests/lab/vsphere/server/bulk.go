@@ -208,6 +208,10 @@ func (l *lab) bulk(ctx *simulator.Context, specs []types.PropertyFilterSpec) ([]
 	}
 	direct := map[types.ManagedObjectReference]bool{}
 	for _, spec := range specs {
+		for i := range spec.PropSet {
+			slices.Sort(spec.PropSet[i].PathSet)
+			spec.PropSet[i].PathSet = slices.Compact(spec.PropSet[i].PathSet)
+		}
 		for _, start := range spec.ObjectSet {
 			direct[start.Obj] = true
 			object := ctx.Session.Get(start.Obj)
