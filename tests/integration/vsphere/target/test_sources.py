@@ -20,7 +20,10 @@ def test_go_sources_are_formatted_and_sound(lab_ready: None) -> None:
     tool = program.go()
     if tool is None:
         pytest.skip("no Go toolchain here; the program is in the cache")
-    gofmt = pathlib.Path(tool).resolve().with_name("gofmt")
+    root = subprocess.run(
+        [tool, "env", "GOROOT"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.strip()
+    gofmt = pathlib.Path(root) / "bin/gofmt"
     unformatted = subprocess.run([gofmt, "-l", program.SOURCES], capture_output=True, text=True, check=True, timeout=60)
     assert unformatted.stdout == ""
     vet = subprocess.run(
