@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere import vcenter
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
+from ansible_collections.dwp.hypervisor.tests.lab.vsphere import program
 
 # A library, which the target is given as documents.
 LIBRARY = {
@@ -31,7 +31,7 @@ LIBRARY = {
 @pytest.fixture(scope="session")
 def target_ready() -> None:
     """Skip where the target cannot run; with CI=true that is an error, for nothing may be left out there."""
-    reason = vcenter.cannot_run()
+    reason = program.why_not()
     if reason and os.environ.get("CI") == "true":
         pytest.fail(f"no vSphere target on this machine: {reason}", pytrace=False)
     if reason:

@@ -51,6 +51,18 @@ def test_standard_switch_and_port_groups(admin: client.Client) -> None:
         network.UpdatePortGroup(pgName="No Network", portgrp=seen.spec)
     with client.refused(vim.fault.NotFound):
         network.UpdateVirtualSwitch(vswitchName="vSwitch9", spec=spec)
+    added = vim.host.PortGroup.Specification(
+        name="dmz", vlanId=400, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
+    )
+    network.AddPortGroup(portgrp=added)
+    assert _portgroup(host, "dmz").computedPolicy.security.forgedTransmits is False
+    with client.refused(vim.fault.DuplicateName):
+        network.AddPortGroup(portgrp=added)
+    network.RemovePortGroup(pgName="dmz")
+    with client.refused(vim.fault.NotFound):
+        network.RemovePortGroup(pgName="dmz")
+    with client.refused(vim.fault.ResourceInUse):
+        network.RemovePortGroup(pgName="Management Network")
     spec.policy.nicTeaming.nicOrder.activeNic = ["vmnic7"]
     with client.refused(vmodl.fault.InvalidArgument):
         network.UpdateVirtualSwitch(vswitchName="vSwitch0", spec=spec)

@@ -56,6 +56,14 @@ func (m *authorizationManager) role(name string) *types.AuthorizationRole {
 	return nil
 }
 
+func (m *authorizationManager) roleNames() []string {
+	names := make([]string, 0, len(m.RoleList))
+	for _, role := range m.RoleList {
+		names = append(names, role.Name)
+	}
+	return names
+}
+
 func (m *authorizationManager) roleByID(id int32) *types.AuthorizationRole {
 	for i := range m.RoleList {
 		if m.RoleList[i].RoleId == id {

@@ -58,7 +58,9 @@ func newLab(c *config, a *authority) (*lab, error) {
 	if err := l.addMachines(l.client()); err != nil {
 		return nil, err
 	}
-	l.addService()
+	if err := l.addService(); err != nil {
+		return nil, err
+	}
 	sessions := l.model.Map().SessionManager()
 	sessions.ValidLogin = func(req *types.Login) bool {
 		for _, known := range c.Users {
