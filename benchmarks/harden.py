@@ -121,14 +121,14 @@ def once(inventory: Path, serial: str) -> str:
     if done.returncode:
         raise SystemExit(f"harden.yml: exit code {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
     tasks = sum(int(count) for count in re.findall(r" ok=(\d+)", done.stdout))
-    hosts = json.loads((latest() / "changes.json").read_bytes())["hosts"]
+    hosts = json.loads((latest() / "changes" / "changes.json").read_bytes())["hosts"]
     settings = sum(host["settings_changed"] for host in hosts)
     return f"{wall:.1f} s, {tasks} tasks, {settings} settings changed"
 
 
 def latest() -> Path:
     return max(
-        (path for path in REPORTS.iterdir() if (path / "changes.json").exists()), key=lambda p: p.stat().st_mtime
+        (path for path in REPORTS.iterdir() if (path / "changes" / "changes.json").exists()), key=lambda p: p.stat().st_mtime
     )
 
 

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening, run_directory
@@ -18,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "run_id": {"type": "str", "required": True},
     "failed": {"type": "dict", "default": {}},
     "attempted": {"type": "list", "elements": "str", "default": []},
+    "signing_key": {"type": "path"},
 }
 
 
@@ -45,7 +47,10 @@ class ActionModule(ControllerAction):
             "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
             "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
         }
-        run_directory.write(directory, texts)
+        folder = directory / "changes"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        run_directory.write(folder, texts)
+        archive.seal(folder, archive.head(directory, leave_out=folder.name), given["signing_key"])
         lines = hardening.lines(document)
         show(lines)
         return {"changed": False, "console": lines, "hosts": document["hosts"]}
