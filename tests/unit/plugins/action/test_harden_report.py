@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from ansible_collections.dwp.hypervisor.plugins.action import harden_report as action
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, pack_verify
 
