@@ -127,9 +127,8 @@ def once(inventory: Path, serial: str) -> str:
 
 
 def latest() -> Path:
-    return max(
-        (path for path in REPORTS.iterdir() if (path / "changes" / "changes.json").exists()), key=lambda p: p.stat().st_mtime
-    )
+    runs = [path for path in REPORTS.iterdir() if (path / "changes").is_dir()]
+    return max(runs, key=lambda path: path.stat().st_mtime)
 
 
 def settled_measures() -> list[str]:
