@@ -120,7 +120,10 @@ class ActionModule(ActionBase):
 
     def _not_together(self, area):
         changed = {
-            row["check"] for entry in self._former["areas"].values() for row in entry.get("updated", {}).values()
+            check
+            for entry in self._former["areas"].values()
+            for row in entry.get("updated", {}).values()
+            for check in row["checks"]
         }
         together = sorted(proposal.NOT_TOGETHER.get(area, frozenset()) & changed)
         return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
@@ -226,15 +229,15 @@ class _Answer:
 
     def plan(self, area, found):
         """What was planned and not asked of the host."""
-        by_hand = [{"check": row["check"], "what": row["what"]} for row in found.rows if row["kind"] == "by_hand"]
+        by_hand = [{"checks": row["checks"], "what": row["what"]} for row in found.rows if row["kind"] == "by_hand"]
         planned = list(found.checks) if len(by_hand) < len(found.rows) else []
         self._areas[area] = {**_NOTHING, "by_hand": by_hand, "planned": planned}
 
     def add(self, area, found, done):
         """What the module changed, or in check mode would change."""
-        waits = {row["check"]: row["pending"] for row in found.rows if row.get("pending")}
+        waits = {check: row["pending"] for row in found.rows if row.get("pending") for check in row["checks"]}
         updated = {
-            setting: {**entry, "measure": self._standard.checks[entry["check"]].measure}
+            setting: {**entry, "measures": sorted({self._standard.checks[check].measure for check in entry["checks"]})}
             for setting, entry in done["updated"].items()
         }
         self._areas[area] = {
@@ -248,7 +251,7 @@ class _Answer:
         self._diff += done.get("diff", [])
         for setting, entry in updated.items():
             old, new = (str(entry[key])[:60] if entry[key] is not None else "-" for key in ("old", "new"))
-            display.display(f"  {self._name} {area} {entry['measure']}  {setting}: {old} -> {new}")
+            display.display(f"  {self._name} {area} {', '.join(entry['measures'])}  {setting}: {old} -> {new}")
         if updated:
             display.display(f"  {self._name} {area}: {len(updated)} settings in {done['seconds']} s")
 

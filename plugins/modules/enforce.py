@@ -116,8 +116,8 @@ EXAMPLES = r"""
 RETURN = r"""
 areas:
   description:
-    - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask
-      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
+    - What became of each area. C(updated) holds old and new value of each setting with the checks and measures that
+      ask for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
   type: dict
   returned: always

@@ -91,7 +91,7 @@ def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
     found += _group("in another run", [f"{area}: {why}" for area, why in host["deferred"].items()])
     found += _group("worse", host["worse"])
     found += _group("waits for", [f"{entry['waits_for']}: {entry['check']}" for entry in host["pending"]])
-    found += _group("by hand", [f"{entry['check']}: {entry['what']}" for entry in host["by_hand"]])
+    found += _group("by hand", [f"{', '.join(entry['checks'])}: {entry['what']}" for entry in host["by_hand"]])
     found += _group("still failing", host["still_failing"])
     return found
 
@@ -116,7 +116,8 @@ def markdown(document: Mapping[str, Any]) -> str:
             "",
         ]
         rows = [
-            f"| {area} | {entry['measure']} | {_cell(setting)} | {_cell(entry['old'])} | {_cell(entry['new'])} |"
+            f"| {area} | {', '.join(entry['measures'])} | {_cell(setting)} | {_cell(entry['old'])} | "
+            f"{_cell(entry['new'])} |"
             for area, updated in host["changes"].items()
             for setting, entry in updated.items()
         ]

@@ -183,11 +183,11 @@ class Round:
     def _judge_change(self, entry: Entry) -> None:
         assert not self.applied["refused"], self.applied
         assert not self.applied["failed"], self.applied
-        mine = {key for key, value in self.applied["updated"].items() if value["check"] == entry.check}
-        previewed = {key for key, value in self.preview["updated"].items() if value["check"] == entry.check}
+        mine = {key for key, value in self.applied["updated"].items() if entry.check in value["checks"]}
+        previewed = {key for key, value in self.preview["updated"].items() if entry.check in value["checks"]}
         assert previewed == mine, (previewed, mine)
         if entry.by_hand:
-            told = [found["what"] for found in self.applied["by_hand"] if found["check"] == entry.check]
+            told = [found["what"] for found in self.applied["by_hand"] if entry.check in found["checks"]]
             assert any(entry.by_hand in what for what in told), self.applied["by_hand"]
         elif entry.expect_after == "pass" or entry.pending:
             assert self.applied["changed"], self.applied

@@ -124,7 +124,7 @@ def test_a_change_that_fails_is_put_back_whole(host: booted.BootedHost) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_second_run_leaves_an_armed_rollback_alone(host: booted.BootedHost) -> None:
-    arguments = {"area": "lab", "settings": [{**row, "check": "kvm-11.4.6-ssh-root"} for row in PEOPLE_OUT],
+    arguments = {"area": "lab", "settings": [{**row, "checks": ["kvm-11.4.6-ssh-root"]} for row in PEOPLE_OUT],
                  "rollback_after": SECONDS, "about": {"run_id": "first", "controller": "first"}}  # fmt: skip
     host.module("dwp.hypervisor.kvm_settings", arguments)
     command, environment = role_command(host)

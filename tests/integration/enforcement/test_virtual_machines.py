@@ -42,7 +42,7 @@ def restart(host: BootedHost) -> list[Row]:
 
 def settings(host: BootedHost, *rows: Row) -> dict[str, Any]:
     """Have kvm_settings make rows of one area."""
-    given = [{**row, "check": "kvm-11.3.3-vcpu"} for row in rows]
+    given = [{**row, "checks": ["kvm-11.3.3-vcpu"]} for row in rows]
     return host.module("dwp.hypervisor.kvm_settings", {"area": "resource_governance", "settings": given})
 
 
