@@ -25,7 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import asses
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, Any] = {
     "rollback_seconds": {"type": "int", "default": 180},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
-    "options": {"type": "dict", "default": {}},
+    "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
     "libvirt_uri": {"type": "str", "default": "qemu:///system"},
     "time_limit": {"type": "int", "default": 60},
 }
@@ -67,6 +67,10 @@ class ActionModule(ActionBase):
             name = f"hypervisor_{option}"
             if option not in self._task.args and name in task_vars:
                 self._task.args[option] = self._templar.template(task_vars[name])
+        try:
+            run_options.check_names(self._task.args.get("options"))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         low, high = ROLLBACK_SECONDS
         if not low <= given["rollback_seconds"] <= high:
