@@ -56,10 +56,14 @@ class ChangeError(Exception):
 
 
 class World(object):
-    """The host as the rows see it: drafts of files, and steps to take after these are written."""
+    """The host as the rows see it: drafts of files, and steps to take after these are written.
+
+    machines: drafts of virtual machines' definitions by UUID, as several rows about one end in one definition.
+    """
 
     def __init__(self):
         self.drafts = {}
+        self.machines = {}
         self.steps = []
 
     def draft(self, path):
