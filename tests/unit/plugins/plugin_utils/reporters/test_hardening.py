@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening
 
 GROUP, PRIVILEGED = "kvm-11.2.2-no-blanket-group", "kvm-11.2.4-priv-groups"
 
 
-def _audit(status: str) -> dict[str, Any]:
-    results = [{"subject": "id", "check": check, "status": status} for check in (GROUP, PRIVILEGED)]
-    return {"subjects": [{"id": "id", "name": "kvm1"}], "results": results}
+def _audit(status: str, reachable: bool = True) -> dict[str, Any]:
+    results = [{"subject": "id", "check": check, "status": status, "measured": status} for check in (GROUP, PRIVILEGED)]
+    drift = [{"subject": "id", "check": GROUP}] if status != "pass" else []
+    subject = {"id": "id", "name": "kvm1", "reachable": reachable}
+    return {"subjects": [subject], "results": results, "drift": drift}
 
 
 def _summary() -> dict[str, Any]:
@@ -45,3 +49,19 @@ def test_console_and_page_name_every_check_and_measure():
     assert hand == [f"  by hand: {GROUP}, {PRIVILEGED}: Ask the site."]
     page = hardening.markdown(document)
     assert r"| access_control | 11.2.2, 11.2.4 | group libvirt | oscar\| |  |" in page
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        (_audit("fail"), "a host before it failed"),
+        (_audit("pass"), "nothing fails that a role can set"),
+        (_audit("excepted"), "nothing fails that a role can set"),
+        (_audit("unknown", reachable=False), "it could not be read"),
+    ],
+)
+def test_why_nothing_was_attempted(before, why):
+    about = {"areas": {}, "failed": "", "attempted": False}
+    document = hardening.summarise(before, before, {"kvm1": about}, run_id="42", check_mode=False)
+    assert document["hosts"][0]["left_alone"] == why
+    assert hardening.lines(document)[-1] == f"kvm1  not attempted: {why}"
