@@ -86,9 +86,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_private(
-    path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False
-) -> None:
+def write_private(path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False) -> None:
     """Write a file of mode 0600 atomically, creating missing directories with mode 0700. data: whole, or in pieces.
 
     A reader sees the old content or the new, never a half; a link at path is replaced, not followed. Existing

@@ -40,12 +40,21 @@ HOLDERS = {
 
 
 def ssh_root(situation: Situation) -> list[Row]:
-    """kvm-11.4.6-ssh-root."""
+    """kvm-11.4.6-ssh-root: not where it may be how machines leave the host (amendments.md, migration)."""
     if situation.account == "root":
         raise Refusal(
             "the controller logs in as root: PermitRootLogin no would lock it out; "
             "set ansible_user to a named administrator of gold_remote_admins and ansible_become to true"
         )
+    root = next((entry for entry in situation.facts["accounts"] if entry["name"] == "root"), {})
+    if situation.gold["gold_migration_transport"] == "ssh" and root.get("keys") is not False:
+        return [
+            plan.by_hand(
+                "root keeps its way in, as it has or may have a key and virtual machines migrate over ssh "
+                "(gold_migration_transport): let peers migrate as an account of gold_remote_admins or over tls, take "
+                "the key away, then enforce this again"
+            )
+        ]
     return _sshd(situation, {"PermitRootLogin": "no"})
 
 
