@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
@@ -46,8 +47,7 @@ def ssh_root(situation: Situation) -> list[Row]:
             "the controller logs in as root: PermitRootLogin no would lock it out; "
             "set ansible_user to a named administrator of gold_remote_admins and ansible_become to true"
         )
-    root = next((entry for entry in situation.facts["accounts"] if entry["name"] == "root"), {})
-    if situation.gold["gold_migration_transport"] == "ssh" and root.get("keys") is not False:
+    if situation.gold["gold_migration_transport"] == "ssh" and _may_have_key(situation, "root"):
         return [
             plan.by_hand(
                 "root keeps its way in, as it has or may have a key and virtual machines migrate over ssh "
@@ -56,6 +56,11 @@ def ssh_root(situation: Situation) -> list[Row]:
             )
         ]
     return _sshd(situation, {"PermitRootLogin": "no"})
+
+
+def _may_have_key(situation: Situation, account: str) -> bool:
+    found: Mapping[str, Any] = next((e for e in situation.facts["accounts"] if e["name"] == account), {})
+    return found.get("keys") is not False
 
 
 def ssh_allow_list(situation: Situation) -> list[Row]:
