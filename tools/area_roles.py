@@ -95,7 +95,10 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
 }
 # Settings a planner reads besides those its checks are judged by: who has to stay able to get in, and what to set up.
 PLANNED_WITH = {
+    "driver_signing": ("gold_allowed_out_of_tree",),
     "identity": ("gold_breakglass_accounts",),
+    "logging": ("gold_config_watch_paths",),
+    "remote_access": ("gold_migration_transport",),
     "mfa": (
         "gold_mfa_variant",
         "gold_mfa_pam_factor",
