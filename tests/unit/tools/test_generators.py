@@ -15,12 +15,13 @@ import yaml
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
-ROLES = Path(__file__).parents[3] / "roles"
 sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 
 import gen_docs
 import seen
 from markdown_text import plain, table
+
+ROLES = Path(__file__).parents[3] / "roles"
 
 
 @pytest.mark.parametrize(
