@@ -37,6 +37,7 @@ SECTIONS = {
 OBLIGATIONS = ("must", "should", "advisory")
 SEVERITIES = ("critical", "high", "medium", "low")
 EVIDENCE = ("host", "vm", "controller", "external", "attestation")
+JUDGED_ON = ("host", "controller", "both")
 
 # key: (type, required)
 MEASURE_KEYS: dict[str, tuple[Any, bool]] = {
@@ -63,6 +64,7 @@ CHECK_KEYS: dict[str, tuple[Any, bool]] = {
     "obligation": (OBLIGATIONS, False),
     "severity": (SEVERITIES, False),
     "evidence": (EVIDENCE, True),
+    "judged_on": (JUDGED_ON, False),
     "probe": (str, True),
     "passes": (str, True),
     "fix": (str, True),
@@ -137,7 +139,13 @@ class Check:
         }
         return {**defaults, **found}
 
-    @property
+    @cached_property
+    def judged_on(self) -> str:
+        """On which kind of subject it is judged: host, controller or both. The evidence decides, unless it says."""
+        by_evidence = {"host": "host", "vm": "host", "controller": "controller"}
+        return str(self.data.get("judged_on") or by_evidence.get(self.evidence, "both"))
+
+    @cached_property
     def gold(self) -> list[str]:
         """Every gold setting this check compares with, in the order of the file."""
         return _gold_of(self.data)

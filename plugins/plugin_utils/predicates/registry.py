@@ -27,10 +27,39 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import (
     remote_access,
     storage,
     vms,
+    vsphere_access,
+    vsphere_capacity,
+    vsphere_firewall,
+    vsphere_library,
+    vsphere_logging,
+    vsphere_network,
+    vsphere_platform,
+    vsphere_roles,
+    vsphere_vms,
 )
 
 Predicate = Callable[[dict[str, Any], dict[str, Any]], Outcome]
 
-_MODULES = (access, drivers, logging, mfa, network, patching, platform, remote_access, storage, vms)
+_MODULES = (
+    access,
+    drivers,
+    logging,
+    mfa,
+    network,
+    patching,
+    platform,
+    remote_access,
+    storage,
+    vms,
+    vsphere_access,
+    vsphere_capacity,
+    vsphere_firewall,
+    vsphere_library,
+    vsphere_logging,
+    vsphere_network,
+    vsphere_platform,
+    vsphere_roles,
+    vsphere_vms,
+)
 
 PREDICATES: dict[str, Predicate] = {name: test for module in _MODULES for name, test in module.PREDICATES.items()}

@@ -97,8 +97,13 @@ def running(name: str) -> Host:
 
 
 def names() -> list[str]:
-    """Return the names of all hosts that have state, running or not (the full VMs are vm.py's)."""
-    return sorted(path.name for path in paths.STATE.glob("*") if path.is_dir() and not (path / "vm.json").exists())
+    """Return the names of all hosts that have state, running or not (full VMs and vSphere targets have their own)."""
+    others = ("vm.json", "config.json")
+    return sorted(
+        path.name
+        for path in paths.STATE.glob("*")
+        if path.is_dir() and not any((path / name).exists() for name in others)
+    )
 
 
 def why_not() -> str | None:

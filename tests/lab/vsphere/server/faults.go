@@ -1,0 +1,218 @@
+// Copyright: (c) 2026, dwp.hypervisor contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// rule is one thing that goes wrong on request; README.md lists the kinds and the fields that each reads.
+type rule struct {
+	Kind         string `json:"kind"`
+	Host         string `json:"host,omitempty"`
+	Method       string `json:"method,omitempty"`
+	Type         string `json:"type,omitempty"`
+	Property     string `json:"property,omitempty"`
+	Key          string `json:"key,omitempty"`
+	Fault        string `json:"fault,omitempty"`
+	When         string `json:"when,omitempty"`
+	Milliseconds int    `json:"milliseconds,omitempty"`
+	Count        int    `json:"count,omitempty"`
+}
+
+// faults holds the rules and counts the calls.
+type faults struct {
+	mutex   sync.Mutex
+	rules   []*rule
+	calls   map[string]int
+	expired time.Time
+}
+
+func newFaults() *faults { return &faults{calls: map[string]int{}} }
+
+func matches(pattern, value string) bool { return pattern == "" || pattern == value }
+
+// take finds a rule of the kind that fits, and uses up one of its counted times.
+func (f *faults) take(kind string, fits func(*rule) bool) *rule {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	for i, r := range f.rules {
+		if r.Kind != kind || !fits(r) {
+			continue
+		}
+		if r.Count > 0 {
+			if r.Count--; r.Count == 0 {
+				f.rules = append(f.rules[:i:i], f.rules[i+1:]...)
+			}
+		}
+		return r
+	}
+	return nil
+}
+
+// refuses says whether the option of the host does not take its value.
+func (f *faults) refuses(host, key string) bool {
+	return f.take("refuse_option", func(r *rule) bool { return matches(r.Host, host) && matches(r.Key, key) }) != nil
+}
+
+func (f *faults) deniesProperty(l *lab, ref types.ManagedObjectReference, property string) bool {
+	if len(f.rules) == 0 {
+		return false
+	}
+	return f.take("deny_property", func(r *rule) bool {
+		within := r.Property == property || strings.HasPrefix(property, r.Property+".")
+		return matches(r.Type, ref.Type) && within && matches(r.Host, l.hostName(ref))
+	}) != nil
+}
+
+// hostName is the name of the host that an object is, or belongs to.
+func (l *lab) hostName(ref types.ManagedObjectReference) string {
+	if host, ok := l.owners[ref]; ok {
+		ref = host
+	}
+	if h := l.hosts[ref]; h != nil {
+		return h.system.Name
+	}
+	return ""
+}
+
+// open methods need no session.
+var openMethods = map[string]bool{
+	"Login": true, "LoginByToken": true, "CloneSession": true, "RetrieveServiceContent": true, "CurrentTime": true,
+	"PbmRetrieveServiceContent": true, "RetrieveInternalContent": true,
+}
+
+// admit sees every call before it is made: it delays or refuses it, or puts a shim in the place of vcsim's object.
+func (l *lab) admit(ctx *simulator.Context, method *simulator.Method) (mo.Reference, types.BaseMethodFault) {
+	if ctx.Session == nil && openMethods[method.Name] {
+		return nil, nil
+	}
+	session := ctx.Session
+	if session == nil || session.LoginTime.Before(l.faults.expired) {
+		return nil, &types.NotAuthenticated{NoPermission: *noPermission(method.This, "System.View")}
+	}
+	if fault := l.faults.before(l, method); fault != nil {
+		return nil, fault
+	}
+	if privilege := l.privilegeOf(method); privilege != "System.View" {
+		if owner := l.owner(ctx, method.This); !l.authorization.holds(ctx, session.UserName, privilege, owner) {
+			return nil, noPermission(owner, privilege)
+		}
+	}
+	// vcsim looks an object up in the session's registry before anywhere else, even before what this function returns; the
+	// session is this request's own copy, so that a registry with nothing but the shim holds for this call alone.
+	if shim := l.shim(ctx, method); shim != nil {
+		session.Registry = simulator.NewRegistry()
+		session.Registry.Put(shim)
+	}
+	return nil, nil
+}
+
+// before counts the call and applies the rules for methods: latency first, then a refusal or another fault.
+func (f *faults) before(l *lab, method *simulator.Method) types.BaseMethodFault {
+	f.mutex.Lock()
+	f.calls[method.Name]++
+	f.mutex.Unlock()
+	host := l.hostName(method.This)
+	fits := func(r *rule) bool { return matches(r.Method, method.Name) && matches(r.Host, host) }
+	if r := f.take("latency", fits); r != nil {
+		time.Sleep(time.Duration(r.Milliseconds) * time.Millisecond)
+	}
+	if f.take("deny_method", fits) != nil {
+		return noPermission(method.This, "System.Read")
+	}
+	if r := f.take("fault", fits); r != nil {
+		kind, _ := types.TypeFunc()(r.Fault)
+		return reflect.New(kind).Interface().(types.BaseMethodFault)
+	}
+	return nil
+}
+
+// shim is the object that answers in the place of vcsim's, or nil.
+func (l *lab) shim(ctx *simulator.Context, method *simulator.Method) mo.Reference {
+	switch object := ctx.Map.Get(method.This).(type) {
+	case *simulator.HostSystem:
+		if h := l.hosts[method.This]; h != nil {
+			return &hostShim{object, h}
+		}
+	case *simulator.VirtualMachine:
+		if method.Name == "ReconfigVM_Task" {
+			return &machineShim{object, l}
+		}
+	case *simulator.DistributedVirtualPortgroup:
+		return &portgroupShim{object}
+	case *simulator.DistributedVirtualSwitch:
+		return &switchShim{object}
+	case *simulator.CryptoManagerKmip:
+		return &cryptoShim{object}
+	case *simulator.OptionManager:
+		if l.settings != nil {
+			return &settingsShim{object, l.settings}
+		}
+	}
+	return nil
+}
+
+// writes are the methods that change something, by the start of their names.
+var writes = []string{"Update", "Change", "Start", "Stop", "Restart", "Enable", "Disable", "Set", "Add", "Remove", "Reset",
+	"Reconfig", "Create", "Join", "Leave", "Enter", "Exit", "Register", "Mark"}
+
+func isWrite(method string) bool {
+	for _, start := range writes {
+		if strings.HasPrefix(method, start) && !strings.HasPrefix(method, "CreateContainerView") &&
+			!strings.HasPrefix(method, "CreateFilter") && !strings.HasPrefix(method, "CreatePropertyCollector") {
+			return true
+		}
+	}
+	return false
+}
+
+// soapMethod is the last part of the SOAPAction or, without one, the first element of the body.
+func soapMethod(body []byte) string {
+	text := string(body)
+	for _, name := range []string{"<soapenv:Body>", "<Body>", "<soap:Body>", "<SOAP-ENV:Body>"} {
+		if _, after, found := strings.Cut(text, name); found {
+			after = strings.TrimPrefix(strings.TrimSpace(after), "<")
+			end := strings.IndexAny(after, " />")
+			if end > 0 {
+				_, local, prefixed := strings.Cut(after[:end], ":")
+				if prefixed {
+					return local
+				}
+				return after[:end]
+			}
+		}
+	}
+	return ""
+}
+
+// silence swallows what the server writes after the connection was cut.
+type silence struct{ header http.Header }
+
+func (s silence) Header() http.Header            { return s.header }
+func (s silence) Write(data []byte) (int, error) { return len(data), nil }
+func (s silence) WriteHeader(int)                {}
+
+// hang up closes the connection without an answer.
+func hangUp(w http.ResponseWriter) error {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		return fmt.Errorf("connection cannot be cut")
+	}
+	connection, _, err := hijacker.Hijack()
+	if err != nil {
+		return err
+	}
+	return connection.Close()
+}

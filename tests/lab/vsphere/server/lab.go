@@ -1,0 +1,203 @@
+// Copyright: (c) 2026, dwp.hypervisor contributors
+// GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// hostsPerCluster is the size up to which a cluster is filled before the next one is started.
+const hostsPerCluster = 64
+
+// lab is everything behind the endpoint.
+type lab struct {
+	config    *config
+	authority *authority
+	model     *simulator.Model
+	faults    *faults
+	hosts     map[types.ManagedObjectReference]*esxHost
+	order     []*esxHost
+	// owners are the hosts by their managers.
+	owners        map[types.ManagedObjectReference]types.ManagedObjectReference
+	authorization *authorizationManager
+	settings      *optionManager
+
+	definitions map[int][]types.OptionDef
+	datacenter  *object.Datacenter
+	folders     *object.DatacenterFolders
+	pools       map[types.ManagedObjectReference]*object.ResourcePool
+}
+
+func newLab(c *config, a *authority) (*lab, error) {
+	l := &lab{
+		config: c, authority: a, faults: newFaults(),
+		hosts:       map[types.ManagedObjectReference]*esxHost{},
+		owners:      map[types.ManagedObjectReference]types.ManagedObjectReference{},
+		definitions: map[int][]types.OptionDef{},
+		pools:       map[types.ManagedObjectReference]*object.ResourcePool{},
+	}
+	build := l.buildVCenter
+	if c.Standalone != "" {
+		build = l.buildStandalone
+	}
+	if err := build(); err != nil {
+		return nil, err
+	}
+	if err := l.addMachines(l.client()); err != nil {
+		return nil, err
+	}
+	l.addService()
+	sessions := l.model.Map().SessionManager()
+	sessions.ValidLogin = func(req *types.Login) bool {
+		for _, known := range c.Users {
+			if known.Name == req.UserName && known.Password == req.Password {
+				return true
+			}
+		}
+		return false
+	}
+	l.model.Map().Handler = l.admit
+	return l, nil
+}
+
+func (l *lab) context() *simulator.Context { return l.model.Service.Context }
+
+func (l *lab) client() *vim25.Client {
+	client, _ := vim25.NewClient(context.Background(), l.model.Service)
+	return client
+}
+
+// optionDefs returns the declared options of a release; its hosts share them.
+func (l *lab) optionDefs(r *release, table map[string]*option) []types.OptionDef {
+	if l.definitions[r.rank] == nil {
+		l.definitions[r.rank] = supportedOptions(table)
+	}
+	return l.definitions[r.rank]
+}
+
+func about(r release, name, product, api string) types.AboutInfo {
+	return types.AboutInfo{
+		Name: name, FullName: fmt.Sprintf("%s %s build-%s", name, r.version, r.build), Vendor: "VMware, Inc.",
+		Version: r.version, PatchLevel: r.update, Build: r.build, LocaleVersion: "INTL", LocaleBuild: "000",
+		ProductLineId: product, ApiType: api, ApiVersion: r.apiVersion,
+		InstanceUuid:          "4d1c0a52-7d0b-4f0c-9a4e-5f6f1ab0c0de",
+		LicenseProductName:    name,
+		LicenseProductVersion: r.version[:1] + ".0",
+	}
+}
+
+func (l *lab) buildVCenter() error {
+	l.model = simulator.VPX()
+	l.model.ServiceContent.About = about(vcenterRelease, "VMware vCenter Server", "vpx", "VirtualCenter")
+	l.model.ServiceContent.About.OsType = "linux-x64"
+	l.model.Datacenter, l.model.Cluster, l.model.Host, l.model.Portgroup, l.model.Machine = 0, 0, 0, 0, 0
+	if err := l.model.Create(); err != nil {
+		return err
+	}
+	ctx, client := context.Background(), l.client()
+	var err error
+	if l.datacenter, err = object.NewRootFolder(client).CreateDatacenter(ctx, "lab"); err != nil {
+		return err
+	}
+	if l.folders, err = l.datacenter.Folders(ctx); err != nil {
+		return err
+	}
+	for first := 0; first < l.config.Hosts; first += hostsPerCluster {
+		if err = l.addCluster(first, min(first+hostsPerCluster, l.config.Hosts)); err != nil {
+			return err
+		}
+	}
+	return l.addDistributedSwitch()
+}
+
+func (l *lab) addCluster(first, end int) error {
+	ctx := context.Background()
+	name := fmt.Sprintf("cluster%02d", first/hostsPerCluster+1)
+	cluster, err := l.folders.HostFolder.CreateCluster(ctx, name, types.ClusterConfigSpecEx{})
+	if err != nil {
+		return err
+	}
+	spec := &types.ClusterConfigSpecEx{
+		DasConfig: &types.ClusterDasConfigInfo{
+			Enabled: types.NewBool(true), AdmissionControlEnabled: types.NewBool(true),
+		},
+		DrsConfig: &types.ClusterDrsConfigInfo{Enabled: types.NewBool(true)},
+	}
+	reconfigured, err := cluster.Reconfigure(ctx, spec, true)
+	if err == nil {
+		err = reconfigured.Wait(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	pool, err := cluster.ResourcePool(ctx)
+	if err != nil {
+		return err
+	}
+	// vcsim parses the versions of a cluster's hosts when one is added, and knows none above 8.0.2: adopt them afterwards.
+	var refs []types.ManagedObjectReference
+	for number := first; number < end; number++ {
+		spec := types.HostConnectSpec{HostName: fmt.Sprintf("esx%02d.lab.example", number+1)}
+		task, err := cluster.AddHost(ctx, spec, true, nil, nil)
+		if err != nil {
+			return err
+		}
+		info, err := task.WaitForResult(ctx, nil)
+		if err != nil {
+			return err
+		}
+		refs = append(refs, info.Result.(types.ManagedObjectReference))
+	}
+	for i, ref := range refs {
+		if err = l.adopt(ref, &releases[(first+i)%len(releases)], first+i); err != nil {
+			return err
+		}
+		l.pools[ref] = pool
+	}
+	return nil
+}
+
+func (l *lab) adopt(ref types.ManagedObjectReference, r *release, number int) error {
+	system := l.model.Map().Get(ref).(*simulator.HostSystem)
+	h, err := newHost(l.context(), l, system, r, number)
+	if err == nil {
+		l.hosts[ref] = h
+		l.order = append(l.order, h)
+	}
+	return err
+}
+
+func (l *lab) buildStandalone() error {
+	r := findRelease(l.config.Standalone)
+	if r == nil {
+		return fmt.Errorf("standalone: no release %q", l.config.Standalone)
+	}
+	l.model = simulator.ESX()
+	l.model.ServiceContent.About = about(*r, "VMware ESXi", "embeddedEsx", "HostAgent")
+	l.model.ServiceContent.About.OsType = "vmnix-x86"
+	l.model.Machine = 0
+	if err := l.model.Create(); err != nil {
+		return err
+	}
+	ctx, client := context.Background(), l.client()
+	system := l.model.Map().Any("HostSystem").(*simulator.HostSystem)
+	system.Name, system.Summary.Config.Name = "esx01.lab.example", "esx01.lab.example"
+	if err := l.adopt(system.Self, r, 0); err != nil {
+		return err
+	}
+	l.datacenter = object.NewDatacenter(client, l.model.Map().Any("Datacenter").Reference())
+	var err error
+	if l.folders, err = l.datacenter.Folders(ctx); err != nil {
+		return err
+	}
+	l.pools[system.Self], err = object.NewHostSystem(client, system.Self).ResourcePool(ctx)
+	return err
+}
