@@ -43,8 +43,31 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
                 for check in checks
             ],
         ),
+        "",
+        "## VMware vSphere",
+        "",
+        *_vsphere(standard, seen),
     ]
     return {PAGE: "\n".join(lines) + "\n"}
+
+
+def _vsphere(standard: Standard, seen: Seen) -> list[str]:
+    """The checks of vSphere: what a fixture shows, and no host yet."""
+    checks = decided_by_machine(standard, "vsphere")
+    rows = [
+        [f"[{check.id}](measures/{check.measure}.md)", _cell(seen["unit"].get(check.id, {})), _judged_on(check)]
+        for check in checks
+    ]
+    return [
+        f"{len(checks)} vSphere checks are decided by facts. They have been seen on the sample documents of",
+        "`tests/unit/plugins/plugin_utils/vsphere_facts`, not yet on a real host.",
+        "",
+        *table(["check", WHERE["unit"], "judged on"], rows),
+    ]
+
+
+def _judged_on(check: Check) -> str:
+    return {"host": "each host", "controller": "the vCenter, inherited by its hosts"}.get(check.judged_on, "both")
 
 
 def enforceable(check: Check) -> bool:

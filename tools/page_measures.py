@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_text import plain, table
-from seen import WHERE, Seen
+from seen import PROVEN, WHERE, Seen
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import describe
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SECTIONS, Check, Measure, Standard
@@ -125,25 +125,29 @@ def _rows(check: Check, standard: Standard, seen: Seen) -> Iterator[tuple[str, s
         yield "Threshold from", plain(threshold)
     yield "How to set it", plain(check.fix)
     if data.get("enforced"):
-        yield "Set by", f"{_role(check.role)}; {_disruption(check.disruption)}"
+        yield "Set by", f"{_role(check.role, check.platform)}; {_disruption(check.disruption)}"
     elif check.platform != "all":
         yield "Set by", "hand"
-    if check.platform == "kvm":
+    if check.platform in PROVEN:
         places = [
             f"{name}: {', '.join(sorted(seen[where][check.id]))}"
             for where, name in WHERE.items()
             if seen[where].get(check.id)
         ]
         yield "Seen", "; ".join(places) or "nowhere yet"
+    if check.judged_on == "controller" and check.platform != "kvm":
+        yield "Judged on", "the controller (vCenter); its hosts inherit the result"
     if data.get("verified") is False:
-        yield "Note", "a name used here has not been confirmed on a real host"
+        yield "Note", "a name used here was found in no vendor's material and on no real host"
+    elif check.platform == "vsphere":
+        yield "Note", "names are the vendor's; not yet run on a real host"
     if data.get("source"):
         yield "Sources", plain(", ".join(map(str, data["source"])))
 
 
-def _role(role: str) -> str:
-    exists = (ROLES / role).is_dir()
-    return f"role `{role}`" if exists else f"hand; role `{role}` is in preparation"
+def _role(role: str, platform: str) -> str:
+    exists = (ROLES / role / "tasks" / f"{platform}.yml").is_file()
+    return f"role `{role}`" if exists else f"hand; role `{role}` does not set it on this platform yet"
 
 
 def _setting(setting: Any) -> str:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import gc
 import json
 from pathlib import Path
@@ -14,32 +13,28 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    collector_archive,
-    evidence,
-    gold,
-    provenance,
-    register_files,
-)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import collector_archive, evidence, gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {
     "run_directory": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
-    "platform": {"type": "str", "choices": ["kvm"], "required": True},
+    "platform": {"type": "str", "choices": ["kvm", "vsphere"], "required": True},
     "measures": {"type": "list", "elements": "str"},
     "exceptions_file": {"type": "path"},
     "attestations_file": {"type": "path"},
     "tags": {"type": "dict"},
     "libvirt_uri": {"type": "str", "default": "qemu:///system"},
     "time_limit": {"type": "int", "default": 60},
+    **CONNECTION,
 }
 # The main process imports this plugin before it forks a worker for each host: packed here, it is packed once.
 collector_archive.archive()
@@ -64,17 +59,17 @@ class ActionModule(ActionBase):
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         try:
             with no_garbage_collection():
-                document = self._assess(given, task_vars)
+                return self._audit(given, task_vars)
         except (ValueError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
-        return summary_of(document, given)
 
-    def _assess(self, given, task_vars):
-        standard = load_standard()
+    def _audit(self, given, task_vars):
+        """The documents of the endpoint's subjects, as one summary."""
+        name = task_vars["inventory_hostname"]
         subject = {
-            "id": task_vars["inventory_hostname"],
-            "name": task_vars["inventory_hostname"],
-            "endpoint": task_vars["inventory_hostname"],
+            "id": name,
+            "name": name,
+            "endpoint": name,
             "platform": given["platform"],
             "kind": "host",
             "tags": plain(given["tags"] or {}),
@@ -82,48 +77,36 @@ class ActionModule(ActionBase):
         }
         variables = gold.from_variables(self._templar, task_vars)
         # Before the host is contacted; what is in force is known only when it has said which machine it is.
-        gold.effective(variables, subject)
-        now = dt.datetime.now(dt.timezone.utc)
-        directory = Path(given["run_directory"])
+        values = gold.effective(variables, subject)
+        audit_of = SubjectAudit(given, load_standard(), variables)
+        if given["platform"] == "vsphere":
+            return self._vsphere(given, task_vars, audit_of, subject, values)
         try:
             facts = self._collect(given, task_vars)
         except CollectionFailed as error:
             subject["slug"] = evidence.slug(subject["id"])
-            values = gold.effective(variables, subject)
-            document = unreachable(
-                subject, standard=standard, reason=str(error), now=now, measures=given["measures"], gold=values
-            )
-        else:
-            subject["id"] = evidence.subject_id(subject["endpoint"], lookup(facts, "host.uuid"))
-            subject["slug"] = evidence.slug(subject["id"])
-            subject["product"] = str(lookup(facts, "host.product") or "")[:200]
-            values = gold.effective(variables, subject)
-            registers = load_registers(given, standard, directory)
-            record = evidence.build(
-                subject,
-                facts,
-                collected_at=now,
-                collection=VERSION,
-                gold=values,
-                gold_sources=gold.sources(values),
-                provenance=provenance_of(directory, registers, standard),
-            )
-            # What is judged is what is kept: the redacted facts, so that a later re-assessment says the same.
-            document = assess(
-                record["facts"],
-                standard=standard,
-                gold=values,
-                now=now,
-                subject=subject,
-                exceptions=register_files.records_of(registers, "exceptions"),
-                attestations=register_files.records_of(registers, "attestations"),
-                measures=given["measures"],
-            )
-            evidence.write_private(directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
-        # Not json.dumps: a lone surrogate in the name of a VM cannot be encoded, and the host would drop out of the
-        # report.
-        evidence.write_private(directory / "subjects" / f"{subject['slug']}.json", evidence.encode(document))
-        return document
+            return summary_of(audit_of.silent(subject, str(error)), given)
+        subject["id"] = evidence.subject_id(subject["endpoint"], lookup(facts, "host.uuid"))
+        subject["slug"] = evidence.slug(subject["id"])
+        return summary_of(audit_of.judge(subject, facts), given)
+
+    def _vsphere(self, given, task_vars, audit_of, subject, values):
+        # Needed for this platform alone, and the collector is read by Python in every worker.
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils import endpoint_summary, vsphere_audit
+
+        found = endpoint_summary.Summary(given)
+        problem = vsphere_audit.audit(
+            audit_of,
+            given,
+            connection_of(self, task_vars),
+            subject,
+            denied=values["gold_deny_map"],
+            say=Display().display,
+            each=found.add,
+        )
+        if problem:
+            Display().warning(problem)
+        return found.result()
 
     def _collect(self, given, task_vars):
         """The facts document of the endpoint.
@@ -167,26 +150,6 @@ def no_garbage_collection():
         yield
     finally:
         gc.enable()
-
-
-def load_registers(given, standard, directory):
-    """The registers of this run: what prepare has read and kept, or else the files that are named."""
-    kept = register_files.kept(directory)
-    if any(kept.values()):
-        return kept
-    return register_files.read({kind: given[f"{kind}_file"] for kind in register_files.KINDS}, standard)
-
-
-def provenance_of(directory, registers, standard):
-    """What the evidence says about its run; by and catalogue as prepare wrote them."""
-    run = provenance.read(directory).get("run", {})
-    return {
-        "run": run.get("id"),
-        "by": run.get("by"),
-        "standard": {"id": standard.id, "version": standard.version},
-        "catalogue_sha256": run.get("catalogue_sha256"),
-        "registers": register_files.hashes(registers),
-    }
 
 
 def summary_of(document, given):

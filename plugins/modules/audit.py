@@ -13,6 +13,8 @@ description:
   - Reads the facts of the host in one round trip, assesses every check of the standard against the C(gold_*) variables
     of the host, and writes results and evidence into the run directory on the controller.
   - A host that cannot be reached stays in the play and counts as 36 measures V(unknown).
+  - A vCenter is one endpoint with many subjects, itself and each of its ESXi hosts. Each gets a result and an evidence
+    file of its own; what is returned of them are counts and paths.
   - Changes nothing on the host.
 options:
   run_directory:
@@ -26,7 +28,7 @@ options:
   platform:
     description: What the host is.
     type: str
-    choices: [kvm]
+    choices: [kvm, vsphere]
     required: true
   measures:
     description: Ids of the measures to evaluate. All 36 when not given; the others become V(not_evaluated).
@@ -42,15 +44,16 @@ options:
     description: Free words printed beside the subject, for example supplier, service and owner.
     type: dict
   libvirt_uri:
-    description: Where libvirt is asked on the host.
+    description: Where libvirt is asked on a KVM host.
     type: str
     default: qemu:///system
   time_limit:
-    description: Seconds for the collection on the host.
+    description: Seconds for the collection on a KVM host, or for one call to the vSphere API.
     type: int
     default: 60
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
+  - dwp.hypervisor.vsphere_connection
 attributes:
   bypass_host_loop:
     description: Runs for each host.
@@ -65,6 +68,14 @@ EXAMPLES = r"""
     run_directory: "{{ run.directory }}"
     run_id: "{{ run.run_id }}"
     platform: kvm
+  register: audit
+
+- name: Audit a vCenter with all its hosts
+  dwp.hypervisor.audit:
+    run_directory: "{{ run.directory }}"
+    run_id: "{{ run.run_id }}"
+    platform: vsphere
+    ca_file: /etc/pki/vcenter-ca.pem
   register: audit
 """
 
@@ -92,12 +103,17 @@ ansible_facts:
   returned: success
   contains:
     hypervisor_compliance:
-      description: Verdict, score, counts of measures by status, failing check ids and the path of the report.
+      description:
+        - Verdict, score, counts of measures by status, failing check ids and the path of the report.
+        - Of an endpoint with many subjects the worst verdict, counts of subjects by verdict, and the failing checks
+          with the number of subjects they fail on.
       type: dict
       returned: success
       sample: {"run_id": "42", "verdict": "non-compliant"}
     hypervisor_drift:
-      description: Each setting that differs from the gold configuration, with actual, gold and role.
+      description:
+        - Each setting that differs from the gold configuration, with actual, gold and role. Of an endpoint with many
+          subjects the checks, with the number of subjects that differ.
       type: dict
       returned: success
       sample: {"total": 1, "settings": []}

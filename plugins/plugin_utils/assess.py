@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import inheritance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import dispose
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
@@ -40,12 +42,14 @@ def assess(
     exceptions: Sequence[Mapping[str, Any]] = (),
     attestations: Sequence[Mapping[str, Any]] = (),
     measures: Iterable[str] | None = None,
+    inherited: Iterable[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Judge one subject. Returns its subject-results document.
 
     facts: the collector's document; gold: the effective gold configuration; now: the moment the verdict is for (of the
-    evidence, when re-assessing); subject: id, name, slug, platform, kind, endpoint, tags; measures: a subset by id, the
-    others become not_evaluated.
+    evidence, when re-assessing); subject: id, name, slug, platform, kind, endpoint, tags, and where it has one the id
+    of its controller; measures: a subset by id, the others become not_evaluated; inherited: the results of the
+    controller's own document, from which a host takes what is judged there (inheritance.py).
 
     :raises SelectionError: an unknown measure id.
     """
@@ -54,17 +58,18 @@ def assess(
     # What is known of this assessment and not of the host: measure 11.4.7 asks whether the host was compared with what.
     document["assessment"] = {"gold_sha256": gold_config.digest(values)}
     selected = select(standard, measures)
+    taken = inheritance.taken(inherited, subject, standard)
     measured = []
     for measure in standard.measures.values():
         for check in measure.checks:
-            if check.platform not in ("all", subject["platform"]):
+            if check.platform not in ("all", subject["platform"]) or check.id in taken:
                 continue
-            if measure.id in selected:
-                found = evaluate(check, document, values, standard.gold)
-            else:
+            if measure.id not in selected:
                 found = Outcome(o.NOT_EVALUATED, message="left out of this run")
+            else:
+                found = inheritance.elsewhere(check, subject) or evaluate(check, document, values, standard.gold)
             measured.append(_result(check, found, subject["id"], standard, values))
-    return _document(measured, standard, values, subject, now, exceptions, attestations)
+    return _document(measured, standard, values, subject, now, exceptions, attestations, taken)
 
 
 def unreachable(
@@ -115,6 +120,7 @@ def _document(
     now: dt.datetime,
     exceptions: Sequence[Mapping[str, Any]],
     attestations: Sequence[Mapping[str, Any]],
+    inherited: Mapping[str, dict[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     about = {
         "reachable": True,
@@ -135,6 +141,9 @@ def _document(
     )
     checks = standard.checks
     drift = [_drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])]
+    # Disposed already, by the registers as they count for the controller; what a role would set is set there, once.
+    if inherited:
+        results = inheritance.in_order([*results, *inherited.values()], standard)
     for result in results:
         # Only now: an exception has to answer for every failing item, also for those the report does not list.
         result["items"] = result["items"][:MAX_ITEMS]

@@ -20,6 +20,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.inheritance import controller_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import MAX_DEPTH, redact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, nearest
@@ -86,9 +87,7 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def write_private(
-    path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False
-) -> None:
+def write_private(path: str | os.PathLike[str], data: bytes | Iterable[bytes], durable: bool = False) -> None:
     """Write a file of mode 0600 atomically, creating missing directories with mode 0700. data: whole, or in pieces.
 
     A reader sees the old content or the new, never a half; a link at path is replaced, not followed. Existing
@@ -292,12 +291,15 @@ def reassess(
     measures: Iterable[str] | None = None,
     *,
     gold: Mapping[str, Any] | None = None,
+    inherited: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Judge a subject again from its stored evidence, without contacting it. Returns its subject-results document.
 
     Everything is judged as of the evidence's own date and, unless gold is given, by the gold configuration stored with
     it. gold may hold some settings only: the others stay as they were stored. A setting that a
     newer version of the collection added counts with its default; one that no longer exists is left out.
+    inherited: the results of the subject's controller; without them its evidence is judged again as well, where it lies
+    beside this one.
 
     :raises EvidenceError: see read.
     """
@@ -308,6 +310,12 @@ def reassess(
         values = gold_config.effective({**known, **stored, **(gold or {})}, document["subject"])
     except gold_config.GoldError as exc:
         raise EvidenceError(f'"gold" is wrong: {exc}', file=os.fspath(path), key="gold") from exc
+    if inherited is None:
+        inherited = []
+        controller = Path(path).parent / f"{slug(controller_of(document['subject']))}.json"
+        if controller_of(document["subject"]) and controller.is_file():
+            above = reassess(controller, standard, exceptions, attestations, measures, gold=gold)
+            inherited = above["results"]
     return assess(
         document["facts"],
         standard=standard,
@@ -317,4 +325,5 @@ def reassess(
         exceptions=exceptions,
         attestations=attestations,
         measures=measures,
+        inherited=inherited,
     )

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, pack_verify, provenance, register_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.inheritance import controller_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
@@ -81,15 +82,25 @@ def judge(
     """
     records = {kind: register_files.records_of(registers, kind) for kind in register_files.KINDS}
     count = 0
-    for path in sorted((source / "subjects").glob("*.json")):
+    controllers: dict[str, list[dict[str, Any]]] = {}
+    for path in _controllers_first(source):
         before = run_directory.read_subject(path)
         stored = source / "evidence" / path.name
         if stored.is_file():
-            document = evidence.reassess(stored, standard, records["exceptions"], records["attestations"], gold=gold)
+            document = evidence.reassess(
+                stored,
+                standard,
+                records["exceptions"],
+                records["attestations"],
+                gold=gold,
+                inherited=controllers.get(controller_of(before["subject"]), []),
+            )
             _keep_evidence(stored, directory, standard, gold, registers, run_id)
         else:
             subject = {
-                key: before["subject"][key] for key in ("id", "name", "slug", "platform", "kind", "endpoint", "tags")
+                key: before["subject"][key]
+                for key in ("id", "name", "slug", "platform", "kind", "endpoint", "tags", "controller")
+                if key in before["subject"]
             }
             document = unreachable(
                 subject,
@@ -97,10 +108,18 @@ def judge(
                 reason=before["subject"]["unreachable_reason"] or "the run kept no evidence of it",
                 now=moment(before["subject"]["collected_at"]),
             )
+        if document["subject"]["kind"] == "controller":
+            controllers[document["subject"]["id"]] = document["results"]
         name, data = run_directory.subject_file(document)
         run_directory.write(directory, {name: data})
         count += 1
     return count
+
+
+def _controllers_first(source: Path) -> list[Path]:
+    """The subjects of a run; a host inherits from its controller, so that has to be judged before."""
+    paths = sorted((source / "subjects").glob("*.json"))
+    return sorted(paths, key=lambda path: run_directory.read_subject(path)["subject"]["kind"] != "controller")
 
 
 def _keep_evidence(

@@ -13,6 +13,7 @@ from stage import BIN, CHECKOUT, OUTPUT, Stage
 
 PYTHON = str(BIN / "python")
 ENFORCEMENT = "tests/integration/enforcement"
+VSPHERE = "tests/integration/vsphere"
 # Everything there but the test law of single roles, which fills a lane of its own.
 GUARD = ("--ignore", f"{ENFORCEMENT}/test_enforced.py")
 
@@ -41,6 +42,12 @@ def check(name: str, limit: int, *command: str) -> Stage:
     return Stage(name, "checks", limit, (str(BIN / command[0]), *command[1:]))
 
 
+def scenario(name: str, scenario_name: str, limit: int) -> Stage:
+    """A stage that is one Molecule scenario of extensions/molecule, on a booted host."""
+    command = (str(BIN / "molecule"), "test", "--scenario-name", scenario_name)
+    return Stage(name, "targets", limit, command, missing=lacks_lab)
+
+
 def lacks_lab() -> str | None:
     """What this machine lacks for a booted libvirt host (tests/lab/kvm/README.md)."""
     if os.geteuid() != 0:
@@ -65,10 +72,12 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
-    tests("target", "tests/integration/vsphere/target", 900, missing=lacks_target),
+    tests("target", f"{VSPHERE}/target", 900, missing=lacks_target),
+    tests("vsphere", VSPHERE, 900, missing=lacks_target, more=("--ignore", f"{VSPHERE}/target")),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
-    Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
+    scenario("molecule", "kvm", 1200),
+    scenario("molecule-harden", "kvm-harden", 1800),
     Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),

@@ -108,7 +108,7 @@ def log_format_coverage(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         need(entry, "file") for entry in need_list(rsyslog, "inputs", what="rsyslog") if need(entry, "type") == "imfile"
     ]
     items += [o.item(f"source {name}", _source(name, files, facts)) for name in gold["gold_log_sources"]]
-    items.append(o.item("clock", _clock(facts["time_sync"], gold["gold_time_sources_min"])))
+    items.append(o.item("clock", clock(facts["time_sync"], gold["gold_time_sources_min"])))
     return o.combine(items, empty=o.failed("none", expected), expected=expected)
 
 
@@ -136,7 +136,7 @@ def _source(name: str, files: list[str], facts: Mapping[str, Any]) -> Outcome:
     return o.passed("through syslog")
 
 
-def _clock(time_sync: Mapping[str, Any], least: int) -> Outcome:
+def clock(time_sync: Mapping[str, Any], least: int) -> Outcome:
     sources = need_list(time_sync, "sources", what="time")
     actual = {"program": need(time_sync, "program", what="time"), "sources": sources}
     if need(time_sync, "active", what="time") is not True:

@@ -31,7 +31,7 @@ OF_LIBVIRT = {"tcp": (53, 67, 68), "udp": (53, 67, 68, 69, 546, 547)}
 Judge = Callable[[Any], Outcome]
 
 
-def _strict(
+def strict(
     test: Callable[[dict[str, Any], dict[str, Any]], Outcome],
 ) -> Callable[[dict[str, Any], dict[str, Any]], Outcome]:
     """A gold setting that cannot be right fails the check, whatever the host does."""
@@ -101,7 +101,7 @@ def _worst_of(entries: Iterable[tuple[str, Outcome]], expected: Any, empty: Outc
     return combined
 
 
-@_strict
+@strict
 def firewall_default_deny(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """What no rule names is stopped, coming in and passing through, for IPv4 and IPv6, now and after a restart.
 
@@ -155,7 +155,7 @@ def _is_libvirts(opening: Opening, bridges: set[str], ends: tuple[str, ...]) -> 
     )
 
 
-@_strict
+@strict
 def firewall_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Every port the firewall opens belongs to a declared service, to that service's sources, and somebody listens.
 
@@ -233,7 +233,7 @@ def _listening(found: Any) -> list[tuple[str, int]]:
     ]
 
 
-@_strict
+@strict
 def firewall_egress(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """What the host itself may send is declared, by protocol, port and destination.
 
@@ -244,7 +244,7 @@ def firewall_egress(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     return _only_declared("output", facts, declared, None, "nothing may be sent")
 
 
-@_strict
+@strict
 def management_sources(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Management ports, declared or with a management daemon on them, are open to the administration networks only.
 
@@ -285,7 +285,7 @@ def management_ports(listeners: Any, declared: Any) -> list[tuple[str, int, int]
     return wanted
 
 
-@_strict
+@strict
 def management_traffic(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Whatever reaches a management address comes from the administration networks or a declared service's sources.
 
@@ -324,5 +324,5 @@ PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {
     "firewall_egress": firewall_egress,
     "management_sources": management_sources,
     "management_traffic": management_traffic,
-    **{name: _strict(test) for name, test in segments.PREDICATES.items()},
+    **{name: strict(test) for name, test in segments.PREDICATES.items()},
 }

@@ -107,7 +107,7 @@ def vsphere_allow_list(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def vsphere_timeouts(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """`timeouts`: {option: number}. Each is between 1 and the gold value."""
+    """`timeouts`: {option: number}, each between 1 and the gold value; `options`: an open shell is not hidden."""
     wanted = gold["gold_vsphere_timeouts"]
     limits = {name: TIMEOUT_LIMITS.get(name, 900) for name in wanted}
     faults = [f"{name} {value} is not between 1 and {limits[name]}" for name, value in wanted.items()
@@ -131,6 +131,9 @@ def vsphere_timeouts(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
                     ),
                 )
             )
+    hidden = need(facts["options"], "UserVars.SuppressShellWarning", what="advanced option")
+    shown = o.passed(hidden, 0) if hidden == 0 else o.failed(hidden, 0, "the warning of an open shell is suppressed")
+    items.append(o.item("SuppressShellWarning", shown))
     return o.combine(items, empty=o.unknown("no option was examined"), expected=wanted)
 
 

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTPS to a vCenter or an ESXi host: certificates, time limits, and one kept connection for each thread."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import re
+import socket
+import ssl
+import threading
+import time
+import zlib
+
+# One page of the property collector is at most some tens of megabytes.
+MAX_REPLY = 512 * 1024 * 1024
+CHUNK = 256 * 1024
+_PIN = re.compile(r"[0-9a-f]{64}")
+
+
+class VsphereError(Exception):
+    """The endpoint cannot be used. The message names it, what was found and what to set."""
+
+
+class Lost(VsphereError):
+    """No connection, or it broke off: the endpoint is unreachable."""
+
+
+class Endpoint(object):
+    """Where to log in and how far to trust what answers.
+
+    host: ansible_host; name: of the inventory, for messages; time_limit: seconds for one call; ca_file: PEM file of
+    authorities, the system's where None; pin: SHA-256 of the one certificate that is accepted, whoever signed it.
+    """
+
+    def __init__(
+        self, name, host, user, password, port=443, validate_certs=True, ca_file=None, pin=None, time_limit=60
+    ):
+        self.name = name
+        self.host = host
+        self.port = port
+        self.user = user
+        self.password = password
+        self.validate_certs = validate_certs
+        self.ca_file = ca_file
+        self.pin = re.sub(r"[:\s-]", "", pin).lower() if pin else None
+        self.time_limit = time_limit
+        if self.pin and not _PIN.fullmatch(self.pin):
+            raise VsphereError(
+                "%s: hypervisor_certificate_sha256 is %r, expected the 64 hexadecimal digits of a SHA-256 fingerprint"
+                % (name, pin[:200])
+            )
+
+    def __str__(self):
+        return "%s (%s port %d)" % (self.name, self.host, self.port)
+
+    def tls(self):
+        """The context of every connection.
+
+        :raises VsphereError: the file of authorities cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise VsphereError(
+                "%s: hypervisor_ca_file %s cannot be used: %s; expected certificates in PEM form"
+                % (self.name, self.ca_file, error)
+            )
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if self.pin or not self.validate_certs:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.pin:
+            context.sslsocket_class = _pinned(self.pin)
+        return context
+
+
+def _pinned(pin):
+    """A socket class that refuses every certificate but one: pyVmomi's connections use it too."""
+
+    class PinnedSocket(ssl.SSLSocket):
+        def do_handshake(self, block=False):
+            super().do_handshake(block)
+            found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
+            if found != pin:
+                raise ssl.SSLCertVerificationError("its SHA-256 fingerprint is %s" % found)
+
+    return PinnedSocket
+
+
+def untrusted(endpoint, error):
+    """The reason why a certificate is refused, with the fingerprint of what answered."""
+    why = getattr(error, "verify_message", "") or str(error.args[-1])
+    if endpoint.pin:
+        return "%s: another certificate answers than hypervisor_certificate_sha256 says; %s" % (endpoint, why)
+    try:
+        found = ssl.get_server_certificate((endpoint.host, endpoint.port), timeout=5)
+        digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(found)).hexdigest()
+    except (OSError, ValueError, TypeError):
+        digest = "unknown"
+    return (
+        "%s: its certificate is not trusted (%s; SHA-256 %s). Set hypervisor_ca_file to the certificate of its "
+        "authority, or hypervisor_certificate_sha256 to this fingerprint when you have compared it with the server's"
+        % (endpoint, why, digest)
+    )
+
+
+class Connections(object):
+    """Requests to one endpoint, from any number of threads."""
+
+    def __init__(self, endpoint):
+        self._endpoint = endpoint
+        self._context = endpoint.tls()
+        self._mine = threading.local()
+        self._all = []
+
+    @property
+    def context(self):
+        """The TLS context, for others that connect to the same endpoint."""
+        return self._context
+
+    def request(self, method, path, body=None, headers=None, into=None):
+        """(HTTP status, headers, body). into: gets a 200's body in pieces (its feed method), None is returned then.
+
+        Nothing but reads and logins goes through here, so a kept connection that the server has closed meanwhile is
+        opened again and asked once more.
+
+        :raises Lost: no connection, an answer that breaks off, or more than time_limit seconds.
+        :raises VsphereError: the certificate is not trusted, or the answer is larger than 512 MiB.
+        """
+        kept = getattr(self._mine, "connection", None)
+        for connection in (kept, None) if kept else (None,):
+            try:
+                return self._asked(connection or self._opened(), method, path, body, headers or {}, into)
+            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
+                self.close()
+                if connection is None:
+                    raise Lost("unreachable: %s closed the connection (%s)" % (self._endpoint, error))
+            except ssl.SSLCertVerificationError as error:
+                self.close()
+                raise VsphereError(untrusted(self._endpoint, error))
+            except (socket.timeout, TimeoutError):
+                self.close()
+                raise Lost(
+                    "unreachable: %s gave no answer within %d seconds" % (self._endpoint, self._endpoint.time_limit)
+                )
+            except ssl.SSLError as error:
+                self.close()
+                raise Lost("unreachable: %s does not speak TLS 1.2 or newer there (%s)" % (self._endpoint, error))
+            except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
+                self.close()
+                raise Lost(
+                    "unreachable: %s: %s. Check ansible_host and hypervisor_port"
+                    % (self._endpoint, getattr(error, "strerror", None) or error or type(error).__name__)
+                )
+        raise AssertionError("a request ends in the loop")
+
+    def _opened(self):
+        connection = http.client.HTTPSConnection(
+            self._endpoint.host, self._endpoint.port, timeout=self._endpoint.time_limit, context=self._context
+        )
+        connection.connect()
+        # A call is two small packets: Nagle's algorithm would hold back the second one for 40 ms.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._mine.connection = connection
+        self._all.append(connection)
+        return connection
+
+    def _asked(self, connection, method, path, body, headers, into):
+        deadline = time.monotonic() + self._endpoint.time_limit
+        connection.request(method, path, body, dict({"Accept-Encoding": "gzip"}, **headers))
+        response = connection.getresponse()
+        pieces = []
+        streamed = into is not None and response.status == 200
+        take = into.feed if streamed else pieces.append
+        unpack = zlib.decompressobj(31) if response.getheader("Content-Encoding") == "gzip" else None
+        size = 0
+        while True:
+            piece = response.read(CHUNK)
+            if not piece:
+                break
+            if unpack:
+                piece = unpack.decompress(piece, MAX_REPLY)
+            size += len(piece)
+            if size > MAX_REPLY:
+                self.close()
+                raise VsphereError("%s answered with more than %d MiB" % (self._endpoint, MAX_REPLY // 1024 // 1024))
+            if time.monotonic() > deadline:
+                # A socket's own time limit starts anew with every byte.
+                raise socket.timeout()
+            take(piece)
+        return response.status, response.headers, None if streamed else b"".join(pieces)
+
+    def close(self):
+        """Close this thread's connection."""
+        connection = getattr(self._mine, "connection", None)
+        self._mine.connection = None
+        if connection is not None:
+            connection.close()
+
+    def close_all(self):
+        """Close the connections of every thread; none of them may be asking."""
+        for connection in self._all:
+            connection.close()

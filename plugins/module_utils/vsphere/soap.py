@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls of the vim25 API over an open session: requests as text, replies as elements."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from xml.sax.saxutils import escape, quoteattr
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
+
+ENVELOPE = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
+    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
+    '<soapenv:Body><%(method)s xmlns="urn:vim25"><_this type=%(type)s>%(moid)s</_this>%(arguments)s</%(method)s>'
+    "</soapenv:Body></soapenv:Envelope>"
+)
+
+
+class SoapFault(Exception):
+    """What the server refused. name: of the fault, NoPermission for example; detail: its fields as plain data."""
+
+    def __init__(self, name, text, detail):
+        Exception.__init__(self, reason(name, text, detail))
+        self.name = name
+        self.detail = detail
+
+
+def reason(name, text, detail):
+    """One line for people: what was refused, and the privilege it would take."""
+    privilege = detail.get("privilegeId") if isinstance(detail, dict) else None
+    if name == "NoPermission" and privilege:
+        return "no permission: the account lacks the privilege %s" % str(privilege)[:100]
+    short = str(text).strip()[:200]
+    return "%s: %s" % (name, short) if short and short != name else name
+
+
+def element(name, content, kind=None):
+    """An argument as XML; content is text and is escaped."""
+    return "<%s%s>%s</%s>" % (name, " xsi:type=%s" % quoteattr(kind) if kind else "", escape(str(content)), name)
+
+
+def reference(name, ref_type, moid):
+    """An argument that is a managed object reference."""
+    return "<%s type=%s>%s</%s>" % (name, quoteattr(ref_type), escape(moid), name)
+
+
+class Soap(object):
+    """connections: see there; version: of the API, as the server and pyVmomi agreed; cookie: of the session."""
+
+    def __init__(self, connections, version, cookie):
+        self._connections = connections
+        self._version = version
+        self.cookie = cookie
+
+    def call(self, ref_type, moid, method, arguments=""):
+        """The returnval elements of one call. arguments: XML, see element and reference.
+
+        :raises SoapFault: the server refused. :raises Lost: no answer, or none of a vim25 API.
+        """
+        body = ENVELOPE % {
+            "method": method,
+            "type": quoteattr(ref_type),
+            "moid": escape(moid),
+            "arguments": arguments,
+        }
+        headers = {
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": '"urn:vim25/%s"' % self._version,
+            "Cookie": self.cookie,
+        }
+        parser = ElementTree.XMLParser()
+        status, _headers, rest = self._connections.request("POST", "/sdk", body.encode("utf-8"), headers, parser)
+        try:
+            if rest is not None:
+                parser.feed(rest)
+            root = parser.close()
+        except ElementTree.ParseError as error:
+            raise Lost("the answer to %s (HTTP %d) is not XML: %s" % (method, status, error))
+        answer = root.find("{*}Body/*")
+        if answer is None:
+            raise Lost("the answer to %s (HTTP %d) is not of the vSphere API" % (method, status))
+        if tag(answer) == "Fault":
+            raise fault(answer)
+        return [child for child in answer if tag(child) == "returnval"]
+
+
+def fault(answer):
+    """A SoapFault of the element Fault."""
+    text = next((child.text or "" for child in answer.iter() if tag(child) == "faultstring"), "")
+    detail = next((child for child in answer if tag(child) == "detail"), None)
+    inner = detail[0] if detail is not None and len(detail) else None
+    if inner is None:
+        return SoapFault("fault", text, {})
+    found = value(inner)
+    name = found.get("_type") if isinstance(found, dict) else None
+    name = name or tag(inner)
+    return SoapFault(name[:-5] if name.endswith("Fault") and len(name) > 5 else name, text, found)

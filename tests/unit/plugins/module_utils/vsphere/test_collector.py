@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collector on the recording of the lab's vCenter: what it finds, and what it makes of broken answers.
+
+Whatever a vCenter answers, what was not understood is unknown: never pass, never fail.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import Errors
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.vsphere.recorded_session import (
+    ReplaySession,
+    load,
+    lost,
+)
+
+CALLS = load()
+SAMPLES = Path(__file__).parents[2] / "plugin_utils" / "vsphere_facts"
+CHECKS = [check for check in load_standard().checks.values() if check.platform == "vsphere"]
+
+
+def question(key: str) -> str:
+    """The kind of a call: the answers to the same question of three hosts break alike."""
+    read = re.search(r"<propSet><type>(\w+)</type>", key)
+    return f"properties of {read[1]}" if read else re.sub(r"(?<=-)\d+\b|<sessionId>.*", "*", key)
+
+
+QUESTIONS = sorted({question(name) for name in CALLS if "ServiceInstance" not in name})
+
+
+def collected(broken: Any = None) -> dict[str, collector.Subject]:
+    session = ReplaySession(CALLS, broken) if broken else ReplaySession(CALLS)
+    return {subject.name: subject for subject in collector.collect(session, threads=2)}
+
+
+def statuses(subjects: dict[str, collector.Subject]) -> dict[tuple[str, str], str]:
+    """{(subject, check): status} with the default gold configuration."""
+    gold, settings = gold_config.defaults(), load_standard().gold
+    return {
+        (name, check.id): evaluate(check, subject.facts, gold, settings).status
+        for name, subject in subjects.items()
+        if subject.facts is not None
+        for check in CHECKS
+    }
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, collector.Subject]:
+    return collected()
+
+
+def test_a_vcenter_and_each_of_its_hosts_is_a_subject(whole: dict[str, collector.Subject]) -> None:
+    assert [(subject.kind, name) for name, subject in whole.items()] == [
+        ("controller", "vc1"),
+        ("host", "esx01.lab.example"),
+        ("host", "esx02.lab.example"),
+        ("host", "esx03.lab.example"),
+    ]
+    assert all(subject.facts and subject.uuid for subject in whole.values())
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """{path: value} of a document; lists count as a whole, except that their first entry's keys are listed."""
+    if isinstance(value, dict) and path != ".advanced_options" and not path.endswith(".extra_config"):
+        return {key: found for name, inner in value.items() for key, found in leaves(inner, f"{path}.{name}").items()}
+    return {path: value}
+
+
+@pytest.mark.parametrize(("sample", "name"), [("esxi-8.0.json", "esx02.lab.example"), ("vcenter.json", "vc1")])
+def test_every_fact_of_the_contract_is_there_or_its_reason_is(
+    whole: dict[str, collector.Subject], sample: str, name: str
+) -> None:
+    wanted = leaves(json.loads((SAMPLES / sample).read_text()))
+    facts = whole[name].facts
+    found, errors = leaves(facts), Errors(facts["collector"]["errors"])
+    absent = [
+        path for path in wanted if path not in found and not errors.reason(path) and not path.startswith(".collector")
+    ]
+    # What the samples show and no table of the contract names; nothing reads it.
+    assert set(absent) <= {".identity.sources", ".patch.automatic.active"}, absent
+    wrong = [
+        f"{path}: {type(found[path]).__name__}, expected {type(value).__name__}"
+        for path, value in wanted.items()
+        if path in found and type(found[path]) is not type(value)
+    ]
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("key", ["services", "access_entries"])
+def test_entries_of_lists_have_the_keys_of_the_contract(whole: dict[str, collector.Subject], key: str) -> None:
+    wanted = json.loads((SAMPLES / "esxi-8.0.json").read_text())["remote_access"][key][0]
+    found = whole["esx02.lab.example"].facts["remote_access"][key][0]
+    assert {name: type(value) for name, value in found.items()} == {name: type(value) for name, value in wanted.items()}
+
+
+def denied(_key: str, _answer: Any) -> Any:
+    raise SoapFault("NoPermission", "", {"privilegeId": "System.Read"})
+
+
+def refused(key: str, answer: Any) -> Any:
+    return [500, "<html>"] if isinstance(answer, list) else {"fault": ["RuntimeFault", "it broke", {}]}
+
+
+def empty(key: str, answer: Any) -> Any:
+    return [200, ""] if isinstance(answer, list) else {"elements": []}
+
+
+# An answer of which no server would be ashamed: there are none.
+NONE_IS_AN_ANSWER = ("ListKmsClusters", "QueryLockdownExceptions", "GetAlarm", "QueryOptions")
+
+
+def hollow(key: str, answer: Any) -> Any:
+    """Well-formed, and nothing of what was expected in it."""
+    return (
+        [200, "{}"] if isinstance(answer, list) else {"elements": ["<returnval><strange>&#233;</strange></returnval>"]}
+    )
+
+
+def deep(key: str, answer: Any) -> Any:
+    return [200, "[" * 4000] if isinstance(answer, list) else {"elements": ["<a>" * 4000 + "</a>" * 4000]}
+
+
+BROKEN = [
+    (asked, how)
+    for asked in QUESTIONS
+    for how in (denied, refused, empty, hollow, deep, lost)
+    if how is not empty or not any(method in asked for method in NONE_IS_AN_ANSWER)
+]
+
+
+@pytest.mark.parametrize(("asked", "how"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
+def test_a_broken_answer_gives_the_same_or_unknown(whole: dict[str, collector.Subject], asked: str, how: Any) -> None:
+    def broken(key: str, answer: Any) -> Any:
+        return how(key, answer) if question(key) == asked else answer
+
+    try:
+        found = collected(broken)
+    except (Lost, SoapFault):
+        # Nothing can be read at all: every subject is unknown then, with this reason.
+        return
+    before = statuses(whole)
+    wrong = {
+        key: (before[key], status)
+        for key, status in statuses(found).items()
+        if status not in ("unknown", before.get(key, "unknown"))
+    }
+    assert not wrong, wrong
