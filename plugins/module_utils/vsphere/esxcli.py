@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts impor
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
 
-EXECUTER = "ManagedMethodExecuter"
+EXECUTER = "ReflectManagedMethodExecuter"
 
 
 class EsxCli(object):
