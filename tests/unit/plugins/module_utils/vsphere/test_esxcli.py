@@ -40,7 +40,8 @@ class Host:
 
     def call(self, ref_type: str, _moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
         if method == "RetrieveManagedMethodExecuter":
-            return [ElementTree.fromstring("<returnval type='ReflectManagedMethodExecuter'>ManagedMethodExecuter-1</returnval>")]
+            found = "<returnval type='ReflectManagedMethodExecuter'>ManagedMethodExecuter-1</returnval>"
+            return [ElementTree.fromstring(found)]
         if method != "ExecuteSoap":
             raise SoapFault("NoPermission", "", {"privilegeId": "Host.Config.Image"})
         assert ref_type == "ReflectManagedMethodExecuter"
