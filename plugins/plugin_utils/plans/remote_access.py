@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
@@ -46,7 +47,7 @@ def ssh_root(situation: Situation) -> list[Row]:
             "the controller logs in as root: PermitRootLogin no would lock it out; "
             "set ansible_user to a named administrator of gold_remote_admins and ansible_become to true"
         )
-    root = next((entry for entry in situation.facts["accounts"] if entry["name"] == "root"), {})
+    root: Mapping[str, Any] = next((entry for entry in situation.facts["accounts"] if entry["name"] == "root"), {})
     if situation.gold["gold_migration_transport"] == "ssh" and root.get("keys") is not False:
         return [
             plan.by_hand(
