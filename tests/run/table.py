@@ -56,7 +56,7 @@ STAGES = (
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
-    tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
+    tests("vm", "tests/integration/vm", 5400, "LAB_VM=1", missing=lacks_lab),
     Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
     Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
