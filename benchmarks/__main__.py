@@ -22,6 +22,7 @@ from datetime import datetime, timezone
 from difflib import get_close_matches
 
 import fleet
+import harden
 import many_subjects
 import one_process
 import over_ssh
@@ -35,6 +36,8 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "verify": many_subjects.verify,
     "audit": over_ssh.audit,
     "twenty": over_ssh.twenty,
+    "harden": harden.first,
+    "fleet": harden.fleet,
 }
 PAGE = CHECKOUT / "docs" / "performance.md"
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from markdown_text import plain, table
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
@@ -54,6 +55,10 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "type": "path",
         "description": "Register of exceptions on the controller. What is excepted is not enforced.",
     },
+    "hypervisor_allowed_signers": {
+        "type": "path",
+        "description": "File of the keys that may sign the register, as ssh-keygen reads it.",
+    },
     "hypervisor_run_id": {
         "type": "str",
         "description": "Name of the run, kept with each change. The UTC time when not given.",
@@ -77,10 +82,23 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "description": "Areas that may be enforced although an orchestrator (oVirt, OpenStack, Proxmox VE, Pacemaker, "
         "KubeVirt) runs on the host.",
     },
+    "hypervisor_libvirt_uri": {
+        "type": "str",
+        "default": "qemu:///system",
+        "description": "Where libvirt is asked on the host.",
+    },
+    "hypervisor_time_limit": {
+        "type": "int",
+        "default": 60,
+        "description": "Seconds for the collection on the host.",
+    },
 }
 # Settings a planner reads besides those its checks are judged by: who has to stay able to get in, and what to set up.
 PLANNED_WITH = {
+    "driver_signing": ("gold_allowed_out_of_tree",),
     "identity": ("gold_breakglass_accounts",),
+    "logging": ("gold_config_watch_paths",),
+    "remote_access": ("gold_migration_transport",),
     "mfa": (
         "gold_mfa_variant",
         "gold_mfa_pam_factor",
@@ -106,7 +124,7 @@ def specs(standard: Standard) -> dict[str, dict[str, Any]]:
 def _spec(standard: Standard, area: str) -> dict[str, Any]:
     checks = _checks(standard, area)
     measures = ", ".join(dict.fromkeys(check.measure for check in checks))
-    options = dict(RUN_VARIABLES)
+    options = {**RUN_VARIABLES, **_run_options(area)}
     options[f"{area}_checks"] = {
         "type": "list",
         "elements": "str",
@@ -128,6 +146,21 @@ def _spec(standard: Standard, area: str) -> dict[str, Any]:
             }
         }
     }
+
+
+def _run_options(area: str) -> dict[str, Any]:
+    """The variable hypervisor_options, for a role that reads some of it.
+
+    Its keys are not part of the spec: ansible-core would refuse those of other roles, which one run enforces too.
+    """
+    found = run_options.of_area(area)
+    words = [
+        f"C({name}) ({option.type}{f' of {option.elements}' if option.elements else ''}, "
+        f"V({json.dumps(option.default)}) when not given) - {option.description}"
+        for name, option in found.items()
+    ]
+    about = "What this run is allowed to. A name that no role of the collection reads is refused. This role reads:"
+    return {"hypervisor_options": {"type": "dict", "default": {}, "description": [about, *words]}} if found else {}
 
 
 def _gold_option(setting: GoldSetting) -> dict[str, Any]:

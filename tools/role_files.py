@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -186,7 +187,8 @@ def _floor(setting: GoldSetting) -> str:
 
 
 def _words(text: str) -> str:
-    return plain(text).replace("`", "").replace("\\", "")
+    """The text without what Markdown needs: code marks and escapes."""
+    return re.sub(r"\\([*_\[\]])", r"\1", plain(text).replace("`", ""))
 
 
 def _dump(data: Any) -> str:

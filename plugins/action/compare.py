@@ -8,10 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     compare,
     evidence,
@@ -19,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     pack_verify,
     provenance,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import rejudge, subjects_of
@@ -46,23 +42,14 @@ WORDS = {
 MAX_LINES = 40
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/compare.py for the documentation."""
 
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            result = compared(plain(given))
-        except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
-        Display().display("\n".join(["", *result["console"], ""]))
+    def answer(self, given, _task_vars):
+        result = compared(given)
+        show(result["console"])
         return result
 
 

@@ -25,7 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import asses
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
@@ -42,7 +42,7 @@ ARGUMENTS: dict[str, Any] = {
     "rollback_seconds": {"type": "int", "default": 180},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
-    "options": {"type": "dict", "default": {}},
+    "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
     "libvirt_uri": {"type": "str", "default": "qemu:///system"},
     "time_limit": {"type": "int", "default": 60},
 }
@@ -67,6 +67,10 @@ class ActionModule(ActionBase):
             name = f"hypervisor_{option}"
             if option not in self._task.args and name in task_vars:
                 self._task.args[option] = self._templar.template(task_vars[name])
+        try:
+            run_options.check_names(self._task.args.get("options"))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         low, high = ROLLBACK_SECONDS
         if not low <= given["rollback_seconds"] <= high:
@@ -120,7 +124,10 @@ class ActionModule(ActionBase):
 
     def _not_together(self, area):
         changed = {
-            row["check"] for entry in self._former["areas"].values() for row in entry.get("updated", {}).values()
+            check
+            for entry in self._former["areas"].values()
+            for row in entry.get("updated", {}).values()
+            for check in row["checks"]
         }
         together = sorted(proposal.NOT_TOGETHER.get(area, frozenset()) & changed)
         return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
@@ -226,15 +233,15 @@ class _Answer:
 
     def plan(self, area, found):
         """What was planned and not asked of the host."""
-        by_hand = [{"check": row["check"], "what": row["what"]} for row in found.rows if row["kind"] == "by_hand"]
+        by_hand = [{"checks": row["checks"], "what": row["what"]} for row in found.rows if row["kind"] == "by_hand"]
         planned = list(found.checks) if len(by_hand) < len(found.rows) else []
         self._areas[area] = {**_NOTHING, "by_hand": by_hand, "planned": planned}
 
     def add(self, area, found, done):
         """What the module changed, or in check mode would change."""
-        waits = {row["check"]: row["pending"] for row in found.rows if row.get("pending")}
+        waits = {check: row["pending"] for row in found.rows if row.get("pending") for check in row["checks"]}
         updated = {
-            setting: {**entry, "measure": self._standard.checks[entry["check"]].measure}
+            setting: {**entry, "measures": sorted({self._standard.checks[check].measure for check in entry["checks"]})}
             for setting, entry in done["updated"].items()
         }
         self._areas[area] = {
@@ -248,7 +255,7 @@ class _Answer:
         self._diff += done.get("diff", [])
         for setting, entry in updated.items():
             old, new = (str(entry[key])[:60] if entry[key] is not None else "-" for key in ("old", "new"))
-            display.display(f"  {self._name} {area} {entry['measure']}  {setting}: {old} -> {new}")
+            display.display(f"  {self._name} {area} {', '.join(entry['measures'])}  {setting}: {old} -> {new}")
         if updated:
             display.display(f"  {self._name} {area}: {len(updated)} settings in {done['seconds']} s")
 

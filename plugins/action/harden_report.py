@@ -9,11 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
-
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening, run_directory
 
@@ -22,47 +19,40 @@ ARGUMENTS: dict[str, Any] = {
     "run_id": {"type": "str", "required": True},
     "failed": {"type": "dict", "default": {}},
     "attempted": {"type": "list", "elements": "str", "default": []},
+    "signing_key": {"type": "path"},
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/harden_report.py for the documentation."""
 
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        given = plain(given)
+    def answer(self, given, task_vars):
         directory = Path(given["directory"])
-        try:
-            before, after = _stage(directory, "before"), _stage(directory, "after")
-            document = hardening.summarise(
-                before,
-                after or before,
-                {name: _about(task_vars["hostvars"][name], name, given) for name in given["attempted"]}
-                | {
-                    name: {"areas": {}, "failed": "", "attempted": False}
-                    for name in task_vars["ansible_play_hosts_all"]
-                    if name not in given["attempted"] and task_vars["hostvars"][name].get("hypervisor_platform")
-                },
-                run_id=given["run_id"],
-                check_mode=self._task.check_mode,
-            )
-            texts = {
-                "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
-                "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
-            }
-            run_directory.write(directory, texts)
-        except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+        before, after = _stage(directory, "before"), _stage(directory, "after")
+        document = hardening.summarise(
+            before,
+            after or before,
+            {name: _about(task_vars["hostvars"][name], name, given) for name in given["attempted"]}
+            | {
+                name: {"areas": {}, "failed": "", "attempted": False}
+                for name in task_vars["ansible_play_hosts_all"]
+                if name not in given["attempted"] and task_vars["hostvars"][name].get("hypervisor_platform")
+            },
+            run_id=given["run_id"],
+            check_mode=self._task.check_mode,
+        )
+        texts = {
+            "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
+            "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
+        }
+        folder = directory / "changes"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        run_directory.write(folder, texts)
+        archive.seal(folder, archive.head(directory, leave_out=folder.name), given["signing_key"])
         lines = hardening.lines(document)
-        if "json" not in str(constants.DEFAULT_STDOUT_CALLBACK):
-            Display().display("\n".join(["", *lines, ""]))
+        show(lines)
         return {"changed": False, "console": lines, "hosts": document["hosts"]}
 
 

@@ -24,6 +24,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     run_report,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import covers_subject
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
@@ -40,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
     "signing_key": {"type": "path"},
     "line": {"type": "str", "choices": list(run_report.LINES), "default": "first"},
     "fail_on": {"type": "list", "elements": "str"},
+    "options": {"type": "dict", "options": run_options.SPEC},
 }
 
 # The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is
@@ -61,6 +63,10 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
+        try:
+            run_options.check_names(self._task.args.get("options"))
+        except ValueError as error:
+            raise AnsibleActionFail(str(error)) from error
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         now = dt.datetime.now(dt.timezone.utc)
         try:

@@ -9,9 +9,6 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     archive,
     pack_verify,
@@ -20,7 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     register_files,
     run_report,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, load_standard
@@ -37,22 +34,13 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/reassess.py for the documentation."""
 
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            return reassessed(plain(given), dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {}))
-        except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+    def answer(self, given, task_vars):
+        return reassessed(given, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars))
 
 
 def reassessed(given, now, by):

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     register_csv,
@@ -21,8 +18,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     register_scope,
     register_state,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import write_private
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_fields import ATTESTATION_FIELDS, EXCEPTION_FIELDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
@@ -40,23 +37,14 @@ ARGUMENTS: dict[str, Any] = {
 SUFFIXES = (".yml", ".yaml", ".json", ".csv")
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/registers.py for the documentation."""
 
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        try:
-            result = checked(plain(given), _hosts(task_vars), dt.datetime.now(dt.timezone.utc), self._task.check_mode)
-        except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
-        Display().display("\n".join(["", *result["console"], ""]))
+    def answer(self, given, task_vars):
+        result = checked(given, _hosts(task_vars), dt.datetime.now(dt.timezone.utc), self._task.check_mode)
+        show(result["console"])
         return result
 
 

@@ -11,9 +11,6 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from ansible import constants
-from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
@@ -25,7 +22,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
     register_files,
     run_report,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
@@ -64,31 +61,17 @@ ARGUMENTS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/report.py for the documentation."""
 
-    # One report a run, also where somebody forgets run_once; the host it is asked for is not contacted.
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        given = plain(given)
-        try:
-            result = report(
-                given, self._task.check_mode, dt.datetime.now(dt.timezone.utc), provenance.by(task_vars or {})
-            )
-        except (ValueError, OSError) as error:
-            raise AnsibleActionFail(str(error)) from error
+    def answer(self, given, task_vars):
+        now = dt.datetime.now(dt.timezone.utc)
+        result = report(given, self._task.check_mode, now, provenance.by(task_vars))
         for sentence in result["register_warnings"]:
             Display().warning(visible(sentence))
-        # A JSON callback's output is one document: a line in front of it would make it unreadable.
-        if "json" not in str(constants.DEFAULT_STDOUT_CALLBACK):
-            Display().display("\n".join(["", *result["console"], ""]))
+        show(result["console"])
         return result
 
 

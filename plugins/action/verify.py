@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import pack_verify
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 
 ARGUMENTS: dict[str, Any] = {
@@ -25,20 +23,14 @@ ARGUMENTS: dict[str, Any] = {
 MAX_FINDINGS = 200
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """See plugins/modules/verify.py for the documentation."""
 
-    BYPASS_HOST_LOOP = True
-    _requires_connection = False
-    _supports_check_mode = True
-    _supports_diff = False
-    TRANSFERS_FILES = False
+    ARGUMENTS = ARGUMENTS
 
-    def run(self, tmp=None, task_vars=None):
-        super().run(tmp, task_vars)
-        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        result = verify(plain(given))
-        Display().display("\n".join(["", *result["console"], ""]))
+    def answer(self, given, _task_vars):
+        result = verify(given)
+        show(result["console"])
         return result
 
 

@@ -70,9 +70,27 @@ options:
     elements: str
     default: []
   options:
-    description: Options of single areas, as their roles document them.
+    description: What is allowed to single areas in this run. A name that no area reads is refused.
     type: dict
     default: {}
+    suboptions:
+      install_updates:
+        description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
+        type: bool
+        default: false
+      live_vm_changes:
+        description:
+          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
+            that O(allow_vm_changes) names.
+        type: bool
+        default: false
+      migration_peers_ready:
+        description:
+          - Read by role image_library. Those of C(gold_migration_peers) to and from which a migration over TLS was seen
+            to work. TLS is forced once all of them are named.
+        type: list
+        elements: str
+        default: []
   libvirt_uri:
     description: Where libvirt is asked on the host.
     type: str
@@ -116,8 +134,8 @@ EXAMPLES = r"""
 RETURN = r"""
 areas:
   description:
-    - What became of each area. C(updated) holds old and new value of each setting with the check and measure that ask
-      for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
+    - What became of each area. C(updated) holds old and new value of each setting with the checks and measures that
+      ask for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
   type: dict
   returned: always

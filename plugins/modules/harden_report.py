@@ -10,7 +10,8 @@ module: harden_report
 short_description: Say what a hardening run did
 version_added: 1.0.0
 description:
-  - Compares the audits before and after a hardening run and writes C(changes.json) and C(changes.md) beside them.
+  - Compares the audits before and after a hardening run and writes C(changes.json) and C(changes.md) into C(changes)
+    beside them, sealed as these are.
   - They say what was fixed, what waits for a restart, what needs a person, what was refused, and every setting with its
     old and new value.
 options:
@@ -31,6 +32,9 @@ options:
     type: list
     elements: str
     default: []
+  signing_key:
+    description: Key that signs what was written, a path; see O(dwp.hypervisor.report#module:signing_key).
+    type: path
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
 attributes:

@@ -58,7 +58,7 @@ EXAMPLES = r"""
     area: remote_access
     rollback_after: 180
     settings:
-      - check: kvm-11.4.6-ssh-root
+      - checks: [kvm-11.4.6-ssh-root]
         kind: keys
         path: /etc/ssh/sshd_config.d/00-dwp-hypervisor.conf
         syntax: sshd
@@ -73,16 +73,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 updated:
-  description: Every setting that differs, with old and new value, the check that asks for it, and what it waits for.
+  description: Every setting that differs, with old and new value, the checks that ask for it, and what it waits for.
   type: dict
   returned: always
-  sample: {"PermitRootLogin": {"old": "yes", "new": "no", "check": "kvm-11.4.6-ssh-root", "pending": ""}}
+  sample: {"PermitRootLogin": {"old": "yes", "new": "no", "checks": ["kvm-11.4.6-ssh-root"], "pending": ""}}
 by_hand:
   description: What a person has to do.
   type: list
   elements: dict
   returned: always
-  sample: [{"check": "kvm-11.4.1-joined", "what": "Join the host with realm join."}]
+  sample: [{"checks": ["kvm-11.4.1-joined"], "what": "Join the host with realm join."}]
 change:
   description: The name of the change, empty when nothing was changed.
   type: str

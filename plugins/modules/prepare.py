@@ -55,6 +55,27 @@ options:
     description: Statuses of musts that fail the run.
     type: list
     elements: str
+  options:
+    description: What M(dwp.hypervisor.enforce) will be allowed to, in its words. Names and types are checked here.
+    type: dict
+    suboptions:
+      install_updates:
+        description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
+        type: bool
+        default: false
+      live_vm_changes:
+        description:
+          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
+            that C(hypervisor_allow_vm_changes) names.
+        type: bool
+        default: false
+      migration_peers_ready:
+        description:
+          - Read by role image_library. Those of C(gold_migration_peers) to and from which a migration over TLS was seen
+            to work. TLS is forced once all of them are named.
+        type: list
+        elements: str
+        default: []
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
 attributes:

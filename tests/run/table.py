@@ -40,6 +40,12 @@ def check(name: str, limit: int, *command: str) -> Stage:
     return Stage(name, "checks", limit, (str(BIN / command[0]), *command[1:]))
 
 
+def scenario(name: str, scenario_name: str, limit: int) -> Stage:
+    """A stage that is one Molecule scenario of extensions/molecule, on a booted host."""
+    command = (str(BIN / "molecule"), "test", "--scenario-name", scenario_name)
+    return Stage(name, "targets", limit, command, missing=lacks_lab)
+
+
 def lacks_lab() -> str | None:
     """What this machine lacks for a booted libvirt host (tests/lab/kvm/README.md)."""
     if os.geteuid() != 0:
@@ -57,7 +63,8 @@ STAGES = (
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
-    Stage("molecule", "targets", 1200, (str(BIN / "molecule"), "test", "--scenario-name", "kvm"), missing=lacks_lab),
+    scenario("molecule", "kvm", 1200),
+    scenario("molecule-harden", "kvm-harden", 1800),
     Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),

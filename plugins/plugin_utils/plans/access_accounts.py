@@ -89,11 +89,6 @@ def privileged_groups(situation: Situation) -> list[Row]:
     ]
 
 
-def leaving(situation: Situation, group: str) -> list[str]:
-    """Whom privileged_groups takes out of a group in the same run: nobody can be taken out twice."""
-    return _undeclared(situation)[0].get(group, []) if PRIVILEGED in situation.checks else []
-
-
 def _undeclared(situation: Situation) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     """{group: people who are not declared}, and the same of names without an account on this host."""
     verdict = access_accounts.privileged_groups(

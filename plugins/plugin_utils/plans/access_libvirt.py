@@ -11,7 +11,6 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import (
-    access_accounts,
     machines,
     people,
     plan,
@@ -217,7 +216,6 @@ def no_blanket_group(situation: Situation) -> list[Row]:
             f"{situation.account}, the account this run logs in as, would leave group {GROUP}: name it in "
             "gold_hypervisor_admins, or take it out yourself"
         )
-    leave = [name for name in leave if name not in access_accounts.leaving(situation, GROUP)]
     return [*([plan.members(GROUP, remove=leave)] if leave else []), *rows]
 
 

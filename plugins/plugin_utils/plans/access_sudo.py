@@ -16,7 +16,6 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import people, plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.access_accounts import leaving
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_accounts, sudo_rights
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.access_accounts import named
@@ -141,9 +140,7 @@ class _Work:
             plan.lines(path, present=entry["present"], absent=entry["absent"], then=then)
             for path, entry in self.edits.items()
         ]
-        for group, names in self.leave.items():
-            names = [name for name in names if name not in leaving(self.situation, group)]
-            rows += [plan.members(group, remove=names)] if names else []
+        rows += [plan.members(group, remove=names) for group, names in self.leave.items()]
         after = {**self.sudo, "rules": self.rules, "defaults": self.defaults, "effective": {}}
         self._still_root(after)
         verdict = access_accounts.sudo_least_privilege(

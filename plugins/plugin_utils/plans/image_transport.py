@@ -161,8 +161,6 @@ def _peers_not_ready(situation: Situation, transport: str) -> list[str]:
             f"certificates is not known; name the peers, or set gold_migration_transport to none"
         )
     ready = situation.options.get("migration_peers_ready", [])
-    if not isinstance(ready, list):
-        raise Refusal(f"migration_peers_ready of hypervisor_options is {ready!r}, expected a list of peers' names")
     strange = sorted({str(name) for name in ready} - set(peers))
     if strange:
         raise Refusal(

@@ -17,7 +17,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.drivers import ENFORCED_BY_ARGUMENT
 
-OPTION = "install_updates"
 KERNELS = re.compile(r"^(linux-(image|modules|headers)|kernel|grub|shim)")
 # Installing these restarts what running guests hang on, or leaves them on the old program.
 CARRIERS = re.compile(r"^(qemu|libvirt|openvswitch|dnsmasq|swtpm|seabios|ovmf|edk2)")
@@ -41,13 +40,13 @@ def pending(situation: Situation) -> list[Row]:
         )
     if not updates:
         return rows
-    if situation.options.get(OPTION) is not True:
+    if situation.options.get("install_updates") is not True:
         text = f"{len(updates)} security updates wait: {_names([_called(entry) for entry in updates])}"
         return [
             *rows,
             plan.by_hand(
                 f"{text}; move the guests away and install them, one host at a time, or allow it: "
-                f"hypervisor_options: {{{OPTION}: true}}"
+                "hypervisor_options: {install_updates: true}"
             ),
         ]
     left = _left_out(situation, updates)

@@ -38,7 +38,7 @@ class Situation:
     inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
     to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
     changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
-    check fail}; nothing of them may be set. options: hypervisor_* run variables a planner documents.
+    check fail}; nothing of them may be set. options: those of run_options.OPTIONS that the run gives.
     """
 
     facts: Mapping[str, Any]

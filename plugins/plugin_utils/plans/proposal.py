@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,8 +22,8 @@ GUARDED = 2
 class Proposal:
     """What would be done to one area of one host.
 
-    rows: for the module kvm_settings, each with its check. refusal: why nothing may be done, else empty. lockout: the
-    greatest lock-out risk of its checks, 0 to 3.
+    rows: for the module kvm_settings, each with the checks that ask for it. refusal: why nothing may be done, else
+    empty. lockout: the greatest lock-out risk of its checks, 0 to 3.
     """
 
     area: str
@@ -95,10 +96,46 @@ def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
         planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
-        rows += [{**row, "check": check} for row in planned]
+        rows += [{**row, "checks": [check]} for row in planned]
         if any(row["kind"] != "by_hand" for row in planned):
             lockout = max(lockout, standard.checks[check].disruption["lockout"])
-    return Proposal(area, checks, tuple(rows), lockout=lockout)
+    try:
+        return Proposal(area, checks, tuple(merged(rows)), lockout=lockout)
+    except Refusal as refusal:
+        return Proposal(area, checks, refusal=str(refusal))
+
+
+def merged(rows: Iterable[Row]) -> list[Row]:
+    """One row, at the place of the first, for what several checks ask for; `checks` names all of them.
+
+    Equal rows are one. So are all rows about the members of one group: gpasswd fails for a member who is gone already.
+
+    :raises Refusal: one check adds to a group whom another takes out of it.
+    """
+    found: dict[str, Row] = {}
+    for row in rows:
+        same = found.setdefault(_subject(row), dict(row))
+        same["checks"] = _union(same["checks"], row["checks"])
+        if row["kind"] == "members":
+            same.update(add=_union(same["add"], row["add"]), remove=_union(same["remove"], row["remove"]))
+            same["create"] = same["create"] or row["create"]
+            if torn := sorted(set(same["add"]) & set(same["remove"])):
+                raise Refusal(
+                    f"{', '.join(same['checks'])}: {', '.join(torn)} would be added to group {row['group']} by one of "
+                    "them and taken out of it by another: the gold configuration contradicts itself"
+                )
+    return list(found.values())
+
+
+def _subject(row: Row) -> str:
+    """What two rows have to have in common to be one."""
+    if row["kind"] == "members":
+        return f"members of {row['group']}"
+    return json.dumps({key: value for key, value in row.items() if key != "checks"}, sort_keys=True)
+
+
+def _union(first: Iterable[str], second: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*first, *second]))
 
 
 def _is_excepted(row: Row, items: frozenset[str]) -> bool:

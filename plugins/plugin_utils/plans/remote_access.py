@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
@@ -40,13 +41,26 @@ HOLDERS = {
 
 
 def ssh_root(situation: Situation) -> list[Row]:
-    """kvm-11.4.6-ssh-root."""
+    """kvm-11.4.6-ssh-root: not where it may be how machines leave the host (amendments.md, migration)."""
     if situation.account == "root":
         raise Refusal(
             "the controller logs in as root: PermitRootLogin no would lock it out; "
             "set ansible_user to a named administrator of gold_remote_admins and ansible_become to true"
         )
+    if situation.gold["gold_migration_transport"] == "ssh" and _may_have_key(situation, "root"):
+        return [
+            plan.by_hand(
+                "root keeps its way in, as it has or may have a key and virtual machines migrate over ssh "
+                "(gold_migration_transport): let peers migrate as an account of gold_remote_admins or over tls, take "
+                "the key away, then enforce this again"
+            )
+        ]
     return _sshd(situation, {"PermitRootLogin": "no"})
+
+
+def _may_have_key(situation: Situation, account: str) -> bool:
+    found: Mapping[str, Any] = next((e for e in situation.facts["accounts"] if e["name"] == account), {})
+    return found.get("keys") is not False
 
 
 def ssh_allow_list(situation: Situation) -> list[Row]:

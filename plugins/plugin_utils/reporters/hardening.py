@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 
 SCHEMA = "dwp.hypervisor.hardening/1"
@@ -44,6 +45,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
     return {
         "host": name,
         "attempted": about["attempted"],
+        "left_alone": "" if about["attempted"] else _left_alone(name, before),
         "failed": about["failed"],
         "areas_changed": [area for area, entry in areas.items() if entry["updated"]],
         "settings_changed": sum(len(entry["updated"]) for entry in areas.values()),
@@ -57,6 +59,16 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "still_failing": [check for check in failing if check not in pending],
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
     }
+
+
+def _left_alone(name: str, before: Mapping[str, Any]) -> str:
+    """Why nothing was attempted on a host."""
+    subjects = {subject["id"]: subject["reachable"] for subject in before["subjects"] if subject["name"] == name}
+    if not all(subjects.values()):
+        return "it could not be read"
+    if any(entry["subject"] in subjects for entry in enforceable(before["drift"], before["results"])):
+        return "a host before it failed"
+    return "nothing fails that a role can set"
 
 
 def _verdicts(document: Mapping[str, Any], name: str) -> dict[str, str]:
@@ -76,7 +88,7 @@ def lines(document: Mapping[str, Any]) -> list[str]:
 def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
     name = visible(host["host"])
     if not host["attempted"]:
-        return [f"{name}  not attempted: a host before it failed"]
+        return [f"{name}  not attempted: {host['left_alone']}"]
     changed = "would change" if check_mode else "changed"
     found = [
         f"{name}  {host['settings_changed']} settings {changed} in {host['seconds']} s; {len(host['fixed'])} checks "
@@ -91,7 +103,7 @@ def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
     found += _group("in another run", [f"{area}: {why}" for area, why in host["deferred"].items()])
     found += _group("worse", host["worse"])
     found += _group("waits for", [f"{entry['waits_for']}: {entry['check']}" for entry in host["pending"]])
-    found += _group("by hand", [f"{entry['check']}: {entry['what']}" for entry in host["by_hand"]])
+    found += _group("by hand", [f"{', '.join(entry['checks'])}: {entry['what']}" for entry in host["by_hand"]])
     found += _group("still failing", host["still_failing"])
     return found
 
@@ -116,7 +128,8 @@ def markdown(document: Mapping[str, Any]) -> str:
             "",
         ]
         rows = [
-            f"| {area} | {entry['measure']} | {_cell(setting)} | {_cell(entry['old'])} | {_cell(entry['new'])} |"
+            f"| {area} | {', '.join(entry['measures'])} | {_cell(setting)} | {_cell(entry['old'])} | "
+            f"{_cell(entry['new'])} |"
             for area, updated in host["changes"].items()
             for setting, entry in updated.items()
         ]

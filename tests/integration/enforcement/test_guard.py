@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import yaml
@@ -55,9 +56,10 @@ def host(lab_ready: None, request: pytest.FixtureRequest) -> Iterator[booted.Boo
     started.stop()
 
 
-def guarded(host: booted.BootedHost, rows: list[plan.Row], area: str) -> dict:
+def guarded(host: booted.BootedHost, rows: list[plan.Row], area: str, **gold: Any) -> dict:
+    """Change a host by rows under the guard; returns the task's result."""
     task = {"name": "Change", "guarded_rows": {"area": area, "rows": rows, "seconds": SECONDS}}
-    play = [{"name": "Guarded", "hosts": host.name, "gather_facts": False, "vars": enforced.PEOPLE,
+    play = [{"name": "Guarded", "hosts": host.name, "gather_facts": False, "vars": {**enforced.PEOPLE, **gold},
              "roles": ["dwp.hypervisor.gold"], "tasks": [task]}]  # fmt: skip
     return enforced.play_result(host, play)["tasks"][-1]
 
@@ -124,7 +126,7 @@ def test_a_change_that_fails_is_put_back_whole(host: booted.BootedHost) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_second_run_leaves_an_armed_rollback_alone(host: booted.BootedHost) -> None:
-    arguments = {"area": "lab", "settings": [{**row, "check": "kvm-11.4.6-ssh-root"} for row in PEOPLE_OUT],
+    arguments = {"area": "lab", "settings": [{**row, "checks": ["kvm-11.4.6-ssh-root"]} for row in PEOPLE_OUT],
                  "rollback_after": SECONDS, "about": {"run_id": "first", "controller": "first"}}  # fmt: skip
     host.module("dwp.hypervisor.kvm_settings", arguments)
     command, environment = role_command(host)

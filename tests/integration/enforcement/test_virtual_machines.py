@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost, CollectError
 
 VM1, VM2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -42,7 +44,7 @@ def restart(host: BootedHost) -> list[Row]:
 
 def settings(host: BootedHost, *rows: Row) -> dict[str, Any]:
     """Have kvm_settings make rows of one area."""
-    given = [{**row, "check": "kvm-11.3.3-vcpu"} for row in rows]
+    given = [{**row, "checks": ["kvm-11.3.3-vcpu"]} for row in rows]
     return host.module("dwp.hypervisor.kvm_settings", {"area": "resource_governance", "settings": given})
 
 
@@ -144,6 +146,20 @@ def test_the_definition_of_a_machine_that_runs_changes_and_the_machine_does_not(
     assert "total_iops_sec" in definition(host, "vm1")
     host.run("virsh -q destroy vm1 && virsh -q start vm1")
     assert "total_iops_sec" in host.run("virsh dumpxml vm1"), "it starts with the new definition"
+
+
+def test_a_machine_starts_from_a_directory_that_was_closed(host: BootedHost) -> None:
+    """QEMU was the directory's owner, then nobody's: it has to find its disk at the next start all the same."""
+    images = "/var/lib/libvirt/images"
+    host.run(f"chown libvirt-qemu {images} && chmod 0770 {images} && setfacl -m u:alice:rwx {images}")
+    asked = Situation(facts=host.facts(), gold=gold.defaults(), checks=frozenset())
+    told = settings(host, *PLANS["kvm-11.2.8-path-acl"](asked))
+    assert told["changed"]
+    assert host.run(f"stat -c '%a %U' {images}").split() == ["711", "root"]
+    host.run("virsh -q destroy vm1 && virsh -q start vm1")
+    assert host.run("virsh domstate vm1").strip() == "running"
+    revert(host)
+    assert host.run(f"stat -c '%a %U' {images}").split()[1] == "libvirt-qemu"
 
 
 def test_the_proof_of_access_sees_the_machines(host: BootedHost) -> None:

@@ -1,10 +1,12 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a kernel and a boot loader of its own can show: hardened, restarted, audited, taken back, audited again.
+"""What only a kernel and a boot loader of its own can show.
 
-The machine starts without secure boot, for under secure boot the kernel is locked down and there is nothing to enforce.
-It is one story told once (about twenty minutes, emulated); each test asks for one thing in it.
+First the entries of enforced/*.yml whose variant is vm, each area's through the test law on a machine of its own. Then
+one story, told once (half an hour, emulated), of which each test asks for one thing: hardened, restarted, audited,
+taken back, restarted, audited again. Its machine starts without secure boot, for under secure boot the kernel is locked
+down and there is nothing to enforce.
 """
 
 from __future__ import annotations
@@ -30,10 +32,14 @@ AREAS = {
         "kvm-11.4.10-perms-integrity",
         "kvm-11.4.11-remote-target",
     ],
+    "device_isolation": ["kvm-11.2.1-svirt"],
+    "image_library": ["kvm-11.2.8-audit"],
+    "resource_governance": ["kvm-11.3.1-pressure"],
     "config_drift": ["kvm-11.3.7-audit", "kvm-11.4.7-native-tool"],
     "platform_assurance": ["kvm-11.1.2-nested-off"],
     "driver_signing": ["kvm-11.2.1-sig-enforce"],
 }
+LAW = [entry for entry in enforced.load() if entry.variant == booted.VM]
 CHECKS = [check for checks in AREAS.values() for check in checks]
 # In force only after the restart.
 WAIT = {"kvm-11.4.4-audit-immutable", "kvm-11.1.2-nested-off", "kvm-11.2.1-sig-enforce"}
@@ -80,6 +86,22 @@ WantedBy=multi-user.target
 UNIT
 systemctl enable --now -q log-server.service
 """
+# Somebody has pages merged, at every start.
+MERGING = """
+printf 'w /sys/kernel/mm/ksm/run - - - - 1\\n' > /etc/tmpfiles.d/merging.conf
+systemd-tmpfiles --create /etc/tmpfiles.d/merging.conf
+"""
+START = "virsh -q -c qemu:///system start vm1"
+CONFINED = "cat /proc/$(pgrep -o qemu-system)/attr/current; grep ^security_require_confined /etc/libvirt/qemu.conf"
+UNCONFINED = (
+    "virsh -c qemu:///system dumpxml vm1 --inactive | sed -e 's#<name>.*#<name>bare</name>#; /<uuid>/d; /<mac /d' "
+    "-e \"s#</domain>#<seclabel type='none'/></domain>#\" > /run/bare.xml; "
+    "virsh -c qemu:///system create /run/bare.xml 2>&1; true"
+)
+FILES = (
+    "cd /etc && find audit rsyslog.d systemd default/grub.d grub.d modprobe.d tmpfiles.d libvirt/qemu.conf -type f "
+    "| sort | xargs sha256sum"
+)
 # A driver of the kernel's own, with its signature cut off.
 UNSIGNED = """
 import glob, lzma, os
@@ -112,13 +134,13 @@ class Story:
         """Run all of it."""
         host = self.host
         host.run(LOG_SERVER, timeout=300)
+        host.run(MERGING, timeout=60)
         host.lab.run(["python3", "-c", UNSIGNED])
         host.run("insmod /root/dummy.ko", timeout=60)
         self.refused = self._role("driver_signing")
         host.run("rm /root/dummy.ko")
-        host.reboot()
-        self._ask("files before", "cd /etc && find audit rsyslog.d systemd default/grub.d grub.d modprobe.d -type f "
-                  "| sort | xargs sha256sum")  # fmt: skip
+        self._restart()
+        self._ask("files before", FILES)
         self._ask("loader before", "sha256sum < /boot/grub/grub.cfg")
         self.before = self._audit()
         self.preview = {area: self._role(area, "--check") for area in AREAS}
@@ -127,7 +149,10 @@ class Story:
         self.again = {area: self._role(area) for area in AREAS}
         self._ask("auditing once written", "auditctl -s | sed -n 's/^enabled //p'")
         host.run("logger a-message-of-the-lab")
-        host.reboot()
+        self._restart()
+        self._ask("confinement once hardened", CONFINED)
+        self._ask("unconfined once hardened", UNCONFINED)
+        self._ask("merging once hardened", "cat /sys/kernel/mm/ksm/run")
         self._ask("arguments once hardened", "cat /proc/cmdline")
         self._ask("insmod once hardened", "modinfo -F filename dummy; cp $(modinfo -F filename dummy) /root/x.ko; "
                   "printf x >> /root/x.ko; insmod /root/x.ko 2>&1; true")  # fmt: skip
@@ -141,13 +166,17 @@ class Story:
         self._ask("arguments on the way back", "cat /proc/cmdline")
         for area in reversed(AREAS):
             host.module("dwp.hypervisor.kvm_changes", {"state": "reverted", "areas": [area]})
-        host.reboot()
-        self._ask("files after", "cd /etc && find audit rsyslog.d systemd default/grub.d grub.d modprobe.d -type f "
-                  "| sort | xargs sha256sum")  # fmt: skip
+        self._restart()
+        self._ask("files after", FILES)
         self._ask("loader after", "sha256sum < /boot/grub/grub.cfg")
         self._ask("arguments at the end", "cat /proc/cmdline")
         self.restored = self._audit()
         return self
+
+    def _restart(self) -> None:
+        """A guest is started again, so that there is something to confine."""
+        self.host.reboot()
+        self.host.run(START, timeout=300)
 
     def _ask(self, what: str, command: str) -> None:
         self.told[what] = self.host.run(command, timeout=120)
@@ -163,6 +192,17 @@ class Story:
         assert result["tasks"], result["output"][-4000:]
         task = result["tasks"][-1]
         return {**task["areas"][area], "changed": task.get("changed", False), "failed": task.get("failed", False)}
+
+
+@pytest.fixture(scope="module")
+def rounds(vm_ready: None) -> enforced.Rounds:
+    """The rounds of the test law, run when first asked for."""
+    return enforced.Rounds(LAW)
+
+
+@pytest.mark.parametrize("entry", LAW, ids=lambda entry: entry.id)
+def test_enforced(rounds: enforced.Rounds, entry: enforced.Entry) -> None:
+    rounds.of(entry).judge(entry)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +257,17 @@ def test_messages_and_audit_records_arrive_after_the_restart(story: Story) -> No
 def test_the_kernel_refuses_a_driver_whose_signature_does_not_hold(story: Story) -> None:
     assert "module.sig_enforce=1 lockdown=integrity" in story.told["arguments once hardened"]
     assert "Key was rejected" in story.told["insmod once hardened"] or "denied" in story.told["insmod once hardened"]
+
+
+def test_guests_start_confined_after_the_restart_and_unconfined_ones_do_not_start_any_more(story: Story) -> None:
+    label, setting = story.told["confinement once hardened"].splitlines()
+    assert label.startswith("libvirt-") and label.endswith("(enforce)")
+    assert setting == "security_require_confined = 1"
+    assert "Unconfined guests are not allowed on this host" in story.told["unconfined once hardened"]
+
+
+def test_pages_are_not_merged_after_the_restart_although_somebody_asks_for_it(story: Story) -> None:
+    assert story.told["merging once hardened"].strip() == "0"
 
 
 def test_locked_rules_are_reported_as_pending_in_check_mode_too(story: Story) -> None:

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
@@ -17,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 import gen_docs
 import seen
 from markdown_text import plain, table
+
+ROLES = Path(__file__).parents[3] / "roles"
 
 
 @pytest.mark.parametrize(
@@ -88,3 +93,14 @@ def test_every_measure_has_a_page_and_every_setting_a_default():
         page = made[Path(f"docs/measures/{measure.id}.md")]
         assert "Open Government Licence v3.0" in page
         assert all(check.id in page for check in measure.checks)
+
+
+@pytest.mark.parametrize("check", sorted(PLANS))
+def test_a_role_documents_the_settings_its_planners_name(check):
+    """Used alone, a role gets no other variables than those in its argument spec."""
+    planner = PLANS[check]
+    module = sys.modules[getattr(planner, "func", planner).__module__]
+    named = set(re.findall(r'"(gold_\w+)"', Path(module.__file__).read_text(encoding="utf-8")))
+    role = load_standard().checks[check].role
+    spec = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))
+    assert named <= set(spec["argument_specs"]["main"]["options"])

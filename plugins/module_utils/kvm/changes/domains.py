@@ -105,11 +105,9 @@ def _digest(text):
 
 def domain(row, world):
     """Edits of one machine's definition; returns {machine: where: [before, after]}. Takes effect at its next start."""
-    # Beside the drafts of files: several rows about one machine have to end in one definition.
-    machines = vars(world).setdefault("machines", {})
-    if row["uuid"] not in machines:
-        machines[row["uuid"]] = Machine(row, world)
-    machine = machines[row["uuid"]]
+    if row["uuid"] not in world.machines:
+        world.machines[row["uuid"]] = Machine(row, world)
+    machine = world.machines[row["uuid"]]
     changed = {}
     for edit in row["edits"]:
         try:

@@ -56,10 +56,14 @@ class ChangeError(Exception):
 
 
 class World(object):
-    """The host as the rows see it: drafts of files, and steps to take after these are written."""
+    """The host as the rows see it: drafts of files, and steps to take after these are written.
+
+    machines: drafts of virtual machines' definitions by UUID, as several rows about one end in one definition.
+    """
 
     def __init__(self):
         self.drafts = {}
+        self.machines = {}
         self.steps = []
 
     def draft(self, path):
@@ -152,14 +156,14 @@ def run(argv, stdin=""):
 def compare(rows):
     """Read the host and return (world, updated, then, by_hand).
 
-    updated: {setting: {old, new, check, pending}} of everything that differs. then: activations of rows that differ.
+    updated: {setting: {old, new, checks, pending}} of everything that differs. then: activations of rows that differ.
 
     :raises ChangeError: a row that cannot be followed on this host; nothing was changed.
     """
     world, updated, then, by_hand = World(), {}, [], []
     for row in rows:
         if row["kind"] == "by_hand":
-            by_hand.append({"check": row["check"], "what": row["what"]})
+            by_hand.append({"checks": row["checks"], "what": row["what"]})
             continue
         if row["kind"] == "activate":
             changed = {" ".join(_words(entry)): ["not in force", "in force"] for entry in row["then"][-1:]}
@@ -167,9 +171,9 @@ def compare(rows):
             try:
                 changed = KINDS[row["kind"]](row, world)
             except (ValueError, OSError) as error:
-                raise ChangeError("%s: %s" % (row["check"], error))
+                raise ChangeError("%s: %s" % (", ".join(row["checks"]), error))
         for setting, (before, after) in changed.items():
-            updated[setting] = {"old": before, "new": after, "check": row["check"], "pending": row.get("pending", "")}
+            updated[setting] = {"old": before, "new": after, "checks": row["checks"], "pending": row.get("pending", "")}
         if changed:
             then += [entry for entry in row["then"] if entry not in then]
     return world, updated, then, by_hand

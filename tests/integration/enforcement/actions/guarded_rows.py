@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
         guard = Guard(self, task_vars, int(given["seconds"]))
         try:
             before = Access.of(guard.access(values))
-            rows = [{**row, "check": "kvm-11.4.6-ssh-root"} for row in given["rows"]]
+            rows = [{**row, "checks": ["kvm-11.4.6-ssh-root"]} for row in given["rows"]]
             return guard.change(given["area"], rows, {"run_id": "guard-test"}, before, values)
         except HostError as error:
             raise AnsibleActionFail(str(error)) from error

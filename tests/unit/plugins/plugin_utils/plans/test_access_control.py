@@ -11,10 +11,11 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes.text import edit_lines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import polkit_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import polkit_files, proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_libvirt
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.people_side import (
     SITE,
     account,
@@ -164,11 +165,14 @@ def test_people_leave_the_group_and_services_stay():
         plan_of(GROUP, facts(), {"gold_hypervisor_admins": []})
 
 
-def test_nobody_is_taken_out_of_a_group_twice():
-    found = facts()
-    both = situation(found, GROUP, PRIVILEGED)
-    planned = [row for check in (PRIVILEGED, GROUP) for row in PLANS[check](both) if row["kind"] == "members"]
-    assert [(row["group"], row["remove"]) for row in planned] == [("libvirt", ["oscar"])]
+def test_nobody_is_taken_out_of_a_group_twice_and_both_checks_are_named():
+    both = situation(facts(), GROUP, PRIVILEGED)
+    for check in (GROUP, PRIVILEGED):
+        assert [row["remove"] for row in PLANS[check](both) if row["kind"] == "members"] == [["oscar"]]
+    rows = [row for row in proposal.propose("access_control", both, load_standard()).rows if row["kind"] == "members"]
+    assert [(row["group"], row["remove"], sorted(row["checks"])) for row in rows] == [
+        ("libvirt", ["oscar"], sorted([GROUP, PRIVILEGED]))
+    ]
 
 
 @pytest.mark.parametrize("name", ["qemu", "libvirt-qemu", "nova", "ceph"])

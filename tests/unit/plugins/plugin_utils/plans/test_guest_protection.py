@@ -31,6 +31,22 @@ def test_a_machine_nobody_named_is_left_alone():
     assert VM2 not in asked(rows)
 
 
+@pytest.mark.parametrize("accepted", [["clean-traffic", "site-antispoof"], ["site-antispoof", "clean-traffic"]])
+def test_a_declared_filter_of_the_sites_own_is_left_where_it_is(accepted):
+    """clean-traffic drops IPv6 and addresses that move; whoever needs them has a filter of their own."""
+    found = situation().facts
+    own = {"id": "f9", "name": "site-antispoof", "chain": "root", "includes": ["no-mac-spoofing", "no-ip-spoofing"],
+           "rules": 0, "drops": 0}  # fmt: skip
+    vms = [{**vm, "nics": [{**nic, "filter": "site-antispoof"} for nic in vm["nics"]], "configured": {}}
+           for vm in found["vms"]]  # fmt: skip
+    changed = {"vms": vms, "nwfilters": [*found["nwfilters"], own]}
+    given = {"gold": {"gold_nwfilters": accepted}, "allow_vm_changes": frozenset({VM1, VM2})}
+    assert protection.vm_net_filter(situation(changed, **given)) == []
+    without = {**changed, "vms": [{**vm, "nics": [{**nic, "filter": ""} for nic in vm["nics"]]} for vm in vms]}
+    rows = protection.vm_net_filter(situation(without, **given))
+    assert {edit["attributes"]["filter"] for row in rows for edit in row["edits"]} == {accepted[0]}
+
+
 def test_a_filter_that_is_not_on_the_host_stops_it():
     gold = {"gold_nwfilters": ["our-filter"]}
     with pytest.raises(Refusal, match=r"none of gold_nwfilters \(our-filter\) is defined on this host"):

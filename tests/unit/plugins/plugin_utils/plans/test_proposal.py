@@ -104,3 +104,53 @@ def test_a_network_that_the_change_stops_is_not_missed():
     wanted = proposal.without_stopped(before, rows)
     assert proposal.loss(wanted, proposal.Access(networks=frozenset({"lab"}))) == ""
     assert "network lab ended" in proposal.loss(wanted, proposal.Access())
+
+
+def _asked(check, row):
+    return {**row, "checks": [check]}
+
+
+def test_equal_rows_are_one_and_name_every_check():
+    row, other = plan.access("/etc/shadow", mode="0640"), plan.access("/etc/shadow", mode="0600")
+    found = proposal.merged([_asked("a", row), _asked("b", other), _asked("b", row), _asked("c", row)])
+    assert found == [{**row, "checks": ["a", "b", "c"]}, {**other, "checks": ["b"]}]
+    hand = plan.by_hand("Ask the site.")
+    assert proposal.merged([_asked("a", hand), _asked("b", hand)]) == [{**hand, "checks": ["a", "b"]}]
+
+
+def test_what_waits_for_something_else_is_another_row():
+    now, later = (plan.keys("/etc/x", {"a": "1"}, syntax="libvirt", pending=pending) for pending in ("", "reboot"))
+    assert len(proposal.merged([_asked("a", now), _asked("b", later)])) == 2
+
+
+def test_members_of_a_group_are_one_row_at_the_place_of_the_first():
+    rows = [
+        _asked("a", plan.members("libvirt", remove=["oscar"])),
+        _asked("a", plan.members("disk", remove=["oscar"])),
+        _asked("b", plan.members("libvirt", add=["alice"], remove=["mallory", "oscar"], create=True)),
+    ]
+    first, second = proposal.merged(rows)
+    assert first == {
+        **plan.members("libvirt", add=["alice"], remove=["oscar", "mallory"], create=True), "checks": ["a", "b"]
+    }  # fmt: skip
+    assert second["group"] == "disk" and rows[0]["checks"] == ["a"]
+
+
+def test_a_member_whom_one_check_adds_and_another_removes_refuses_the_area(monkeypatch):
+    checks = proposal.area_checks(STANDARD, "access_control")[:2]
+    monkeypatch.setitem(registry.PLANS, checks[0], lambda _situation: [plan.members("libvirt", add=["oscar"])])
+    monkeypatch.setitem(registry.PLANS, checks[1], lambda _situation: [plan.members("libvirt", remove=["oscar"])])
+    situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(checks))
+    found = proposal.propose("access_control", situation, STANDARD)
+    assert found.rows == () and "oscar would be added to group libvirt by one of them" in found.refusal
+    assert all(check in found.refusal for check in checks)
+
+
+@pytest.mark.parametrize("area", proposal.areas(STANDARD))
+def test_a_role_reports_each_check_of_a_merged_row(area, monkeypatch):
+    checks = proposal.area_checks(STANDARD, area)
+    for check in checks:
+        monkeypatch.setitem(registry.PLANS, check, lambda _situation: [plan.access("/x", mode="0600")])
+    situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(checks))
+    (row,) = proposal.propose(area, situation, STANDARD).rows
+    assert row["checks"] == checks

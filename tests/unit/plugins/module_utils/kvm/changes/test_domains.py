@@ -84,6 +84,7 @@ def test_several_rows_end_in_one_definition(libvirt, tmp_path):
     change = Change(tmp_path)
     carry_out(world, change)
     assert libvirt.calls.count("define") == 1
+    assert list(world.machines) == [UUID]
     assert "<vcpu>3</vcpu>" in libvirt.xml and "<quota>50000</quota>" in libvirt.xml and "tops3cret" in libvirt.xml
     (entry,) = change.entries
     assert (tmp_path / "saved" / entry["stdin"]).read_text() == XML

@@ -30,7 +30,7 @@ def ours(tmp_path, monkeypatch):
 
 def _file(path, text, **how):
     me = {"owner": str(os.geteuid()), "group": str(os.getegid())}
-    return {**plan.file(str(path), text, **me, **how), "check": "c"}
+    return {**plan.file(str(path), text, **me, **how), "checks": ["c"]}
 
 
 def _apply(*rows):
@@ -42,7 +42,7 @@ def test_a_new_file_goes_again_with_the_directory_made_for_it(tmp_path):
     name, updated = _apply(_file(tmp_path / "new" / "deep" / "file", "x\n", mode="0600"))
     path = tmp_path / "new" / "deep" / "file"
     assert path.read_text() == "x\n" and stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert updated == {str(path): {"old": "absent", "new": "gold content", "check": "c", "pending": ""}}
+    assert updated == {str(path): {"old": "absent", "new": "gold content", "checks": ["c"], "pending": ""}}
     assert _apply(_file(path, "x\n", mode="0600")) == ("", {})
     assert waiting.revert([name], force=False) == {name: []}
     assert not (tmp_path / "new").exists()
@@ -109,7 +109,7 @@ def test_what_a_command_rewrites_is_put_back(tmp_path):
 def test_what_somebody_else_wrote_since_stays(tmp_path):
     path = tmp_path / "conf"
     path.write_text("a = 1\nb = 1\n")
-    row = {**plan.keys(str(path), {"a": "2", "c": "3"}, syntax="libvirt"), "check": "c"}
+    row = {**plan.keys(str(path), {"a": "2", "c": "3"}, syntax="libvirt"), "checks": ["c"]}
     name, _updated = _apply(row)
     path.write_text(path.read_text().replace("b = 1", "b = theirs"))
     assert waiting.revert([name], force=False) == {name: []}
@@ -119,7 +119,7 @@ def test_what_somebody_else_wrote_since_stays(tmp_path):
 def test_a_line_of_ours_that_somebody_changed_is_reported_and_kept(tmp_path):
     path = tmp_path / "conf"
     path.write_text("a = 1\n")
-    name, _updated = _apply({**plan.keys(str(path), {"a": "2"}, syntax="libvirt"), "check": "c"})
+    name, _updated = _apply({**plan.keys(str(path), {"a": "2"}, syntax="libvirt"), "checks": ["c"]})
     path.write_text("a = 99\n")
     faults = waiting.revert([name], force=False)[name]
     assert "was changed by somebody else since" in faults[0]
@@ -130,7 +130,7 @@ def test_a_line_of_ours_that_somebody_changed_is_reported_and_kept(tmp_path):
 def test_force_puts_the_file_back_all_the_same(tmp_path):
     path = tmp_path / "conf"
     path.write_text("a = 1\n")
-    name, _updated = _apply({**plan.keys(str(path), {"a": "2"}, syntax="libvirt"), "check": "c"})
+    name, _updated = _apply({**plan.keys(str(path), {"a": "2"}, syntax="libvirt"), "checks": ["c"]})
     path.write_text("a = 99\n")
     assert waiting.revert([name], force=True) == {name: []}
     assert path.read_text() == "a = 1\n"
@@ -192,4 +192,14 @@ def test_a_second_process_is_told_who_holds_the_lock():
 )
 def test_a_row_that_cannot_be_followed_names_its_check(row, told):
     with pytest.raises(engine.ChangeError, match=f"kvm-x: .*{told}"):
-        engine.compare([{**row, "check": "kvm-x"}])
+        engine.compare([{**row, "checks": ["kvm-x"]}])
+
+
+def test_a_setting_that_two_checks_ask_for_is_reported_once_with_both(tmp_path):
+    row = {**_file(tmp_path / "file", "x\n"), "checks": ["a", "b"]}
+    hand = {**plan.by_hand("Ask the site."), "checks": ["a", "b"]}
+    _world, updated, _then, by_hand = engine.compare([row, hand])
+    assert [entry["checks"] for entry in updated.values()] == [["a", "b"]]
+    assert by_hand == [{"checks": ["a", "b"], "what": "Ask the site."}]
+    with pytest.raises(engine.ChangeError, match=r"^a, b: there is no group"):
+        engine.compare([{**plan.members("no-such-group", add=["root"]), "checks": ["a", "b"]}])

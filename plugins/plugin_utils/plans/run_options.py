@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of single areas, keys of the variable hypervisor_options: what an operator allows in one run.
+
+They are no gold settings: what they allow is about the run, and an audit judges the same with and without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
+
+
+@dataclass(frozen=True)
+class RunOption:
+    """One option: Ansible's type and type of elements, default, and the area whose planners read it."""
+
+    area: str
+    type: str
+    default: Any
+    description: str
+    elements: str = ""
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """As an argument spec has it."""
+        spec = {"type": self.type, "default": self.default}
+        return {**spec, "elements": self.elements} if self.elements else spec
+
+
+OPTIONS: dict[str, RunOption] = {
+    "install_updates": RunOption(
+        area="patching",
+        type="bool",
+        default=False,
+        description="Install the security updates that wait, but for what is on hold and what running machines hang "
+        "on. Otherwise they are listed for a person.",
+    ),
+    "live_vm_changes": RunOption(
+        area="resource_governance",
+        type="bool",
+        default=False,
+        description="Set the limits of 11.3.4 and 11.3.10 on running machines too, of those that "
+        "C(hypervisor_allow_vm_changes) names.",
+    ),
+    "migration_peers_ready": RunOption(
+        area="image_library",
+        type="list",
+        elements="str",
+        default=[],
+        description="Those of C(gold_migration_peers) to and from which a migration over TLS was seen to work. TLS is "
+        "forced once all of them are named.",
+    ),
+}
+SPEC: dict[str, dict[str, Any]] = {name: option.spec for name, option in OPTIONS.items()}
+
+
+def of_area(area: str) -> dict[str, RunOption]:
+    """The options that the planners of one area read."""
+    return {name: option for name, option in OPTIONS.items() if option.area == area}
+
+
+def check_names(given: Any) -> None:
+    """Refuse a name no area reads: its writer would believe that it holds.
+
+    :raises ValueError: with the name, the nearest valid one, and all there are.
+    """
+    if not isinstance(given, Mapping):
+        return
+    for name in given:
+        if name not in OPTIONS:
+            hint = nearest(name, OPTIONS)
+            known = ", ".join(f"{option} ({about.area}, {about.type})" for option, about in OPTIONS.items())
+            raise ValueError(
+                f"hypervisor_options has {str(name)!r}, which no area reads"
+                + (f"; did you mean {hint}?" if hint else ".")
+                + f" Options: {known}."
+            )

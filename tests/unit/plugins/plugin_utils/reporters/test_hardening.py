@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a hardening run says it did: each setting and each task for a person once, under every check that asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening
+
+GROUP, PRIVILEGED = "kvm-11.2.2-no-blanket-group", "kvm-11.2.4-priv-groups"
+
+
+def _audit(status: str, reachable: bool = True) -> dict[str, Any]:
+    results = [{"subject": "id", "check": check, "status": status, "measured": status} for check in (GROUP, PRIVILEGED)]
+    drift = [{"subject": "id", "check": GROUP}] if status != "pass" else []
+    subject = {"id": "id", "name": "kvm1", "reachable": reachable}
+    return {"subjects": [subject], "results": results, "drift": drift}
+
+
+def _summary() -> dict[str, Any]:
+    area = {
+        "refused": "", "deferred": "", "planned": [], "pending": [], "change": "000001-access_control", "seconds": 1.5,
+        "updated": {
+            "group libvirt": {
+                "old": "oscar|", "new": "", "checks": [GROUP, PRIVILEGED], "measures": ["11.2.2", "11.2.4"],
+                "pending": "",
+            }
+        },
+        "by_hand": [{"checks": [GROUP, PRIVILEGED], "what": "Ask the site."}],
+    }  # fmt: skip
+    about = {"areas": {"access_control": area}, "failed": "", "attempted": True}
+    return hardening.summarise(_audit("fail"), _audit("pass"), {"kvm1": about}, run_id="42", check_mode=False)
+
+
+def test_a_setting_of_two_checks_counts_once_and_fixes_both():
+    (host,) = _summary()["hosts"]
+    assert host["settings_changed"] == 1
+    assert host["fixed"] == [GROUP, PRIVILEGED]
+    assert host["changes"]["access_control"]["group libvirt"]["checks"] == [GROUP, PRIVILEGED]
+
+
+def test_console_and_page_name_every_check_and_measure():
+    document = _summary()
+    hand = [line for line in hardening.lines(document) if "by hand" in line]
+    assert hand == [f"  by hand: {GROUP}, {PRIVILEGED}: Ask the site."]
+    page = hardening.markdown(document)
+    assert r"| access_control | 11.2.2, 11.2.4 | group libvirt | oscar\| |  |" in page
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        (_audit("fail"), "a host before it failed"),
+        (_audit("pass"), "nothing fails that a role can set"),
+        (_audit("excepted"), "nothing fails that a role can set"),
+        (_audit("unknown", reachable=False), "it could not be read"),
+    ],
+)
+def test_why_nothing_was_attempted(before, why):
+    about = {"areas": {}, "failed": "", "attempted": False}
+    document = hardening.summarise(before, before, {"kvm1": about}, run_id="42", check_mode=False)
+    assert document["hosts"][0]["left_alone"] == why
+    assert hardening.lines(document)[-1] == f"kvm1  not attempted: {why}"
