@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 # From here on somebody could be locked out (catalogue, field `op`).
 GUARDED = 2
@@ -22,7 +22,7 @@ GUARDED = 2
 class Proposal:
     """What would be done to one area of one host.
 
-    rows: for the module kvm_settings, each with the checks that ask for it. refusal: why nothing may be done, else
+    rows: for the engine of the platform, each with the checks that ask for it. refusal: why nothing may be done, else
     empty. lockout: the greatest lock-out risk of its checks, 0 to 3.
     """
 
@@ -38,20 +38,30 @@ class Proposal:
         return self.lockout >= GUARDED and any(row["kind"] != "by_hand" for row in self.rows)
 
 
-def area_checks(standard: Standard, area: str) -> list[str]:
-    """The checks of KVM that an area's role enforces, in the order of the standard.
+PLATFORMS = {"kvm": "KVM", "vsphere": "vSphere"}
+
+
+def area_checks(standard: Standard, area: str, platform: str = "kvm") -> list[str]:
+    """The checks of a platform that an area's role enforces, in the order of the standard.
 
     :raises ValueError: no such area.
     """
-    found = [check.id for check in standard.checks.values() if check.id in PLANS and check.role == area]
+    found = [check.id for check in _planned(standard, platform) if check.role == area]
     if not found:
-        raise ValueError(f"{area!r} is not an area that is enforced on KVM; areas: {', '.join(areas(standard))}")
+        raise ValueError(
+            f"{area!r} is not an area that is enforced on {PLATFORMS[platform]}; "
+            f"areas: {', '.join(areas(standard, platform))}"
+        )
     return found
 
 
-def areas(standard: Standard) -> list[str]:
-    """Every area that is enforced on KVM, in the safe order of SAFE_ORDER."""
-    known = {check.role for check in standard.checks.values() if check.id in PLANS}
+def _planned(standard: Standard, platform: str) -> list[Check]:
+    return [check for check in standard.checks.values() if check.id in PLANS and check.platform == platform]
+
+
+def areas(standard: Standard, platform: str = "kvm") -> list[str]:
+    """Every area that is enforced on a platform, in the safe order of SAFE_ORDER."""
+    known = {check.role for check in _planned(standard, platform)}
     return [area for area in SAFE_ORDER if area in known] + sorted(known - set(SAFE_ORDER))
 
 
@@ -81,9 +91,9 @@ NOT_TOGETHER = {
 }
 
 
-def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
+def propose(area: str, situation: Situation, standard: Standard, platform: str = "kvm") -> Proposal:
     """Plan the situation's checks of one area; a refusal of one check refuses the area."""
-    checks = tuple(check for check in area_checks(standard, area) if check in situation.checks)
+    checks = tuple(check for check in area_checks(standard, area, platform) if check in situation.checks)
     mine = replace(situation, checks=frozenset(checks))
     rows: list[Row] = []
     lockout = 0
