@@ -95,9 +95,14 @@ class ActionModule(ActionBase):
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils import endpoint_summary, vsphere_audit
 
         found = endpoint_summary.Summary(given)
-        endpoint = vsphere_audit.endpoint_of(given, subject["name"], connection_of(self, task_vars))
         problem = vsphere_audit.audit(
-            audit_of, endpoint, subject, values["gold_deny_map"], Display().display, found.add
+            audit_of,
+            given,
+            connection_of(self, task_vars),
+            subject,
+            denied=values["gold_deny_map"],
+            say=Display().display,
+            each=found.add,
         )
         if problem:
             Display().warning(problem)

@@ -19,6 +19,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import re
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, Standard, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
+# The product line of a vCenter (vim.AboutInfo.productLineId): it is judged as the controller of its hosts.
+VCENTER = "vpx"
+
 
 def assess(
     facts: Any,
@@ -87,7 +90,7 @@ def _subject(document: Mapping[str, Any], name: Any) -> dict[str, Any]:
         "slug": evidence.slug(found),
         "endpoint": endpoint,
         "platform": platform,
-        "kind": "host",
+        "kind": "controller" if host.get("product_line") == VCENTER else "host",
         "product": str(host.get("product") or "")[:200],
     }
 

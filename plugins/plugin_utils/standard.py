@@ -139,13 +139,13 @@ class Check:
         }
         return {**defaults, **found}
 
-    @property
+    @cached_property
     def judged_on(self) -> str:
         """On which kind of subject it is judged: host, controller or both. The evidence decides, unless it says."""
         by_evidence = {"host": "host", "vm": "host", "controller": "controller"}
         return str(self.data.get("judged_on") or by_evidence.get(self.evidence, "both"))
 
-    @property
+    @cached_property
     def gold(self) -> list[str]:
         """Every gold setting this check compares with, in the order of the file."""
         return _gold_of(self.data)

@@ -60,7 +60,8 @@ class Progress:
 
 def audit(
     audit_of: SubjectAudit,
-    endpoint: Endpoint,
+    given: Mapping[str, Any],
+    connection: Mapping[str, Any],
     base: Document,
     denied: Sequence[Mapping[str, Any]],
     say: Callable[[str], None],
@@ -68,12 +69,14 @@ def audit(
 ) -> str | None:
     """Audit every subject of an endpoint and hand its document to `each`. Returns why nothing could be read, or None.
 
-    base: what the endpoint's subjects have in common; say: shows a line to the operator.
+    given, connection: see endpoint_of; base: what the endpoint's subjects have in common; say: shows a line to the
+    operator.
     """
-    known = _known_subjects(audit_of.directory, endpoint.name)
+    known = _known_subjects(audit_of.directory, base["endpoint"])
     names = Names(base)
     controller: Document | None = None
     try:
+        endpoint = endpoint_of(given, base["endpoint"], connection)
         with logged_in(endpoint) as session:
             for found in _found(session, denied, Progress(endpoint.name, say)):
                 subject = names.subject(found, controller)
@@ -85,11 +88,16 @@ def audit(
                     controller = document
                 each(document)
     except (VsphereError, SoapFault) as error:
-        reason = visible(str(error))[:500]
-        for entry in _left(known, names.given, base):
-            each(audit_of.silent(entry, reason))
-        return reason
-    return None
+        reason = str(error)
+    else:
+        if controller is None or len(names.given) > 1:
+            return None
+        # Hosts that are there and not shown would leave the report without a word.
+        reason = f"{endpoint}: {endpoint.user} sees no ESXi host there"
+    reason = visible(reason)[:500]
+    for entry in _left(known, names.given, base):
+        each(audit_of.silent(entry, reason))
+    return reason
 
 
 def _found(session: Any, denied: Sequence[Mapping[str, Any]], progress: Progress) -> Iterator[collector.Subject]:

@@ -54,6 +54,13 @@ def lacks_lab() -> str | None:
     return f"the lab needs {', '.join(absent)}: python3 -m tests.lab.kvm deps" if absent else None
 
 
+def lacks_vsphere() -> str | None:
+    """What this machine lacks for the vSphere target (tests/lab/vsphere/README.md)."""
+    if not shutil.which("go"):
+        return "the vSphere target is a Go program: it needs a Go toolchain"
+    return None if os.geteuid() == 0 else "the vSphere target writes below /run"
+
+
 STAGES = (
     tests("unit", "tests/unit", 900),
     tests("accessibility", "tests/accessibility", 600),
@@ -61,6 +68,7 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
+    tests("vsphere", "tests/integration/vsphere", 900, missing=lacks_vsphere),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     scenario("molecule", "kvm", 1200),

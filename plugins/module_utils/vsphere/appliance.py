@@ -10,52 +10,50 @@ from urllib.parse import quote
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import version
 
 # Every item is asked for apart; a library of thousands would take minutes.
 MAX_ITEMS = 500
 KINDS = ("ovf", "iso", "vm-template")
-PATHS = (
-    "rbac.global_permissions",
-    "identity.providers",
-    "firewall.inbound",
-    "logging.forwarding",
-    "storage.library",
-    "drift.clusters",
-    "patch.clusters",
-)
 
 
 def fill(facts, session, inventory, fleet):
     """Put what the API tells into `facts`."""
+    questions = dict(QUESTIONS)
+    if version(facts.document["host"].get("version")) < (9,):
+        # No public API told of global permissions before (pitfall P17), which is no error.
+        del questions["rbac.global_permissions"]
     try:
         with rest.opened(session) as api:
-            facts.attempt("rbac.global_permissions", lambda: _global_permissions(api, facts))
-            facts.attempt(
-                "identity.providers", lambda: [_provider(found) for found in api.get("/api/vcenter/identity/providers")]
-            )
-            facts.attempt(
-                "firewall.inbound",
-                lambda: [_rule(found) for found in api.get("/api/appliance/networking/firewall/inbound")],
-            )
-            facts.attempt(
-                "logging.forwarding", lambda: [_target(found) for found in api.get("/api/appliance/logging/forwarding")]
-            )
-            facts.attempt("storage.library", lambda: _library(api, inventory, fleet))
-            clusters = [(moid, found.values.get("name", moid)) for moid, found in inventory.clusters.items()]
-            facts.attempt("drift.clusters", lambda: [_drift(api, moid, name) for moid, name in clusters])
-            facts.attempt("patch.clusters", lambda: [_image(api, moid, name) for moid, name in clusters])
+            for path, ask in questions.items():
+                facts.attempt(path, lambda ask=ask: ask(Asking(api, facts, inventory, fleet)))
     except Unreadable as reason:
-        for path in PATHS:
-            facts.lost(path, reason)
+        for path in questions:
+            if not facts.has(path):
+                facts.lost(path, reason)
 
 
-def _global_permissions(api, facts):
-    """Since 9.0; no public API told of global permissions before (pitfall P17)."""
-    names = {str(role["id"]): role["name"] for role in facts.document.get("rbac", {}).get("roles", [])}
-    try:
-        answer = api.get("/api/vcenter/authorization/permissions")
-    except rest.NotFound:
-        raise Unreadable("no public API of this release tells of global permissions, only 9.0 and later")
+class Asking(object):
+    """What a question may need: the API, the facts so far, what hosts share, and the machines."""
+
+    def __init__(self, api, facts, inventory, fleet):
+        self.api = api
+        self.facts = facts
+        self.inventory = inventory
+        self.fleet = fleet
+
+    def each(self, path, shape):
+        """A list of the API, each entry in its shape."""
+        return [shape(found) for found in self.api.get(path)]
+
+    def clusters(self, ask):
+        """ask(api, id, name) of every cluster."""
+        return [ask(self.api, moid, found.values.get("name", moid)) for moid, found in self.inventory.clusters.items()]
+
+
+def _global_permissions(asking):
+    names = {str(role["id"]): role["name"] for role in asking.facts.document.get("rbac", {}).get("roles", [])}
+    answer = asking.api.get("/api/vcenter/authorization/permissions")
     entries = [entry["info"] for entry in answer["items"]]
     found = [entry for entry in entries if "GLOBAL" in str(entry["object"].get("type", "")).upper()]
     if not found or answer.get("marker"):
@@ -94,8 +92,8 @@ def _target(found):
     return {"host": str(found["hostname"]), "port": int(found["port"]), "protocol": str(found["protocol"])}
 
 
-def _library(api, inventory, fleet):
-    names = inventory.datastore_names()
+def _library(asking):
+    api, names = asking.api, asking.inventory.datastore_names()
     libraries, items = [], []
     for kind, place in (("LOCAL", "local-library"), ("SUBSCRIBED", "subscribed-library")):
         for library_id in api.get("/api/content/%s" % place):
@@ -104,7 +102,10 @@ def _library(api, inventory, fleet):
             items += _items(api, library_id, str(found.get("name", "")), MAX_ITEMS - len(items))
     # Templates that lie in no library are cloned all the same.
     items += [
-        _template(entry) for entries in fleet.machines.values() for entry in entries if entry.get("template") is True
+        _template(entry)
+        for entries in asking.fleet.machines.values()
+        for entry in entries
+        if entry.get("template") is True
     ]
     return {"libraries": libraries, "items": items}
 
@@ -195,3 +196,15 @@ def _image(api, moid, name):
     except rest.NotFound:
         return {**entry, "tool": "baseline", "status": ""}
     return {**entry, "tool": "image", "status": str(found["status"])}
+
+
+# fact: the question.
+QUESTIONS = {
+    "rbac.global_permissions": _global_permissions,
+    "identity.providers": lambda asking: asking.each("/api/vcenter/identity/providers", _provider),
+    "firewall.inbound": lambda asking: asking.each("/api/appliance/networking/firewall/inbound", _rule),
+    "logging.forwarding": lambda asking: asking.each("/api/appliance/logging/forwarding", _target),
+    "storage.library": _library,
+    "drift.clusters": lambda asking: asking.clusters(_drift),
+    "patch.clusters": lambda asking: asking.clusters(_image),
+}

@@ -161,8 +161,8 @@ class Fleet(object):
             return found.moid, self._silent(found, strange(error))
 
     def _read(self, found):
-        facts, read = Facts(), host_facts.Read(found, self._inventory.unknown)
-        read.distributed = self._inventory.distributed
+        facts = Facts()
+        read = host_facts.Read(found, self._inventory.unknown, self._inventory.distributed, self.stand_alone)
         host_facts.fill(facts, read)
         host_methods.encryption(facts, read)
         host_methods.fill(facts, read, self._session, found.moid)

@@ -53,15 +53,25 @@ def fill(facts, session, inventory, fleet, denied):
     facts.attempt("advanced_options", lambda: _options(session))
     facts.attempt("alarms", lambda: list(_alarms(session)))
     facts.attempt("crypto.providers", lambda: key_providers.read(session))
-    states = [
-        (found.values.get("name", found.moid), found.values.get("runtime.cryptoState"))
-        for found in inventory.hosts.values()
-    ]
-    facts.put("crypto.hosts", [{"id": name, "state": state} for name, state in states if state is not None])
+    _crypto_states(facts, inventory)
     datastores, errors = inventory.storage(list(inventory.datastores))
     facts.put("storage.datastores", datastores)
     facts.errors += errors
     appliance.fill(facts, session, inventory, fleet)
+
+
+def _crypto_states(facts, inventory):
+    if not inventory.hosts:
+        facts.lost("crypto.hosts", "the account sees no host")
+        return
+    entries = []
+    for found in inventory.hosts.values():
+        name, state = str(found.values.get("name", found.moid)), found.values.get("runtime.cryptoState")
+        entries.append({"id": name} if state is None else {"id": name, "state": state})
+        if state is None:
+            reason = found.missing.get("runtime.cryptoState", "runtime.cryptoState is unset")
+            facts.lost("crypto.hosts[%s].state" % name, reason)
+    facts.put("crypto.hosts", entries)
 
 
 def add_to_host(document, session, _inventory, fleet, denied):

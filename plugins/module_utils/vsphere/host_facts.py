@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import host_network
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number, version
 
 PATHS = (
     "name",
@@ -67,7 +65,6 @@ PLAIN = {
     "cpu.slat": "capability.cpuHwMmuSupported",
     "capability.resource_allocation": "capability.cpuMemoryResourceConfigurationSupported",
     "boot.booted_at": "runtime.bootTime",
-    "boot.secure_boot": "capability.uefiSecureBoot",
     "boot.tpm.present": "capability.tpmSupported",
     "advanced_options": "config.option",
     "remote_access.lockdown.mode": "config.lockdownMode",
@@ -103,12 +100,23 @@ def fill(facts, read):
 
 
 class Read(object):
-    """The values of one object, where a missing one says why it is missing."""
+    """The values of one host, where a missing one says why it is missing.
 
-    def __init__(self, found, unknown):
+    distributed: switches and port groups that reach over hosts (inventory.Distributed); stand_alone: whether the host
+    itself was asked, and no vCenter.
+    """
+
+    def __init__(self, found, unknown, distributed=None, stand_alone=False):
         self.values = found.values
+        self.distributed = distributed
+        self.stand_alone = stand_alone
         self._missing = found.missing
         self._unknown = unknown
+
+    @property
+    def release(self):
+        """(8, 0, 3) of the host, () where it is not told."""
+        return version((self.values.get("config.product") or {}).get("version"))
 
     def known(self, path):
         """The value of a property.
@@ -125,11 +133,6 @@ class Read(object):
         if name not in options_of_host:
             raise Unreadable("the host has no advanced option %s" % name)
         return options_of_host[name]
-
-
-def version(text):
-    """(8, 0, 3) of "8.0.3"; () where there is none."""
-    return tuple(int(part) for part in re.findall(r"\d+", str(text or ""))[:4])
 
 
 def _product(facts, read):
@@ -154,17 +157,20 @@ def _hardware(facts, read):
         "cpu.iommu",
         lambda: any(flag(device.get("passthruCapable")) for device in read.known("config.pciPassthruInfo")),
     )
+    if "capability.uefiSecureBoot" in read.values or read.release >= (8, 0, 3):
+        # Older hosts cannot say it (pitfall P2), which is no error.
+        facts.attempt("boot.secure_boot", lambda: read.known("capability.uefiSecureBoot"))
     if read.values.get("capability.tpmSupported"):
         facts.attempt("boot.tpm.version", lambda: str(read.known("capability.tpmVersion")))
     else:
         facts.put("boot.tpm.version", "")
     facts.attempt("devices.pci", lambda: list(_adapters(read)))
-    attestation = read.values.get("summary.tpmAttestation") or {}
-    if attestation or read.values.get("summary.managementServerIp"):
+    if read.stand_alone:
+        facts.lost("boot.attestation", "only a vCenter attests hosts")
+    else:
+        attestation = read.values.get("summary.tpmAttestation") or {}
         said = {key: str(attestation.get(key) or "") for key in ("status", "time")}
         facts.put("boot.attestation", {**said, "message": str(at(attestation, "message.message", ""))[:500]})
-    else:
-        facts.lost("boot.attestation", "only a vCenter attests hosts, and none manages this one")
 
 
 def _virtualisation(features):
@@ -247,7 +253,7 @@ def _ruleset(found):
 
 def _logging(facts, read):
     facts.attempt("logging.hosts", lambda: split(read.option("Syslog.global.logHost")))
-    eight = version((read.values.get("config.product") or {}).get("version"))[:1] >= (8,)
+    eight = read.release >= (8,)
     # ESXi 8 renamed the option and made an option of what esxcli alone told before (pitfall P3).
     checked = "Syslog.global.certificate.checkSSLCerts" if eight else "Syslog.global.logCheckSSLCerts"
     facts.attempt("logging.check_certificates", lambda: truth(read.option(checked)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import truth, version
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import truth
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number, value
 
@@ -95,7 +95,7 @@ def _questions(facts, read, session, host):
 
         yield "method", (path,), by_method
     cli = EsxCli(session, host)
-    release = version((read.values.get("config.product") or {}).get("version"))
+    release = read.release
     for command, since, until, shape in COMMANDS:
         if release and not since <= release < until or _known_already(command, read):
             continue

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import version
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_network import setting
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
+    at,
+    flag,
+    many,
+    number,
+    value,
+    version,
+)
 
 CONNECTED = "connected"
 HOSTS = Properties(

@@ -8,6 +8,8 @@ pyVmomi builds an object for every property: at a thousand hosts that is most of
 
 from __future__ import annotations
 
+import re
+
 TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 NUMBERS = frozenset(("int", "long", "short", "byte", "unsignedInt", "unsignedLong", "unsignedShort", "unsignedByte"))
 
@@ -122,3 +124,8 @@ def at(found, path, default=None):
             return default
         found = found[step]
     return found
+
+
+def version(text):
+    """(8, 0, 3) of "8.0.3"; () where there is none."""
+    return tuple(int(part) for part in re.findall(r"\d+", str(text or ""))[:4])

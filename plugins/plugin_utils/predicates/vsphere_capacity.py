@@ -206,11 +206,14 @@ def disk_and_cpu_limits(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def _disk(disk: Mapping[str, Any]) -> Outcome:
-    limit, policy = number(disk, "iops_limit"), number(disk, "policy_iops")
-    if limit > 0 or policy > 0:
-        return o.passed(limit if limit > 0 else policy)
+    limit = number(disk, "iops_limit")
+    if limit > 0:
+        return o.passed(limit)
+    policy = number(disk, "policy_iops")
+    if policy > 0:
+        return o.passed(policy)
     if limit == CANNOT:
-        # StorageIOAllocationInfo is deprecated since 8.0 U3 without a successor outside vSAN (P19).
+        # StorageIOAllocationInfo is deprecated since 8.0 U3 without a successor outside storage policies (P19).
         return o.manual("this version cannot limit a disk without a storage policy: show another limit", limit)
     return o.failed(limit, "a limit of operations per second", "disk without a limit")
 

@@ -28,6 +28,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere_
     number,
     option,
     user_machines,
+    version,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import networks
 
@@ -229,20 +230,18 @@ def _meet(own: Port, other: Port) -> bool:
 def traffic_separated(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """vMotion, vSAN and the like have VLANs of their own; the board's management network is off.
 
-    facts: vmkernel, portgroups, options.
+    facts: vmkernel, portgroups, options, version (ESXi 7 has no such network).
     """
     groups = {text(group, "id"): group for group in entries(facts, "portgroups")}
     adapters = [(adapter, names_of(adapter, "services")) for adapter in entries(facts, "vmkernel")]
     management = [groups.get(text(adapter, "portgroup")) for adapter, services in adapters if "management" in services]
     if not management or None in management:
         raise MissingFact("the port group of the management adapter was not read")
-    bmc = option(facts["options"], "Net.BMCNetworkEnable")
-    off = (
-        o.passed(bmc, 0)
-        if bmc == 0
-        else o.failed(bmc, 0, "the virtual adapter of the board's management controller is on (Net.BMCNetworkEnable)")
-    )
-    items = [o.item("Net.BMCNetworkEnable", off)]
+    items = []
+    if version(facts["version"]) >= (8, 0):
+        bmc = option(facts["options"], "Net.BMCNetworkEnable")
+        on = "the virtual adapter of the board's management controller is on (Net.BMCNetworkEnable)"
+        items.append(o.item("Net.BMCNetworkEnable", o.passed(bmc, 0) if bmc == 0 else o.failed(bmc, 0, on)))
     for adapter, services in adapters:
         carried = [service for service in services if service in OTHER_TRAFFIC]
         if carried:
@@ -257,9 +256,8 @@ def traffic_separated(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
                     o.failed(_display(group), "a VLAN of its own", why) if shared else o.passed(_display(group)),
                 )
             )
-    return o.combine(
-        items, empty=o.unknown("nothing was read"), expected="VLANs of their own, no network of the board's controller"
-    )
+    expected = "VLANs of their own, no network of the board's controller"
+    return o.combine(items, empty=o.passed([], expected, "no adapter carries such traffic"), expected=expected)
 
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {

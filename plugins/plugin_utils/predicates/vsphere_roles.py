@@ -21,9 +21,13 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere_
 
 ADMIN, NO_ACCESS = "Admin", "NoAccess"
 # vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
-_SERVICE = re.compile(r"[^\\]+\\[A-Za-z][A-Za-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
+_VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}-")
+SSO_DOMAIN = "vsphere.local"
 # Accounts that come with the product: the domain's administrators, and those of a stand-alone ESXi host.
-_BUILT_IN = {"administrator", "administrators", "root", "vpxuser", "dcui"}
+_ADMINISTRATORS = {"administrator", "administrators"}
+_OF_ESXI = {"root", "vpxuser", "dcui"}
 # Privileges of the vSphere API by what they reach.
 CRYPTO = re.compile(r"Cryptographer\.")
 LOOKING = re.compile(r"ContentLibrary\.(GetConfiguration|ReadStorage|TypeIntrospection|ProbeSubscription)$")
@@ -46,10 +50,38 @@ def label(permission: Mapping[str, Any]) -> str:
     return ("%" if flag(permission, "group") else "") + text(permission, "principal")
 
 
-def built_in(permission: Mapping[str, Any]) -> bool:
-    """Whether the principal comes with the product."""
-    name = text(permission, "principal")
-    return bool(_SERVICE.fullmatch(name)) or name.rpartition("\\")[2].casefold() in _BUILT_IN
+class BuiltIn:
+    """Knows the principals that come with the product. names: every principal there is, as DOMAIN\\name or name@domain.
+
+    An administrator of the directory may be called Administrator too: only the single sign-on domain's own is built in.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        found = [_split(name) for name in names]
+        self._domains = {SSO_DOMAIN} | {domain for domain, name in found if domain and _VPXD.match(name)}
+
+    def holds(self, principal: str) -> bool:
+        domain, name = _split(principal)
+        if not domain:
+            return name in _OF_ESXI
+        return domain in self._domains and (name in _ADMINISTRATORS or bool(_SERVICE.fullmatch(name)))
+
+
+def _split(principal: str) -> tuple[str, str]:
+    """(domain, name), both in small letters; the domain of a local account is empty."""
+    bare = principal.casefold()
+    if "\\" in bare:
+        domain, _sign, name = bare.rpartition("\\")
+        return domain, name
+    name, _sign, domain = bare.rpartition("@")
+    return (domain, name) if name else ("", bare)
+
+
+def _granted(facts: Mapping[str, Any], key: str = "permissions") -> list[Mapping[str, Any]]:
+    """The permissions of everybody who does not come with the product."""
+    found = entries(facts, key)
+    product = BuiltIn(text(entry, "principal") for entry in found)
+    return [entry for entry in found if not product.holds(text(entry, "principal"))]
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -72,7 +104,7 @@ def fine_grained(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             "an entry of gold_vsphere_permissions lacks principal, role or objects",
         )
     items = []
-    granted = [entry for entry in entries(facts, "permissions") if not built_in(entry)]
+    granted = _granted(facts)
     for permission in granted:
         who, role, where = label(permission), text(permission, "role"), text(permission, "entity")
         if role == NO_ACCESS or (role == ADMIN and flag(permission, "root")):
@@ -111,7 +143,7 @@ def _matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
 
 def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Permissions below the root exist, and few groups administer everything. facts: permissions."""
-    found = [entry for entry in entries(facts, "permissions") if not built_in(entry)]
+    found = _granted(facts)
     scoped = [entry for entry in found if not flag(entry, "root") and text(entry, "role") != NO_ACCESS]
     items = [
         o.item(
@@ -143,9 +175,7 @@ def global_permissions(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             )
         raise MissingFact("rbac.global_permissions was not read")
     items = []
-    for permission in entries(facts, "assigned"):
-        if built_in(permission):
-            continue
+    for permission in _granted(facts, "assigned"):
         who, role = label(permission), text(permission, "role")
         listed = any(
             isinstance(entry, Mapping) and _same(who, entry.get("principal")) and entry.get("role") == role
@@ -246,11 +276,11 @@ def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[s
         for role in entries(facts, "roles")
     }
     found = {}
-    for permission in entries(facts, "permissions"):
+    for permission in _granted(facts):
         role = text(permission, "role")
         if role not in held:
             raise MissingFact(f"the role {role[:60]} was not read")
-        if held[role] and not built_in(permission):
+        if held[role]:
             found[f"{label(permission)} on {text(permission, 'entity')}"] = (label(permission), held[role])
     return found
 
@@ -314,6 +344,7 @@ def from_directory(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Administrators come from the directory. facts: accounts. Break-glass accounts may be local."""
     spared = gold["gold_breakglass_accounts"]
     items, people = [], 0
+    product = BuiltIn(text(account, "name").lstrip("%") for account in entries(facts, "accounts"))
     for account in entries(facts, "accounts"):
         if not flag(account, "privileged"):
             continue
@@ -321,7 +352,7 @@ def from_directory(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         if source == "directory":
             people += 1
             items.append(o.item(name, o.passed(source)))
-        elif built_in({"principal": name.lstrip("%"), "group": False}) or _among(name, spared):
+        elif product.holds(name.lstrip("%")) or _among(name, spared):
             items.append(o.item(name, o.passed("built in, or break-glass")))
         else:
             items.append(o.item(name, o.failed(source, "directory", f"the administrator {name} is a local account")))

@@ -23,7 +23,7 @@ sys.path.insert(0, str(CHECKOUT / ".collections"))
 def main(name: str) -> None:
     """Write the recording of a running target."""
     from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector, session
-    from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target import Target
+    from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
     from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.vsphere import recorded_session
 
     with session.logged_in(Target(name).endpoint()) as opened:

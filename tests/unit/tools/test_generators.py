@@ -50,8 +50,20 @@ def everywhere(check_id, how="break it"):
 @pytest.fixture
 def one_check(monkeypatch):
     check = seen.decided_by_machine(load_standard())[0]
-    monkeypatch.setattr(seen, "decided_by_machine", lambda standard: [check])
+    wanted = {check.platform: [check]}
+    monkeypatch.setattr(seen, "decided_by_machine", lambda standard, platform="kvm": wanted.get(platform, []))
     return check.id
+
+
+def test_a_vsphere_check_needs_a_unit_case_and_no_booted_host(monkeypatch):
+    standard = load_standard()
+    check = seen.decided_by_machine(standard, "vsphere")[0]
+    monkeypatch.setattr(
+        seen, "decided_by_machine", lambda _all, platform="kvm": [check] if platform == "vsphere" else []
+    )
+    nowhere = {"unit": {}, "booted": {}, "vm": {}}
+    assert seen.faults(standard, nowhere, {}) == [f"{check.id} has never been seen to be pass, fail, unknown"]
+    assert seen.faults(standard, {**nowhere, "unit": {check.id: dict.fromkeys(seen.WANTED, "case")}}, {}) == []
 
 
 def test_full_evidence_is_accepted(one_check):

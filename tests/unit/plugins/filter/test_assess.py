@@ -53,6 +53,12 @@ def test_what_is_missing_is_unknown():
     assert root_login(assess(FACTS))["status"] == "unknown"
 
 
+def test_a_vcenter_is_a_controller_by_its_facts():
+    document = assess({"host": {"platform": "vsphere", "product_line": "vpx", "name": "vc1"}})
+    assert document["subject"]["kind"] == "controller"
+    assert assess({"host": {"platform": "vsphere", "product_line": "embeddedEsx"}})["subject"]["kind"] == "host"
+
+
 def test_a_subset_of_measures():
     document = assess(FACTS, measures=["11.4.6"])
     assert {result["measure"] for result in document["results"] if result["status"] != "not_evaluated"} == {"11.4.6"}

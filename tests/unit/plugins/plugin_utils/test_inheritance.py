@@ -161,8 +161,8 @@ def test_a_stand_alone_host_is_its_own_controller():
     facts["rbac"] = {
         "roles": [{"id": -1, "name": "Admin", "system": True, "privileges": ["Host.Config.AdvancedConfig"]}],
         "permissions": [
-            {"principal": "root", "group": False, "role": "Admin", "entity": "ha-folder-root", "entity_id": "ha-folder-root",
-             "entity_type": "Folder", "root": True, "propagate": True},
+            {"principal": "root", "group": False, "role": "Admin", "entity": "ha-folder-root", "entity_type": "Folder",
+             "entity_id": "ha-folder-root", "root": True, "propagate": True},
         ],
         "global_permissions": [],
     }  # fmt: skip
@@ -193,8 +193,8 @@ def test_the_contract_names_every_fact_that_a_check_reads():
     """README.md of the sample documents is what the collector is built by."""
     text = (SAMPLES / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z_]+(?:\.[a-z0-9_]+)*)(?:\[\])?`", text))
-    named |= {f"{row[0].rpartition('.')[0]}{part}" for row in re.findall(r"^\| `([a-z_.]+)`((?:, `\.[a-z_]+`)+)", text, re.M)
-              for part in re.findall(r"`(\.[a-z_]+)`", row[1])}  # fmt: skip
+    for first, others in re.findall(r"^\| `([a-z_.]+)`((?:, `\.[a-z_]+`)+)", text, re.MULTILINE):
+        named |= {first.rpartition(".")[0] + part for part in re.findall(r"`(\.[a-z_]+)`", others)}
     lacking = {
         path
         for check in load_standard().checks.values()

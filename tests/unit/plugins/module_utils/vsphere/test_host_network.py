@@ -53,10 +53,10 @@ def network(
         "config.network.proxySwitch": [PROXY],
         **{key.replace("__", "."): value for key, value in values.items()},
     }
-    read = Read(Found("HostSystem", "host-1", given, {}), {})
-    read.distributed = inventory.Distributed(
+    distributed = inventory.Distributed(
         {"dvs-1": Found("D", "dvs-1", switch, {})}, {"dvportgroup-7": Found("P", "dvportgroup-7", group, {})}
     )
+    read = Read(Found("HostSystem", "host-1", given, {}), {}, distributed)
     facts = Facts()
     host_network.fill(facts, read)
     return facts

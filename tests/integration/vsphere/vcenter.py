@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
@@ -41,13 +43,19 @@ def lab(*arguments: str, limit: float = 60.0) -> str:
 
 
 class Target:
-    """One target. `inventory` and `auditor` are inventory files for its administrator and its read-only account."""
+    """One target. inventory: file for its administrator; see auditor for its read-only account."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = STATE / name
         self.inventory = self.state / "inventory.yml"
-        self.auditor = self.state / "inventory-auditor.yml"
+
+    @property
+    def auditor(self) -> Target:
+        """The same target for its read-only account."""
+        found = Target(self.name)
+        found.inventory = self.state / "inventory-auditor.yml"
+        return found
 
     @classmethod
     def up(cls, name: str, *arguments: str) -> Target:
@@ -59,13 +67,14 @@ class Target:
         """Stop it and remove what it left."""
         lab("down", self.name)
 
-    def variables(self, inventory: pathlib.Path | None = None) -> dict[str, Any]:
-        """The host variables of an inventory of this target."""
-        return yaml.safe_load((inventory or self.inventory).read_text())["all"]["hosts"][self.name]
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The host variables of the inventory."""
+        return yaml.safe_load(self.inventory.read_text())["all"]["hosts"][self.name]
 
     def endpoint(self, **changed: Any) -> Endpoint:
         """Where the collector logs in as administrator; changed: arguments of Endpoint."""
-        found = self.variables()
+        found = self.variables
         given = {
             "host": found["ansible_host"],
             "user": found["ansible_user"],
@@ -76,20 +85,24 @@ class Target:
         }
         return Endpoint(self.name, **given)
 
-    def control(self, path: str, **body: Any) -> None:
-        """Ask the target for a fault; see tests/lab/vsphere/README.md."""
-        self._ask("POST", path, json.dumps(body))
+    @contextlib.contextmanager
+    def fault(self, **rule: Any) -> Iterator[None]:
+        """Have something go wrong for the time of a block; see tests/lab/vsphere/README.md."""
+        self.control("POST", "faults", rule)
+        try:
+            yield
+        finally:
+            self.control("DELETE", "faults")
 
-    def calm(self) -> None:
-        """Take all faults back."""
-        self._ask("DELETE", "faults")
-
-    def _ask(self, method: str, path: str, body: str | None = None) -> None:
-        address = self.variables()["lab_control"].removeprefix("http://")
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """Call the control endpoint and return its answer."""
+        address = self.variables["lab_control"].removeprefix("http://")
         connection = http.client.HTTPConnection(address, timeout=10)
         try:
-            connection.request(method, f"/{path}", body)
+            connection.request(method, f"/{path}", None if body is None else json.dumps(body))
             answer = connection.getresponse()
-            assert answer.status in (200, 204), answer.read()
+            text = answer.read()
         finally:
             connection.close()
+        assert answer.status == 200, text
+        return json.loads(text) if text else None
