@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
@@ -105,7 +105,7 @@ def propose(area: str, situation: Situation, standard: Standard, platform: str =
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
-        planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
+        planned = _without_excepted(planned, situation.excepted.get(check, frozenset()), platform)
         rows += [{**row, "checks": [check]} for row in planned]
         if any(row["kind"] != "by_hand" for row in planned):
             lockout = max(lockout, standard.checks[check].disruption["lockout"])
@@ -146,6 +146,21 @@ def _subject(row: Row) -> str:
 
 def _union(first: Iterable[str], second: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*first, *second]))
+
+
+def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> list[Row]:
+    """The rows of one check without what an exception covers while other items of the check fail."""
+    if platform == "kvm":
+        return [row for row in rows if not _is_excepted(row, items)]
+    # Items of a host are named like its settings, with or without the node an option is below.
+    named = {item: [row for row in rows if _is_named(row, item)] for item in sorted(items)}
+    if any(not found for found in named.values()):
+        return [by_hand(f"an exception covers {', '.join(items)} of this check: set the rest of it by hand")]
+    return [row for row in rows if not any(row in found for found in named.values())]
+
+
+def _is_named(row: Row, item: str) -> bool:
+    return bool(item) and (row.get("name") == item or str(row.get("name", "")).endswith(f".{item}"))
 
 
 def _is_excepted(row: Row, items: frozenset[str]) -> bool:

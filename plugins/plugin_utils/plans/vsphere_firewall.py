@@ -17,7 +17,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import net
 
 # The rule sets by which vCenter keeps a host: its heartbeats, and the port it is asked on. Never switched off.
 VCENTER = ("vpxHeartbeats", "vSphereClient")
-# Rule sets by which machines reach their disks or a host its address; no fact says that nobody needs them.
+# Rule sets that something may need which no fact shows; nobody finds out before it is gone. Those after `HBR` ESXi owns
+# itself from 8.0.2 on (pitfall P2), and only older releases let them be switched off.
 NEEDED_UNSEEN = {
     "nfsClient": "no datastore comes over NFS",
     "nfs41Client": "no datastore comes over NFS 4.1",
@@ -26,6 +27,16 @@ NEEDED_UNSEEN = {
     "DHCPv6": "no VMkernel adapter gets its address by DHCPv6",
     "dns": "the host resolves no names",
     "fdm": "the host is in no cluster with vSphere HA",
+    "iofiltervp": "no machine has a storage policy with an I/O filter",
+    "faultTolerance": "no machine is protected by Fault Tolerance",
+    "HBR": "no machine is replicated by vSphere Replication",
+    "DVSSync": "the host is on no distributed switch",
+    "rabbitmqproxy": "no product talks to the host by it",
+    "cmmds": "the host has no vSAN",
+    "rdt": "the host has no vSAN",
+    "vsanEncryption": "the host has no vSAN",
+    "vsanvp": "the host has no vSAN",
+    "esxupdate": "the host is never updated from a depot",
 }
 
 
@@ -103,11 +114,13 @@ def segment_sources(situation: Situation) -> list[Row]:
 
 
 def _cidrs(situation: Situation, setting: str) -> list[str]:
-    found = [str(ipaddress.ip_network(str(text), strict=False)) for text in situation.gold[setting]]
-    if not found:
+    if not situation.gold[setting]:
         raise Refusal(f"{setting} is empty: nobody could administer the host; name the networks")
-    networks(setting, found)
-    return found
+    try:
+        networks(setting, situation.gold[setting])
+        return [str(ipaddress.ip_network(str(text), strict=False)) for text in situation.gold[setting]]
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def _admitted(situation: Situation, cidrs: Iterable[str]) -> dict[int, AddressSet]:
