@@ -60,7 +60,9 @@ class ActionModule(ActionBase):
                     for record in records:
                         reverted[record["id"]] = hosts.revert(record, given["force"], self._task.check_mode)
         except (VsphereError, soap.SoapFault) as error:
-            raise AnsibleActionFail(f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}") from error
+            raise AnsibleActionFail(
+                f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}"
+            ) from error
         answer = {"changed": bool(reverted), "reverted": reverted, "changes": kept.listed()}
         faults = [
             f"{change} on {host}: {fault}"

@@ -87,9 +87,7 @@ class Journal:
     def selected(self, areas: Sequence[str], run: str) -> list[Record]:
         """The changes to take back, newest first. run: last, all, or the id of a run; areas: of all when empty."""
         left = [
-            record
-            for record in self.listed()
-            if any(host["state"] in (STARTED, CONFIRMED) for host in record["hosts"])
+            record for record in self.listed() if any(host["state"] in (STARTED, CONFIRMED) for host in record["hosts"])
         ]
         if run != "all":
             wanted = left[-1]["run_id"] if run == "last" and left else run

@@ -57,9 +57,7 @@ def default_group(situation: Situation) -> list[Row]:
 
 def host_entries(situation: Situation) -> list[Row]:
     """vsphere-11.2.5-host-entries."""
-    allowed = {
-        str(name).casefold() for name in (*SYSTEM_ACCOUNTS, *situation.gold["gold_host_admin_principals"])
-    }
+    allowed = {str(name).casefold() for name in (*SYSTEM_ACCOUNTS, *situation.gold["gold_host_admin_principals"])}
     extra = [
         entry
         for entry in situation.facts["remote_access"]["access_entries"]

@@ -97,7 +97,10 @@ def remote_target(situation: Situation) -> list[Row]:
     if situation.facts["logging"]["audit"]["remote_enabled"]:
         return rows
     if _seven(situation):
-        return [*rows, plan.by_hand("ESXi 7: esxcli system auditrecords remote enable, then esxcli system syslog reload")]
+        return [
+            *rows,
+            plan.by_hand("ESXi 7: esxcli system auditrecords remote enable, then esxcli system syslog reload"),
+        ]
     return [*rows, vsphere_rows.option(f"{AUDIT}remoteEnable", True)]
 
 

@@ -29,6 +29,16 @@ def service_off(name: str) -> list[Row]:
     return [_row("service_policy", name, "off"), _row("service", name, False)]
 
 
+def services_off(facts: Mapping[str, Any], names: Iterable[str]) -> list[Row]:
+    """Those of the named services off that the host has and that are not."""
+    found = {service["id"]: service for service in facts["remote_access"]["services"]}
+    rows: list[Row] = []
+    for name in sorted(set(names) & set(found)):
+        if found[name]["running"] or found[name]["policy"] != "off":
+            rows += service_off(name)
+    return rows
+
+
 def ruleset(name: str, *, enabled: bool) -> Row:
     """A rule set of the firewall."""
     return _row("ruleset", name, enabled)
