@@ -38,7 +38,7 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "type": "str",
         "required": True,
         "choices": ["kvm"],
-        "description": "What the host is. An inventory host of platform V(vsphere) is a vCenter or an ESXi host of its own.",
+        "description": "What the host is; V(vsphere) is a vCenter, or an ESXi host without one.",
     },
     "hypervisor_enforce": {
         "type": "str",
@@ -98,7 +98,7 @@ VSPHERE_VARIABLES: dict[str, dict[str, Any]] = {
     "hypervisor_state_dir": {
         "type": "path",
         "default": "hypervisor-state",
-        "description": "Directory on the controller in which old values of ESXi hosts are kept before they are changed.",
+        "description": "Directory on the controller in which old values of ESXi hosts are kept before a change.",
     },
     "hypervisor_port": {"type": "int", "default": 443, "description": "The port of the vSphere API."},
     "hypervisor_validate_certs": {
@@ -237,8 +237,8 @@ def what_is_set(standard: Standard, role: str) -> list[str]:
         "## What it sets",
         "",
         "From lock-out risk 2 on, a KVM host takes a change back by itself unless a new connection has proved that two",
-        "named administrators and a break-glass account can still get in; an ESXi host gets its old values back unless a",
-        "new login and its connection to vCenter are proved ([how](../../docs/enforcement.md)).",
+        "named administrators and a break-glass account can still get in; an ESXi host gets its old values back unless",
+        "a new login and its connection to vCenter are proved ([how](../../docs/enforcement.md)).",
         "",
         *table(head, rows),
         "",

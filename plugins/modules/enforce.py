@@ -82,8 +82,8 @@ options:
     suboptions:
       console_confirmed:
         description:
-          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for it.
-            It stops their console - a host that loses its vCenter then has to be installed anew.
+          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for
+            it. It stops their console - a host that loses its vCenter then has to be installed anew.
         type: bool
         default: false
       install_updates:
@@ -98,9 +98,9 @@ options:
         default: false
       log_authority_present:
         description:
-          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host. Without
-            it, a host that is told to check certificates stops sending logs silently, so targets and checking stay as they
-            are.
+          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host.
+            Without it, a host that is told to check certificates stops sending logs silently, so targets and checking
+            stay as they are.
         type: bool
         default: false
       migration_peers_ready:
@@ -120,8 +120,8 @@ options:
     default: 60
   state_dir:
     description:
-      - Directory on the controller in which old values of ESXi hosts are kept, of mode 0600, before they are changed. For
-        platform V(vsphere). Keep it as long as changes may have to be taken back.
+      - Directory on the controller in which old values of ESXi hosts are kept, of mode 0600, before they are changed.
+        For platform V(vsphere). Keep it as long as changes may have to be taken back.
     type: path
     default: hypervisor-state
 extends_documentation_fragment:
@@ -170,7 +170,8 @@ areas:
     - What became of each area. C(updated) holds old and new value of each setting with the checks and measures that
       ask for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
-    - Of platform V(vsphere), C(updated) also names C(host) and C(setting), and C(faults) says why a host was not changed.
+    - Of platform V(vsphere), C(updated) also names C(host) and C(setting), and C(faults) says why a host was not
+      changed.
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}

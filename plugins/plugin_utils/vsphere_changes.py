@@ -30,7 +30,10 @@ RETRY_SECONDS, RETURN_SECONDS = 5, 90
 
 @dataclass
 class Done:
-    """What became of the hosts: {host: changes made, in check mode to be made}, {host: why it failed}, the journal's id."""
+    """What became of the hosts.
+
+    changes: {host: those made, in check mode to be made}; faults: {host: why it failed}; change: its id in the journal.
+    """
 
     changes: dict[str, list[Any]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
@@ -114,7 +117,7 @@ class Hosts:
         return f"{lost}; {self._taken_back(host.name, changes)}" if lost else ""
 
     def _no_way_in(self, host: Host, changes: list[Any]) -> str:
-        """Why nobody could reach a host in lockdown mode that has lost its vCenter, or nothing. Asked of the host now."""
+        """Why nobody could reach a host in lockdown mode that has lost its vCenter, or nothing. Asked now."""
         mode = next((change.new for change in changes if change.kind == "lockdown"), None)
         if mode is None or mode == "lockdownDisabled":
             return ""

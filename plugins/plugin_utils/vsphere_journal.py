@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The journal of changes to the ESXi hosts of one endpoint: old values are on the controller's disk before a write.
 
-One file for each change, <state directory>/<endpoint>/<number>-<area>.json, readable by its owner only. A change is what
-one area did to the hosts of one endpoint in one run.
+One file for each change, <state directory>/<endpoint>/<number>-<area>.json, readable by its owner only. A change is
+what one area did to the hosts of one endpoint in one run.
 """
 
 from __future__ import annotations
@@ -47,9 +47,8 @@ class Journal:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ValueError(
-                    f"another run changes the hosts of {self._endpoint} right now ({self.directory / 'lock'}): wait for it"
-                ) from None
+                held = self.directory / "lock"
+                raise ValueError(f"another run changes hosts of {self._endpoint} right now ({held}): wait") from None
             yield
         finally:
             os.close(descriptor)

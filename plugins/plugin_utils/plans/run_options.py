@@ -59,7 +59,8 @@ OPTIONS: dict[str, RunOption] = {
         type="bool",
         default=False,
         description="The authority of the log servers' certificates is in the store of every ESXi host. Without it, a "
-        "host that is told to check certificates stops sending logs silently, so targets and checking stay as they are.",
+        "host that is told to check certificates stops sending logs silently, so targets and checking stay as they "
+        "are.",
     ),
     "migration_peers_ready": RunOption(
         area="image_library",

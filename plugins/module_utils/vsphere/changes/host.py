@@ -90,7 +90,7 @@ class Host(object):
 
 
 def read(session, paths, names=None):
-    """{name: Host} of the endpoint's hosts, or of those named, in one question. paths: properties they are asked for."""
+    """{name: Host} of the endpoint's hosts, or of those named, in one question. paths: properties to ask for."""
     wanted = Properties("HostSystem", dict.fromkeys((*ALWAYS, *paths)), page=50)
     if "config.option" in wanted.paths:
         wanted.paths["config.option"] = typed_options
