@@ -7,7 +7,7 @@
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
 Generated: docs/measures/*, docs/checks.md, docs/register-keys.md,
-plugins/plugin_utils/{exceptions,attestations}_schema.json,
+plugins/plugin_utils/{exceptions,attestations}_schema.json, plugins/plugin_utils/parsed_data.json,
 roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
@@ -25,13 +25,22 @@ import register_pages  # noqa: E402
 import role_files  # noqa: E402
 from seen import load_snapshot  # noqa: E402
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import parsed_data  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import settings_files  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import (  # noqa: E402
+    MEASURES_DIR,
+    files_of,
+    load_standard,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import load  # noqa: E402
 
 
 def generate() -> dict[Path, str]:
     """Every generated file: path below the checkout -> text."""
     standard, seen = load_standard(), load_snapshot()
+    data = {path: load(str(path)) for path in (*files_of(MEASURES_DIR), *settings_files())}
     return {
+        parsed_data.FILE.relative_to(parsed_data.HERE.parents[1]): parsed_data.text(data),
         **page_measures.pages(standard, seen),
         **page_checks.pages(standard, seen),
         **register_pages.files(),

@@ -25,6 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import run_options
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import registry
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import covers_subject
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
@@ -44,10 +45,11 @@ ARGUMENTS: dict[str, Any] = {
     "options": {"type": "dict", "options": run_options.SPEC},
 }
 
-# The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard is
-# read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
+# The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard and
+# its tests are read once in a run. A file that cannot be loaded is reported where it can be explained, in run().
 with contextlib.suppress(ValueError, OSError):
     load_standard()
+    registry.predicates("all")
     provenance.catalogue_sha256()
 # What is loaded by now stays until the end. Without this, each worker and the end of the run look through all of it for
 # garbage, which copies its memory into every worker and takes a tenth of the CPU time of an audit.

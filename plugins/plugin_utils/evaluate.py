@@ -13,7 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import descr
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import Errors, lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.registry import PREDICATES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import registry
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check
 
 
@@ -129,7 +129,7 @@ def _decide(check: Check, scope: Scope, gold: Mapping[str, Any]) -> Outcome:
     data = check.data
     if "test" in data:
         facts = {name: scope.host_value(path) for name, path in data.get("facts", {}).items()}
-        return PREDICATES[data["test"]](facts, {name: gold[name] for name in check.gold})
+        return registry.predicates(check.platform)[data["test"]](facts, {name: gold[name] for name in check.gold})
     if "all" in data:
         return _all(data["all"], scope, gold)
     found = _compare(data, scope, gold)

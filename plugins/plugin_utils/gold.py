@@ -21,6 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import (
     holds,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.parsed_data import parsed
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
 
@@ -66,6 +67,11 @@ class GoldSetting:
         return f"{self.name} is {value!r}, weaker than the standard allows ({describe(self.floor)})"
 
 
+def settings_files() -> list[Path]:
+    """The files of the gold settings, one for each role."""
+    return sorted(SETTINGS_DIR.glob("*.yml"))
+
+
 @lru_cache(maxsize=1)
 def load_settings() -> dict[str, GoldSetting]:
     """Read every gold_settings/<role>.yml.
@@ -73,16 +79,19 @@ def load_settings() -> dict[str, GoldSetting]:
     :raises DataError: naming file, line and key.
     """
     settings: dict[str, GoldSetting] = {}
-    for path in sorted(SETTINGS_DIR.glob("*.yml")):
-        for index, entry in enumerate(load(str(path)) or []):
-            setting = _setting(path, index, entry)
+    known = parsed(settings_files())
+    for path in settings_files():
+        for index, entry in enumerate(known[path] if known else load(str(path)) or []):
+            if not known:
+                _inspect(path, index, entry)
+            setting = _setting(path.stem, entry)
             if setting.name in settings:
                 raise DataError(f"{setting.name} is defined twice", file=f"gold_settings/{path.name}")
             settings[setting.name] = setting
     return settings
 
 
-def _setting(path: Path, index: int, entry: Mapping[str, Any]) -> GoldSetting:
+def _inspect(path: Path, index: int, entry: Mapping[str, Any]) -> None:
     file = f"gold_settings/{path.name}"
 
     def refuse(key: str, message: str, **details: Any) -> DataError:
@@ -105,13 +114,16 @@ def _setting(path: Path, index: int, entry: Mapping[str, Any]) -> GoldSetting:
             check_expectation(entry["floor"])
         except ExpectationError as error:
             raise refuse("floor", str(error)) from None
+
+
+def _setting(area: str, entry: Mapping[str, Any]) -> GoldSetting:
     kept = {
         key: entry[key]
         for key in ("name", "type", "default", "threshold_source", "description", "elements")
         if key in entry
     }
     return GoldSetting(
-        floor=entry.get("floor"), floor_reason=entry.get("floor_reason", ""), area=path.stem,
+        floor=entry.get("floor"), floor_reason=entry.get("floor_reason", ""), area=area,
         choices=tuple(entry.get("choices", ())), **kept,
     )  # fmt: skip
 

@@ -22,8 +22,9 @@ SCHEMA = "dwp.hypervisor.run/1"
 _HERE = Path(__file__).parent
 # What a verdict comes from beside the facts and the gold configuration.
 _JUDGES = (
-    "measures/*", "gold_settings/*.yml", "predicates/*.py", "addresses.py", "evaluate.py", "expect.py", "facts_path.py",
-    "moments.py", "outcome.py", "packet_*.py", "pam_verdict.py", "reachability.py", "rollup.py", "services.py",
+    "measures/*", "gold_settings/*.yml", "parsed_data.*", "predicates/*.py", "addresses.py", "evaluate.py", "expect.py",
+    "facts_path.py", "moments.py", "outcome.py", "packet_*.py", "pam_verdict.py", "reachability.py", "rollup.py",
+    "services.py",
 )  # fmt: skip
 # Large, and in results.json.
 _NOT_IN_RUN = ("results", "measures", "drift")

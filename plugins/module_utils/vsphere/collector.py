@@ -167,7 +167,9 @@ class Fleet(object):
         host_methods.encryption(facts, read)
         host_methods.fill(facts, read, self._session, found.moid)
         facts.put("host.controller", "" if self.stand_alone else self._session.endpoint.name)
-        facts.put("cluster", self._inventory.cluster(found, self._memory))
+        cluster, errors = self._inventory.cluster(found, self._memory)
+        facts.put("cluster", cluster)
+        facts.errors += errors
         datastores, errors = self._inventory.storage(many(found.values.get("datastore")))
         facts.put("storage.datastores", datastores)
         facts.errors += errors

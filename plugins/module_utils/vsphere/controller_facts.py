@@ -54,10 +54,17 @@ def fill(facts, session, inventory, fleet, denied):
     facts.attempt("alarms", lambda: list(_alarms(session)))
     facts.attempt("crypto.providers", lambda: key_providers.read(session))
     _crypto_states(facts, inventory)
-    datastores, errors = inventory.storage(list(inventory.datastores))
-    facts.put("storage.datastores", datastores)
-    facts.errors += errors
+    facts.attempt("storage.datastores", lambda: _datastores(facts, inventory))
     appliance.fill(facts, session, inventory, fleet)
+
+
+def _datastores(facts, inventory):
+    if not inventory.datastores:
+        # A host boots from one; where none is told of, nobody knows how they are reached.
+        raise Unreadable(inventory.refused.get("Datastore", "the account sees no datastore"))
+    datastores, errors = inventory.storage(list(inventory.datastores))
+    facts.errors += errors
+    return datastores
 
 
 def _crypto_states(facts, inventory):

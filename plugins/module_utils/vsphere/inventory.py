@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_network import setting
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
@@ -62,6 +63,14 @@ class Inventory(object):
         self.datastores = self._all(session, DATASTORES)
         self.distributed = Distributed(self._all(session, SWITCHES), self._all(session, PORTGROUPS))
 
+    def unseen_clusters(self):
+        """Why clusters are not known although there are some, or None."""
+        for found in self.hosts.values():
+            parent = found.values.get("parent")
+            if getattr(parent, "type", "") == CLUSTERS.type and parent not in self.clusters:
+                return self.refused.get(CLUSTERS.type) or "the account may not see the cluster %s" % parent
+        return None
+
     def _all(self, session, wanted):
         try:
             return {found.moid: found for found in in_view(session, wanted, self.unknown)}
@@ -80,26 +89,33 @@ class Inventory(object):
         return {moid: found.values.get("name", moid) for moid, found in self.datastores.items()}
 
     def cluster(self, host_found, memory_of_vms):
-        """The cluster facts of a host; a host outside of clusters counts as a cluster of its own without a name.
+        """(facts, errors) of a host's cluster; a host outside of clusters counts as one of its own without a name.
 
         memory_of_vms: {host id: bytes of its powered-on machines}.
         """
-        parent = self.clusters.get(host_found.values.get("parent"))
+        above = host_found.values.get("parent")
+        parent = self.clusters.get(above)
+        if parent is None and getattr(above, "type", "") == CLUSTERS.type:
+            return {}, [{"path": "cluster", "reason": self.unseen_clusters() or "the cluster was not read"}]
         members = [str(moid) for moid in many(parent.values.get("host"))] if parent else [host_found.moid]
         known = [self.hosts[moid].values for moid in members if moid in self.hosts]
         memory = [number(host.get("hardware.memorySize")) or 0 for host in known]
         cores = [number(host.get("hardware.cpuInfo.numCpuCores")) or 0 for host in known]
-        configuration = (parent.values.get("configurationEx") or {}) if parent else {}
-        return {
+        facts = {
             "name": parent.values.get("name", "") if parent else "",
             "hosts": len(members),
-            "ha": flag(configuration.get("enabled")) is True,
-            "admission_control": flag(configuration.get("admissionControlEnabled")) is True,
             "smallest_host_cores": min(cores, default=0),
             "memory_total_b": sum(memory),
             "largest_host_memory_b": max(memory, default=0),
             "vm_memory_b": sum(memory_of_vms.get(moid, 0) for moid in members),
         }
+        configuration = {} if parent is None else parent.values.get("configurationEx")
+        if configuration is None:
+            reason = parent.missing.get("configurationEx", "configurationEx is unset")
+            return facts, [{"path": "cluster.%s" % name, "reason": reason} for name in ("ha", "admission_control")]
+        facts["ha"] = flag(configuration.get("enabled")) is True
+        facts["admission_control"] = flag(configuration.get("admissionControlEnabled")) is True
+        return facts, []
 
     def storage(self, datastore_ids):
         """(entries, errors) of some datastores."""
@@ -139,16 +155,21 @@ class Distributed(object):
             uuid = found.values.get("uuid")
             nioc = found.values.get("config.networkResourceManagementEnabled")
             self._switches[uuid] = {"name": found.values.get("name", moid), "nioc": nioc}
-            shown = [portgroup(one) for one in by_switch.get(moid, []) if not _uplink(one)]
-            self._portgroups[uuid] = shown
+            if moid in by_switch:
+                self._portgroups[uuid] = [portgroup(one) for one in by_switch[moid] if not _uplink(one)]
 
     def switch(self, uuid):
         """{name, nioc}, or None where the account may not see it."""
         return self._switches.get(uuid)
 
     def portgroups(self, uuid):
-        """The port groups of a switch, without those of its uplinks; teaming still by the uplinks' names."""
-        return self._portgroups.get(uuid, [])
+        """The port groups of a switch, without those of its uplinks; teaming still by the uplinks' names.
+
+        :raises Unreadable: nobody told of the switch. It has one for its uplinks at least.
+        """
+        if uuid not in self._portgroups:
+            raise Unreadable("the account may not see a distributed switch of the host, or its port groups")
+        return self._portgroups[uuid]
 
 
 def _uplink(found):

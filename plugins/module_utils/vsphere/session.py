@@ -110,8 +110,7 @@ class Session(object):
             raise VsphereError(refused(endpoint, error))
         except (vim.fault.VimFault, OSError) as error:
             raise Lost("%s refused the login: %s" % (endpoint, getattr(error, "msg", None) or error))
-        stub = self.instance._GetStub()
-        self._soap = Soap(self.connections, stub.versionId.rpartition("/")[2], stub.cookie)
+        self._soap = Soap(self.connections, VmomiSupport.versionIdMap[version], self.instance._GetStub().cookie)
 
 
 def refused(endpoint, error):

@@ -15,11 +15,13 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere_items import option, version
 
+# vSphere Automation API, Library Item CertVerificationStatus. INTERNAL is made by vCenter itself, and unsigned.
+VERIFIED, IN_PROGRESS = "VERIFIED", "VERIFICATION_IN_PROGRESS"
 NO_LIBRARY = "there is no content library"
 NO_ITEM = "no library holds an image, and there is no template"
 OLD_PROTOCOLS = {"sslv3", "tlsv1", "tlsv1.1"}
-# NFS with Kerberos: krb5i proves that nothing was changed, krb5p also hides it. vSphere knows no other protection.
-NFS_SECURE = ("SEC_KRB5I", "SEC_KRB5P")
+# NFS with Kerberos: krb5i proves that nothing was changed, only krb5p encrypts (ESX 9 and later), as on KVM.
+NFS_ENCRYPTED = "SEC_KRB5P"
 # Since this version the profile exists; before, ESXi only knows the protocols that are off.
 PROFILES = (8, 0, 3)
 
@@ -63,7 +65,7 @@ def _published(library: Mapping[str, Any]) -> Outcome:
 
 
 def transport_secure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """Images come over pinned TLS, or NFS with Kerberos. facts: libraries, datastores."""
+    """Images come over pinned TLS, or NFS that encrypts. facts: libraries, datastores."""
     items = []
     for library in entries(facts, "libraries"):
         if text(library, "kind") == "SUBSCRIBED":
@@ -72,7 +74,9 @@ def transport_secure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if text(store, "kind").upper().startswith("NFS"):
             items.append(o.item(text(store, "id"), guarded(_nfs, store)))
     none = "no library is subscribed and no datastore is on a file server"
-    return o.combine(items, empty=o.not_applicable(none), expected="https with a pinned certificate; NFS with Kerberos")
+    return o.combine(
+        items, empty=o.not_applicable(none), expected="https with a pinned certificate; NFS that encrypts (krb5p)"
+    )
 
 
 def _subscribed(library: Mapping[str, Any]) -> Outcome:
@@ -86,15 +90,11 @@ def _subscribed(library: Mapping[str, Any]) -> Outcome:
 
 
 def _nfs(store: Mapping[str, Any]) -> Outcome:
-    security = text(store, "security")
-    actual = {"server": text(store, "remote_host"), "security": security or "AUTH_SYS"}
-    if security in NFS_SECURE:
+    security, server = text(store, "security") or "AUTH_SYS", text(store, "remote_host")
+    actual = {"server": server, "security": security}
+    if security == NFS_ENCRYPTED:
         return o.passed(actual)
-    return o.failed(
-        actual,
-        " or ".join(NFS_SECURE),
-        f"images travel from {actual['server'][:80]} unprotected ({actual['security']})",
-    )
+    return o.failed(actual, NFS_ENCRYPTED, f"images travel from {server[:80]} in clear text ({security})")
 
 
 def key_provider(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
@@ -193,8 +193,10 @@ def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list
         return o.failed(
             actual, "a policy", f"the library {library[:80]} has no security policy: certificates are not asked for"
         )
-    if actual["certificate"] != "VERIFIED":
-        return o.failed(actual, "VERIFIED", f"the certificate of {name[:80]} is {actual['certificate'] or 'missing'}")
+    if actual["certificate"] == IN_PROGRESS:
+        raise MissingFact("its certificate is still being verified")
+    if actual["certificate"] != VERIFIED:
+        return o.failed(actual, VERIFIED, f"the certificate of {name[:80]} is {actual['certificate'] or 'missing'}")
     return o.passed(actual)
 
 

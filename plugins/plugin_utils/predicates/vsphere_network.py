@@ -41,13 +41,16 @@ POLICY = {
 }
 # Services of a VMkernel adapter, besides management itself, that need a segment of their own.
 OTHER_TRAFFIC = (
-    "vmotion",
+    "faultToleranceLogging",
+    "nvmeRdma",
+    "nvmeTcp",
+    "vSphereBackupNFC",
     "vSphereProvisioning",
-    "vsan",
     "vSphereReplication",
     "vSphereReplicationNFC",
-    "faultToleranceLogging",
-    "nvmeTcp",
+    "vmotion",
+    "vsan",
+    "vsanExternal",
 )
 
 Port = Mapping[str, Any]

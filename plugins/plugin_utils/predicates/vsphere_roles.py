@@ -25,8 +25,12 @@ _SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12
 # The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
 _VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}-")
 SSO_DOMAIN = "vsphere.local"
-# Accounts that come with the product: the domain's administrators, and those of a stand-alone ESXi host.
-_ADMINISTRATORS = {"administrator", "administrators"}
+# Principals of that domain to which every vCenter gives permissions when it is installed, and of a stand-alone host.
+_OF_VCENTER = {
+    *("administrator", "administrators", "autoupdate", "nsxadministrators", "nsxauditors", "nsxviadministrators"),
+    *("registryadministrators", "serviceproviderusers", "syncusers", "trustedadmins", "vclsadmin"),
+    *("vsphereclientsolutionusers", "vstatsgroup", "workloadstorage"),
+}
 _OF_ESXI = {"root", "vpxuser", "dcui"}
 # Privileges of the vSphere API by what they reach.
 CRYPTO = re.compile(r"Cryptographer\.")
@@ -64,7 +68,7 @@ class BuiltIn:
         domain, name = _split(principal)
         if not domain:
             return name in _OF_ESXI
-        return domain in self._domains and (name in _ADMINISTRATORS or bool(_SERVICE.fullmatch(name)))
+        return domain in self._domains and (name in _OF_VCENTER or bool(_SERVICE.fullmatch(name)))
 
 
 def _split(principal: str) -> tuple[str, str]:

@@ -10,14 +10,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere import vcenter
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
+from ansible_collections.dwp.hypervisor.tests.lab.vsphere import program
+
+# A library, which the target is given as documents.
+LIBRARY = {
+    "/api/content/local-library": ["l1"],
+    "/api/content/local-library/l1": {
+        "id": "l1",
+        "name": "golden",
+        "type": "LOCAL",
+        "publish_info": {"published": True, "authentication_method": "NONE"},
+        "storage_backings": [],
+    },
+    "/api/content/subscribed-library": [],
+    "/api/content/library/item": [],
+}
 
 
 @pytest.fixture(scope="session")
 def target_ready() -> None:
     """Skip where the target cannot run; with CI=true that is an error, for nothing may be left out there."""
-    reason = vcenter.cannot_run()
+    reason = program.why_not()
     if reason and os.environ.get("CI") == "true":
         pytest.fail(f"no vSphere target on this machine: {reason}", pytrace=False)
     if reason:
@@ -29,6 +43,8 @@ def vsphere(target_ready: None) -> Iterator[Target]:
     """The default inventory, one vCenter with three hosts and six machines; tests leave it as they found it."""
     # The pid keeps two test runs on one machine apart.
     found = Target.up(f"audited-{os.getpid()}")
+    for path, answer in LIBRARY.items():
+        found.control("POST", "documents", {"path": path, "value": answer})
     yield found
     found.down()
 

@@ -19,6 +19,8 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import
 
 HOSTS = ("esx01.lab.example", "esx02.lab.example", "esx03.lab.example")
 SITE = {"gold_remote_admins": ["alice"], "gold_admin_cidrs": ["192.0.2.0/24"]}
+# What the target hides in SNMP and mail settings (tests/lab/vsphere/README.md).
+PLANTED = ("lab-community-secret", "lab-trap-secret", "lab-smtp-secret", "lab-join-password")
 # (check, vCenter, 7.0.3, 8.0.3, 9.0.0); the target's hosts are as the vendor ships them, apart from what is planted.
 VERDICTS = [
     ("vsphere-11.1.1-product", "not_applicable", "pass", "pass", "pass"),
@@ -32,9 +34,11 @@ VERDICTS = [
     # Shell access of service accounts is told from 8.0 on, and is on by default.
     ("vsphere-11.2.4-service-shell", "not_applicable", "not_applicable", "fail", "fail"),
     ("vsphere-11.2.5-lockdown", "not_applicable", "fail", "fail", "fail"),
-    ("vsphere-11.2.5-crypto-priv", "fail", "fail", "fail", "fail"),
+    ("vsphere-11.2.5-crypto-priv", "pass", "pass", "pass", "pass"),
     # A host adapter is passed through to a machine of the last host.
     ("vsphere-11.2.7-assigned-map", "not_applicable", "pass", "pass", "fail"),
+    # The library is published to whoever asks.
+    ("vsphere-11.2.8-publish-auth", "fail", "fail", "fail", "fail"),
     # The only machine of the second host beside vCLS is encrypted.
     ("vsphere-11.2.9-vm-encrypted", "not_applicable", "fail", "pass", "fail"),
     ("vsphere-11.2.10-tls-server", "not_applicable", "pass", "fail", "fail"),
@@ -127,11 +131,11 @@ def test_machines_of_the_platform_are_shown_and_not_judged(run: Run) -> None:
     assert all("machine" in message for _status, message in shown)
 
 
-def test_the_password_is_in_no_file_and_no_output(vsphere: Target, run: Run) -> None:
-    password = vsphere.variables["ansible_password"]
-    assert password not in run.output
-    holding = [path for path in run.files() if not path.is_symlink() and password.encode() in path.read_bytes()]
-    assert holding == []
+def test_no_secret_is_in_a_file_or_in_the_output(vsphere: Target, run: Run) -> None:
+    secrets = (vsphere.variables["ansible_password"], *PLANTED)
+    assert [secret for secret in secrets if secret in run.output] == []
+    texts = {path: path.read_bytes() for path in run.files() if not path.is_symlink()}
+    assert [path for path, text in texts.items() for secret in secrets if secret.encode() in text] == []
 
 
 def test_an_audit_logs_out_and_writes_nothing(vsphere: Target, run: Run) -> None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,15 +21,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 STATE = pathlib.Path("/run/dwp-hypervisor-lab")
 START_LIMIT = 300.0  # the first start compiles the program
-
-
-def cannot_run() -> str | None:
-    """What this machine lacks for the target, or None."""
-    if shutil.which("go") is None:
-        return "the vSphere target needs a Go toolchain (go)"
-    if os.geteuid() != 0 and not os.access(STATE, os.W_OK):
-        return f"the vSphere target writes below {STATE}"
-    return None
 
 
 def lab(*arguments: str, limit: float = 60.0) -> str:

@@ -123,6 +123,8 @@ def up(name: str, variant: str = "monolithic") -> Host:
     reason = why_not()
     if reason:
         raise paths.LabError(reason)
+    if (paths.host_state(name) / "config.json").exists():
+        raise paths.LabError(f"{name!r} is a vSphere target; choose another name")
     lower = rootfs.build(variant)
     old = find(name)
     if old is not None:

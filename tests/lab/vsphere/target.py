@@ -90,6 +90,12 @@ def _config(name: str) -> pathlib.Path:
     return paths.host_state(name) / "config.json"
 
 
+def _scratch(name: str) -> pathlib.Path:
+    """Return where the simulator keeps its machines' files, which are tens of thousands: in memory if possible."""
+    memory = pathlib.Path("/dev/shm")
+    return memory / f"dwp-hypervisor-lab-{name}" if os.access(memory, os.W_OK) else paths.host_state(name) / "scratch"
+
+
 def find(name: str) -> Target | None:
     """Return a started target, or None."""
     try:
@@ -131,6 +137,7 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
     accounts = [*default_users(size.standalone is not None), *users]
     config = {
         "state": str(state),
+        "scratch": str(_scratch(name)),
         "hosts": 1 if size.standalone else size.hosts,
         "vms": size.vms,
         "standalone": size.standalone or "",
@@ -144,6 +151,7 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
     except BaseException:
         process.kill()
         process.wait(timeout=STOP_SECONDS)
+        shutil.rmtree(_scratch(name), ignore_errors=True)
         shutil.rmtree(state, ignore_errors=True)
         raise
     found = Target(name, process.pid, ready["port"], ready["control"], config["users"])
@@ -158,8 +166,9 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
 
 def _start(binary: pathlib.Path, name: str) -> subprocess.Popen[bytes]:
     state = paths.host_state(name)
-    scratch = state / "tmp"
-    scratch.mkdir()
+    scratch = _scratch(name)
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
     with (state / "server.log").open("wb") as log:
         return subprocess.Popen(
             [str(binary), "-config", str(_config(name))],
@@ -189,6 +198,7 @@ def down(name: str) -> None:
     if found is not None:
         _stop(found.pid, name)
     if _config(name).exists():
+        shutil.rmtree(_scratch(name), ignore_errors=True)
         shutil.rmtree(paths.host_state(name), ignore_errors=True)
 
 

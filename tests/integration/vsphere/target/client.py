@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -104,6 +105,24 @@ class Client:
         finally:
             connection.close()
         return root[0][0]
+
+    def rest(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
+        """Call the Automation API; without a token one is got first with the account's password."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.lab.port, context=self.tls, timeout=20)
+        try:
+            if token is None:
+                account = self.lab.users[0]
+                plain = f"{account['name']}:{account['password']}".encode()
+                basic = base64.b64encode(plain).decode()
+                connection.request("POST", "/api/session", headers={"Authorization": f"Basic {basic}"})
+                token = json.loads(connection.getresponse().read())
+            data = None if body is None else json.dumps(body)
+            connection.request(method, path, data, {"vmware-api-session-id": token, "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            text = answer.read()
+        finally:
+            connection.close()
+        return answer.status, json.loads(text) if text else None
 
     def esxcli(self, host: vim.HostSystem, command: str, **arguments: str) -> list[dict[str, str]] | str:
         """Run a command; an array comes back as rows, one object as one row, a single value as text."""

@@ -58,6 +58,17 @@ def test_no_access_hides_an_object(admin: client.Client, auditor: client.Client)
     manager.RemoveEntityPermission(entity=machine, user="auditor@vsphere.local", isGroup=False)
 
 
+def test_a_further_account_has_its_role(lab: target.Target) -> None:
+    """An account of `up --user` may do what its role holds and no more."""
+    session = client.Client(lab, user=2)
+    machine = session.machine("web01")
+    client.done(machine.PowerOffVM_Task())
+    client.done(machine.PowerOnVM_Task())
+    with client.refused(vim.fault.NoPermission):
+        machine.ReconfigVM_Task(spec=vim.vm.ConfigSpec(annotation="x"))
+    session.close()
+
+
 def test_wrong_password_and_no_session(lab: target.Target) -> None:
     """A login that fails, and a call without one."""
     session = client.Client(lab)

@@ -259,3 +259,29 @@ def test_old_lockdown_calls(admin: client.Client, release: str) -> None:
         host.EnterLockdownMode()
     host.ExitLockdownMode()
     assert host.config.lockdownMode == "lockdownDisabled"
+
+
+def test_vmkernel_adapters_and_reboot(admin: client.Client) -> None:
+    """Services of an adapter; a reboot needs maintenance mode."""
+    host = admin.host("8.0.3")
+    nics = host.configManager.virtualNicManager
+    nics.SelectVnicForNicType(nicType="vmotion", device="vmk0")
+    assert len(nics.QueryNetConfig(nicType="vmotion").selectedVnic) == 2
+    nics.DeselectVnicForNicType(nicType="vmotion", device="vmk0")
+    seen = {config.nicType: list(config.selectedVnic) for config in host.config.virtualNicManagerInfo.netConfig}
+    assert seen["vmotion"] == ["vmotion.key-vim.host.VirtualNic-vmk1"]
+    with client.refused(vmodl.fault.InvalidArgument):
+        nics.DeselectVnicForNicType(nicType="vmotion", device="vmk0")
+    with client.refused(vmodl.fault.InvalidArgument):
+        nics.SelectVnicForNicType(nicType="vmotion", device="vmk9")
+    with client.refused(vim.fault.HostConfigFault):
+        nics.DeselectVnicForNicType(nicType="management", device="vmk0")
+    with client.refused(vim.fault.InvalidState):
+        client.done(host.RebootHost_Task(force=False))
+    client.done(host.EnterMaintenanceMode_Task(timeout=0))
+    before = host.runtime.bootTime
+    client.done(host.RebootHost_Task(force=False))
+    assert host.runtime.bootTime > before
+    client.done(host.ExitMaintenanceMode_Task(timeout=0))
+    info = host.configManager.certificateManager.certificateInfo
+    assert ("CN=CA" in info.issuer, host.name in info.subject, info.status) == (True, True, "good")

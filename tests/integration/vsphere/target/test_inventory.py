@@ -51,6 +51,18 @@ def test_standard_switch_and_port_groups(admin: client.Client) -> None:
         network.UpdatePortGroup(pgName="No Network", portgrp=seen.spec)
     with client.refused(vim.fault.NotFound):
         network.UpdateVirtualSwitch(vswitchName="vSwitch9", spec=spec)
+    added = vim.host.PortGroup.Specification(
+        name="dmz", vlanId=400, vswitchName="vSwitch0", policy=vim.host.NetworkPolicy()
+    )
+    network.AddPortGroup(portgrp=added)
+    assert _portgroup(host, "dmz").computedPolicy.security.forgedTransmits is False
+    with client.refused(vim.fault.DuplicateName):
+        network.AddPortGroup(portgrp=added)
+    network.RemovePortGroup(pgName="dmz")
+    with client.refused(vim.fault.NotFound):
+        network.RemovePortGroup(pgName="dmz")
+    with client.refused(vim.fault.ResourceInUse):
+        network.RemovePortGroup(pgName="Management Network")
     spec.policy.nicTeaming.nicOrder.activeNic = ["vmnic7"]
     with client.refused(vmodl.fault.InvalidArgument):
         network.UpdateVirtualSwitch(vswitchName="vSwitch0", spec=spec)
@@ -157,6 +169,8 @@ def test_roles_and_permissions(admin: client.Client) -> None:
     after = manager.FetchUserPrivilegeOnEntities(entities=[machine], userName=r"LAB\bob")[0].privileges
     assert list(after) == []
     folder = machine.parent
+    carol = manager.FetchUserPrivilegeOnEntities(entities=[machine], userName=r"LAB\carol")[0].privileges
+    assert list(carol) == []
     groups = {entry.principal for entry in manager.RetrieveEntityPermissions(entity=folder, inherited=False)}
     assert groups == {r"LAB\vm-operators", r"LAB\vm-admins"}
     assert len(manager.RetrieveAllPermissions()) > len(groups)
@@ -212,3 +226,22 @@ def test_vcenter_settings_alarms_and_keys(admin: client.Client) -> None:
     change = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
     client.done(cluster.ReconfigureComputeResource_Task(spec=change, modify=True))
     assert not cluster.configurationEx.dasConfig.admissionControlEnabled
+
+
+def test_automation_api(admin: client.Client) -> None:
+    """The documents of the appliance and of clusters, and the permissions that only this API tells."""
+    forwarding = "/api/appliance/logging/forwarding"
+    assert admin.rest("GET", forwarding) == (200, [])
+    server = {"hostname": "log.lab.example", "port": 6514, "protocol": "TLS"}
+    assert admin.rest("PUT", forwarding, {"cfg_list": [server]})[0] == 204
+    assert admin.rest("GET", forwarding) == (200, [server])
+    assert admin.rest("PUT", forwarding, {"cfg_list": [{**server, "protocol": "PIGEON"}]})[0] == 400
+    assert admin.rest("PUT", forwarding, {"cfg_list": [server] * 4})[0] == 500
+    assert admin.rest("GET", forwarding, token="wrong")[0] == 401
+    status, found = admin.rest("POST", "/api/vcenter/authorization/permissions?action=list", {})
+    assert (status, found["items"][0]["info"]["object"]["type"]) == (200, "GlobalAcl")
+    cluster = admin.all(vim.ClusterComputeResource)[0]._moId
+    path = f"/api/esx/settings/clusters/{cluster}/software/compliance"
+    assert admin.rest("GET", path)[1]["status"] == "COMPLIANT"
+    admin.control("POST", "/documents", {"path": path, "value": None})
+    assert admin.rest("GET", path)[0] == 404

@@ -7,6 +7,7 @@ package main
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/simulator/esx"
@@ -27,7 +28,9 @@ var groups = []string{`LAB\vm-admins`, `LAB\vm-operators`, `LAB\image-admins`, "
 type authorizationManager struct {
 	mo.AuthorizationManager
 
-	lab         *lab
+	lab *lab
+	// Permissions are asked for by every call at once.
+	mutex       sync.RWMutex
 	permissions map[types.ManagedObjectReference][]types.Permission
 	nextRole    int32
 }
@@ -51,6 +54,14 @@ func (m *authorizationManager) role(name string) *types.AuthorizationRole {
 		}
 	}
 	return nil
+}
+
+func (m *authorizationManager) roleNames() []string {
+	names := make([]string, 0, len(m.RoleList))
+	for _, role := range m.RoleList {
+		names = append(names, role.Name)
+	}
+	return names
 }
 
 func (m *authorizationManager) roleByID(id int32) *types.AuthorizationRole {
@@ -110,6 +121,8 @@ func groupsOf(name string) []string {
 // privileges are those that hold for the user on the entity: the nearest entity upwards that says something decides; an
 // entry for the user himself beats those of his groups, and those of several groups add up.
 func (m *authorizationManager) privileges(ctx *simulator.Context, user string, entity types.ManagedObjectReference) []string {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
 	member := groupsOf(user)
 	for at, first := entity, true; ; first = false {
 		var own, shared []string
@@ -160,6 +173,8 @@ func (m *authorizationManager) holds(ctx *simulator.Context, user, privilege str
 }
 
 func (m *authorizationManager) RetrieveEntityPermissions(ctx *simulator.Context, req *types.RetrieveEntityPermissions) soap.HasFault {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
 	res := &types.RetrieveEntityPermissionsResponse{Returnval: slices.Clone(m.permissions[req.Entity])}
 	for at := parentOf(ctx, req.Entity); req.Inherited && at != nil; at = parentOf(ctx, *at) {
 		for _, p := range m.permissions[*at] {
@@ -172,6 +187,8 @@ func (m *authorizationManager) RetrieveEntityPermissions(ctx *simulator.Context,
 }
 
 func (m *authorizationManager) RetrieveAllPermissions(*types.RetrieveAllPermissions) soap.HasFault {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
 	res := new(types.RetrieveAllPermissionsResponse)
 	for _, permissions := range m.permissions {
 		res.Returnval = append(res.Returnval, permissions...)
@@ -180,6 +197,8 @@ func (m *authorizationManager) RetrieveAllPermissions(*types.RetrieveAllPermissi
 }
 
 func (m *authorizationManager) RetrieveRolePermissions(req *types.RetrieveRolePermissions) soap.HasFault {
+	m.mutex.RLock()
+	defer m.mutex.RUnlock()
 	body := &methods.RetrieveRolePermissionsBody{Res: new(types.RetrieveRolePermissionsResponse)}
 	if m.roleByID(req.RoleId) == nil {
 		body.Fault_ = notFound()
@@ -196,6 +215,8 @@ func (m *authorizationManager) RetrieveRolePermissions(req *types.RetrieveRolePe
 
 // SetEntityPermissions adds the entries, or replaces those of the same principal; the others stay.
 func (m *authorizationManager) SetEntityPermissions(ctx *simulator.Context, req *types.SetEntityPermissions) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := &methods.SetEntityPermissionsBody{Fault_: m.refuse(ctx, req.Entity, req.Permission)}
 	if body.Fault_ == nil {
 		for _, p := range req.Permission {
@@ -209,6 +230,8 @@ func (m *authorizationManager) SetEntityPermissions(ctx *simulator.Context, req 
 
 // ResetEntityPermissions replaces all entries of the entity.
 func (m *authorizationManager) ResetEntityPermissions(ctx *simulator.Context, req *types.ResetEntityPermissions) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := &methods.ResetEntityPermissionsBody{Fault_: m.refuse(ctx, req.Entity, req.Permission)}
 	if body.Fault_ == nil && !m.keepsAdmin(req.Entity, req.Permission) {
 		body.Fault_ = lastAdmin()
@@ -251,6 +274,8 @@ func (m *authorizationManager) keepsAdmin(entity types.ManagedObjectReference, a
 }
 
 func (m *authorizationManager) RemoveEntityPermission(req *types.RemoveEntityPermission) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := &methods.RemoveEntityPermissionBody{Res: new(types.RemoveEntityPermissionResponse)}
 	kept := slices.DeleteFunc(slices.Clone(m.permissions[req.Entity]), func(p types.Permission) bool {
 		return strings.EqualFold(p.Principal, req.User) && p.Group == req.IsGroup

@@ -19,6 +19,8 @@ func (m *authorizationManager) unknownPrivilege(ids []string) bool {
 }
 
 func (m *authorizationManager) AddAuthorizationRole(req *types.AddAuthorizationRole) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := new(methods.AddAuthorizationRoleBody)
 	switch {
 	case req.Name == "":
@@ -35,6 +37,8 @@ func (m *authorizationManager) AddAuthorizationRole(req *types.AddAuthorizationR
 
 // UpdateAuthorizationRole refuses the system's own roles.
 func (m *authorizationManager) UpdateAuthorizationRole(req *types.UpdateAuthorizationRole) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := &methods.UpdateAuthorizationRoleBody{Res: new(types.UpdateAuthorizationRoleResponse)}
 	index := slices.IndexFunc(m.RoleList, func(r types.AuthorizationRole) bool { return r.RoleId == req.RoleId })
 	other := m.role(req.NewName)
@@ -64,6 +68,8 @@ func (m *authorizationManager) UpdateAuthorizationRole(req *types.UpdateAuthoriz
 
 // RemoveAuthorizationRole takes the permissions of the role along, unless the caller wants it refused then.
 func (m *authorizationManager) RemoveAuthorizationRole(req *types.RemoveAuthorizationRole) soap.HasFault {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
 	body := &methods.RemoveAuthorizationRoleBody{Res: new(types.RemoveAuthorizationRoleResponse)}
 	role := m.roleByID(req.RoleId)
 	uses := func(p types.Permission) bool { return p.RoleId == req.RoleId }

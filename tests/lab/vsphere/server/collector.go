@@ -37,18 +37,44 @@ var (
 type page struct {
 	session string
 	most    int
-	objects []types.ObjectContent
+	objects []encoded
 }
 
 // next returns the first objects of a page and, when some are left, the token for them.
-func (p page) next() ([]types.ObjectContent, string) {
+func (p page) next() *encodedPage {
+	if len(p.objects) == 0 {
+		return nil
+	}
 	if len(p.objects) <= p.most {
-		return p.objects, ""
+		return &encodedPage{Objects: p.objects}
 	}
 	token := strconv.FormatInt(lastToken.Add(1), 10)
 	pages.Store(token, page{p.session, p.most, p.objects[p.most:]})
-	return p.objects[:p.most], token
+	return &encodedPage{token, p.objects[:p.most]}
 }
+
+type encodedPage struct {
+	Token   string    `xml:"token,omitempty"`
+	Objects []encoded `xml:"objects"`
+}
+
+type pageResponse struct {
+	Returnval *encodedPage `xml:"returnval,omitempty"`
+}
+
+type firstPageBody struct {
+	Res    *pageResponse `xml:"RetrievePropertiesExResponse"`
+	Fault_ *soap.Fault
+}
+
+func (b *firstPageBody) Fault() *soap.Fault { return b.Fault_ }
+
+type nextPageBody struct {
+	Res    *pageResponse `xml:"ContinueRetrievePropertiesExResponse"`
+	Fault_ *soap.Fault
+}
+
+func (b *nextPageBody) Fault() *soap.Fault { return b.Fault_ }
 
 func (c *propertyCollector) retrieve(ctx *simulator.Context, specs []types.PropertyFilterSpec) ([]types.ObjectContent, *soap.Fault) {
 	body := c.PropertyCollector.RetrievePropertiesEx(ctx, &types.RetrievePropertiesEx{SpecSet: specs})
@@ -72,27 +98,49 @@ func (c *propertyCollector) retrieve(ctx *simulator.Context, specs []types.Prope
 
 // censor moves what the caller may not read to the missing set; it is false when nothing of the object may be seen.
 func (l *lab) censor(ctx *simulator.Context, content *types.ObjectContent) bool {
-	user, owner := ctx.Session.UserName, l.owner(ctx, content.Obj)
-	held := l.authorization.privileges(ctx, user, owner)
-	read := slices.Contains(held, "System.Read") || l.open(ctx, content.Obj)
+	may := l.rightsOn(ctx, content.Obj)
 	kept := content.PropSet[:0]
 	for _, property := range content.PropSet {
-		privilege, allowed := "System.Read", read
-		if special := propertyPrivileges[content.Obj.Type+"."+property.Name]; special != "" {
-			privilege, allowed = special, slices.Contains(held, special)
-		}
-		if allowed && !l.faults.deniesProperty(l, content.Obj, property.Name) {
-			kept = append(kept, property)
+		if privilege := may.lacks(property.Name); privilege != "" {
+			content.MissingSet = append(content.MissingSet, deniedProperty(content.Obj, property.Name, privilege))
 			continue
 		}
-		content.MissingSet = append(content.MissingSet, types.MissingProperty{
-			Path: property.Name, Fault: types.LocalizedMethodFault{
-				Fault: noPermission(content.Obj, privilege), LocalizedMessage: "Permission to perform this operation was denied.",
-			},
-		})
+		kept = append(kept, property)
 	}
 	content.PropSet = kept
-	return read || slices.Contains(held, "System.View")
+	return may.view
+}
+
+// rights are what the caller may see of one object.
+type rights struct {
+	lab        *lab
+	ref        types.ManagedObjectReference
+	held       []string
+	read, view bool
+}
+
+func (l *lab) rightsOn(ctx *simulator.Context, ref types.ManagedObjectReference) rights {
+	held := l.authorization.privileges(ctx, ctx.Session.UserName, l.owner(ctx, ref))
+	read := slices.Contains(held, "System.Read") || l.open(ctx, ref)
+	return rights{l, ref, held, read, read || slices.Contains(held, "System.View")}
+}
+
+// lacks names the privilege that the caller has not for a property; a fault on request counts as that.
+func (r rights) lacks(property string) string {
+	privilege, allowed := "System.Read", r.read
+	if special := propertyPrivileges[r.ref.Type+"."+property]; special != "" {
+		privilege, allowed = special, slices.Contains(r.held, special)
+	}
+	if allowed && !r.lab.faults.deniesProperty(r.lab, r.ref, property) {
+		return ""
+	}
+	return privilege
+}
+
+func deniedProperty(ref types.ManagedObjectReference, property, privilege string) types.MissingProperty {
+	return types.MissingProperty{Path: property, Fault: types.LocalizedMethodFault{
+		Fault: noPermission(ref, privilege), LocalizedMessage: "Permission to perform this operation was denied.",
+	}}
 }
 
 // open objects belong to no entity and show themselves to everybody who is logged in: sessions, views, tasks, managers of
@@ -103,32 +151,36 @@ func (l *lab) open(ctx *simulator.Context, ref types.ManagedObjectReference) boo
 }
 
 func (c *propertyCollector) RetrievePropertiesEx(ctx *simulator.Context, req *types.RetrievePropertiesEx) soap.HasFault {
-	objects, fault := c.retrieve(ctx, req.SpecSet)
-	if fault != nil {
-		return &methods.RetrievePropertiesExBody{Fault_: fault}
-	}
+	objects, fault := c.encoded(ctx, req.SpecSet)
 	most := mostPerPage
 	if asked := int(req.Options.MaxObjects); asked > 0 && asked < most {
 		most = asked
 	}
-	first, token := page{ctx.Session.Key, most, objects}.next()
-	res := new(types.RetrievePropertiesExResponse)
-	if len(first) > 0 {
-		res.Returnval = &types.RetrieveResult{Objects: first, Token: token}
+	body := &firstPageBody{Fault_: fault}
+	if fault == nil {
+		body.Res = &pageResponse{page{ctx.Session.Key, most, objects}.next()}
 	}
-	return &methods.RetrievePropertiesExBody{Res: res}
+	return body
+}
+
+func (c *propertyCollector) encoded(ctx *simulator.Context, specs []types.PropertyFilterSpec) ([]encoded, *soap.Fault) {
+	if isBulk(specs) {
+		return collectorLab.bulk(ctx, specs)
+	}
+	contents, fault := c.retrieve(ctx, specs)
+	w, objects := newWriter(), make([]encoded, 0, len(contents))
+	for i := range contents {
+		objects = append(objects, w.content(&contents[i]))
+	}
+	return objects, fault
 }
 
 func (c *propertyCollector) ContinueRetrievePropertiesEx(ctx *simulator.Context, req *types.ContinueRetrievePropertiesEx) soap.HasFault {
-	body := new(methods.ContinueRetrievePropertiesExBody)
 	found, ok := pages.LoadAndDelete(req.Token)
 	if !ok || found.(page).session != ctx.Session.Key {
-		body.Fault_ = invalidArgument("token")
-		return body
+		return &nextPageBody{Fault_: invalidArgument("token")}
 	}
-	objects, token := found.(page).next()
-	body.Res = &types.ContinueRetrievePropertiesExResponse{Returnval: types.RetrieveResult{Objects: objects, Token: token}}
-	return body
+	return &nextPageBody{Res: &pageResponse{found.(page).next()}}
 }
 
 func (c *propertyCollector) CancelRetrievePropertiesEx(_ *simulator.Context, req *types.CancelRetrievePropertiesEx) soap.HasFault {

@@ -24,6 +24,10 @@ import (
 // made, or after it, when what was asked has been done and the caller will never know.
 func (f *faults) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/sdk/vimServiceVersions.xml" {
+			serveVersions(w, f.apiVersion)
+			return
+		}
 		if r.Method != http.MethodPost || !strings.HasPrefix(r.URL.Path, "/sdk") {
 			next.ServeHTTP(w, r)
 			return
@@ -48,6 +52,19 @@ func (f *faults) wrap(next http.Handler) http.Handler {
 	})
 }
 
+// apiVersions are the releases that a server names as those it understands; an older client takes the newest it knows.
+var apiVersions = []string{"9.0.0.0", "8.0.3.0", "8.0.2.0", "8.0.1.0", "8.0.0.1", "7.0.3.0", "7.0.2.0", "7.0.1.1", "7.0", "6.7.3", "6.7", "6.5", "6.0"}
+
+func serveVersions(w http.ResponseWriter, own string) {
+	w.Header().Set("Content-Type", "text/xml")
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><namespaces version="1.0"><namespace><name>urn:vim25</name>`+
+		`<version>%s</version><priorVersions>`, own)
+	for _, version := range apiVersions[slices.Index(apiVersions, own)+1:] {
+		fmt.Fprintf(w, "<version>%s</version>", version)
+	}
+	fmt.Fprint(w, "</priorVersions></namespace></namespaces>")
+}
+
 // control is the endpoint that tests set faults and states on; README.md describes it.
 func (l *lab) control() http.Handler {
 	mux := http.NewServeMux()
@@ -59,6 +76,7 @@ func (l *lab) control() http.Handler {
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) { reply(w, l.sessions()) })
 	mux.HandleFunc("POST /state", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.setState(r.Body)) })
 	mux.HandleFunc("POST /packages", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.addPackage(r.Body)) })
+	mux.HandleFunc("POST /documents", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.setDocument(r.Body)) })
 	return mux
 }
 

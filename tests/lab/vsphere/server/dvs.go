@@ -58,22 +58,18 @@ var trunk = &types.VmwareDistributedVirtualSwitchTrunkVlanSpec{VlanId: []types.N
 // addDistributedSwitch makes dvs01 with an uplink group and three port groups, and joins every host to it.
 func (l *lab) addDistributedSwitch() error {
 	ctx, client := context.Background(), l.client()
-	task, err := l.folders.NetworkFolder.CreateDVS(ctx, types.DVSCreateSpec{ConfigSpec: &types.VMwareDVSConfigSpec{
+	created, err := l.await(l.folders.NetworkFolder.CreateDVS(ctx, types.DVSCreateSpec{ConfigSpec: &types.VMwareDVSConfigSpec{
 		MaxMtu: 1500,
 		DVSConfigSpec: types.DVSConfigSpec{
 			Name: "dvs01", ConfigVersion: "1", MaxPorts: 2147483647, DefaultPortConfig: portSetting(vlan(0), false),
 			UplinkPortPolicy: &types.DVSNameArrayUplinkPortPolicy{UplinkPortName: []string{"Uplink 1", "Uplink 2"}},
 			Policy:           &types.DVSPolicy{}, NetworkResourceControlVersion: "version3",
 		},
-	}})
+	}}))
 	if err != nil {
 		return err
 	}
-	info, err := task.WaitForResult(ctx, nil)
-	if err != nil {
-		return err
-	}
-	ref := info.Result.(types.ManagedObjectReference)
+	ref := created.(types.ManagedObjectReference)
 	dvs := object.NewDistributedVirtualSwitch(client, ref)
 	var specs []types.DVPortgroupConfigSpec
 	for _, group := range []struct {
@@ -86,10 +82,7 @@ func (l *lab) addDistributedSwitch() error {
 			DefaultPortConfig: portSetting(group.vlan, group.open), AutoExpand: types.NewBool(true),
 		})
 	}
-	if task, err = dvs.AddPortgroup(ctx, specs); err == nil {
-		err = task.Wait(ctx)
-	}
-	if err != nil {
+	if _, err = l.await(dvs.AddPortgroup(ctx, specs)); err != nil {
 		return err
 	}
 	spec := new(types.DVSConfigSpec)
@@ -98,14 +91,19 @@ func (l *lab) addDistributedSwitch() error {
 			Operation: string(types.ConfigSpecOperationAdd), Host: h.system.Self,
 		})
 	}
-	if task, err = dvs.Reconfigure(ctx, spec); err == nil {
-		err = task.Wait(ctx)
-	}
-	if err != nil {
+	if _, err = l.await(dvs.Reconfigure(ctx, spec)); err != nil {
 		return err
 	}
 	found := l.model.Map().Get(ref).(*simulator.DistributedVirtualSwitch)
 	l.completeSwitch(found)
+	for _, ref := range found.Portgroup {
+		group := object.NewDistributedVirtualPortgroup(client, ref)
+		backing, err := group.EthernetCardBackingInfo(ctx)
+		if err != nil {
+			return err
+		}
+		l.backings[l.model.Map().Get(ref).(*simulator.DistributedVirtualPortgroup).Name] = backing
+	}
 	l.renameSwitch(found)
 	return nil
 }

@@ -37,6 +37,8 @@ type faults struct {
 	rules   []*rule
 	calls   map[string]int
 	expired time.Time
+
+	apiVersion string
 }
 
 func newFaults() *faults { return &faults{calls: map[string]int{}} }
@@ -61,13 +63,26 @@ func (f *faults) take(kind string, fits func(*rule) bool) *rule {
 	return nil
 }
 
+func (f *faults) none() bool {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return len(f.rules) == 0
+}
+
+// ended says whether sessions of that time have been made to expire.
+func (f *faults) ended(login time.Time) bool {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return login.Before(f.expired)
+}
+
 // refuses says whether the option of the host does not take its value.
 func (f *faults) refuses(host, key string) bool {
 	return f.take("refuse_option", func(r *rule) bool { return matches(r.Host, host) && matches(r.Key, key) }) != nil
 }
 
 func (f *faults) deniesProperty(l *lab, ref types.ManagedObjectReference, property string) bool {
-	if len(f.rules) == 0 {
+	if f.none() {
 		return false
 	}
 	return f.take("deny_property", func(r *rule) bool {
@@ -99,7 +114,7 @@ func (l *lab) admit(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 		return nil, nil
 	}
 	session := ctx.Session
-	if session == nil || session.LoginTime.Before(l.faults.expired) {
+	if session == nil || l.faults.ended(session.LoginTime) {
 		return nil, &types.NotAuthenticated{NoPermission: *noPermission(method.This, "System.View")}
 	}
 	if fault := l.faults.before(l, method); fault != nil {

@@ -81,6 +81,12 @@ func newHost(ctx *simulator.Context, l *lab, system *simulator.HostSystem, r *re
 	}
 	h.identify(certificate)
 	h.addManagers(ctx)
+	certificates := ctx.Map.Get(*system.ConfigManager.CertificateManager).(*simulator.HostCertificateManager)
+	installed := certificates.InstallServerCertificate(ctx, &types.InstallServerCertificate{Cert: string(certificate)})
+	if fault := installed.Fault(); fault != nil {
+		return nil, fmt.Errorf("%s: certificate: %s", system.Name, fault.String)
+	}
+	certificates.CertificateInfo.Status = string(types.HostCertificateManagerCertificateInfoCertificateStatusGood)
 	return h, nil
 }
 
@@ -88,7 +94,7 @@ func newHost(ctx *simulator.Context, l *lab, system *simulator.HostSystem, r *re
 func (h *esxHost) addManagers(ctx *simulator.Context) {
 	r, manager := h.release, &h.system.ConfigManager
 	for _, ref := range []*types.ManagedObjectReference{
-		manager.AdvancedOption, manager.FirewallSystem, manager.NetworkSystem,
+		manager.AdvancedOption, manager.FirewallSystem, manager.NetworkSystem, manager.VirtualNicManager,
 	} {
 		ctx.Map.Remove(ctx, *ref)
 	}
@@ -118,6 +124,10 @@ func (h *esxHost) addManagers(ctx *simulator.Context) {
 	manager.DateTimeSystem = h.put(ctx, "HostDateTimeSystem", "dateTimeSystem", h.dates)
 	manager.SnmpSystem = h.put(ctx, "HostSnmpSystem", "snmpSystem", h.snmp)
 	manager.NetworkSystem = h.put(ctx, "HostNetworkSystem", "networkSystem", h.network)
+	nics := newNicManager(h.network.NetworkInfo)
+	manager.VirtualNicManager = h.put(ctx, "HostVirtualNicManager", "virtualNicManager", &nicManager{
+		HostVirtualNicManager: mo.HostVirtualNicManager{Info: *nics}, host: h,
+	})
 	store := h.put(ctx, "HostActiveDirectoryAuthentication", "activeDirectory", h.directory)
 	h.authentication.SupportedStore = []types.ManagedObjectReference{*store}
 	manager.AuthenticationManager = h.put(ctx, "HostAuthenticationManager", "authenticationManager", h.authentication)
@@ -126,7 +136,7 @@ func (h *esxHost) addManagers(ctx *simulator.Context) {
 	config.Option, config.OptionDef = h.options.Setting, nil
 	config.Service = &types.HostServiceInfo{Service: h.services.ServiceInfo.Service}
 	config.Firewall, config.DateTimeInfo = h.firewall.FirewallInfo, &dates
-	config.Network, config.VirtualNicManagerInfo = h.network.NetworkInfo, newNicManager(h.network.NetworkInfo)
+	config.Network, config.VirtualNicManagerInfo = h.network.NetworkInfo, nics
 	config.AuthenticationManagerInfo = &types.HostAuthenticationManagerInfo{AuthConfig: h.authentication.Info.AuthConfig}
 	config.LockdownMode, config.AdminDisabled = h.access.LockdownMode, types.NewBool(false)
 	config.PciPassthruInfo = []types.BaseHostPciPassthruInfo{
@@ -167,6 +177,21 @@ func (s *hostShim) ExitLockdownMode(ctx *simulator.Context, _ *types.ExitLockdow
 	return body
 }
 
+// RebootHostTask wants maintenance mode, or to be forced; what waited for a boot is in force afterwards.
+func (s *hostShim) RebootHostTask(ctx *simulator.Context, req *types.RebootHost_Task) soap.HasFault {
+	h := s.host
+	task := simulator.CreateTask(h.system, "rebootHost", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		if !h.runtime().InMaintenanceMode && !req.Force {
+			return nil, new(types.InvalidState)
+		}
+		now := time.Now()
+		ctx.WithLock(h.system, func() { h.runtime().BootTime = &now })
+		h.shell.tlsBoot = h.shell.tlsProfile
+		return nil, nil
+	})
+	return &methods.RebootHost_TaskBody{Res: &types.RebootHost_TaskResponse{Returnval: task.Run(ctx)}}
+}
+
 // identify sets product, hardware, TPM, secure boot and certificate.
 func (h *esxHost) identify(certificate []byte) {
 	r, system := h.release, h.system
@@ -187,6 +212,10 @@ func (h *esxHost) identify(certificate []byte) {
 	hardware.CpuInfo = types.HostCpuInfo{NumCpuPackages: 2, NumCpuCores: 32, NumCpuThreads: 64, Hz: 2_800_000_000}
 	hardware.MemorySize = 256 << 30
 	hardware.CpuFeature = cpuFeatures
+	released := time.Date(2024, 2, 20, 0, 0, 0, 0, time.UTC)
+	hardware.BiosInfo = &types.HostBIOSInfo{
+		BiosVersion: "1.13.2", ReleaseDate: &released, Vendor: "Dell Inc.", MajorRelease: 1, MinorRelease: 13,
+	}
 	summary := system.Summary.Hardware
 	summary.Vendor, summary.Model, summary.MemorySize = "Dell Inc.", "PowerEdge R650", hardware.MemorySize
 	summary.CpuModel = "Intel(R) Xeon(R) Gold 6342 CPU @ 2.80GHz"

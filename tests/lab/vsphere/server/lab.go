@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/simulator"
@@ -29,11 +30,13 @@ type lab struct {
 	owners        map[types.ManagedObjectReference]types.ManagedObjectReference
 	authorization *authorizationManager
 	settings      *optionManager
+	documents     *documents
 
 	definitions map[int][]types.OptionDef
 	datacenter  *object.Datacenter
 	folders     *object.DatacenterFolders
 	pools       map[types.ManagedObjectReference]*object.ResourcePool
+	backings    map[string]types.BaseVirtualDeviceBackingInfo
 }
 
 func newLab(c *config, a *authority) (*lab, error) {
@@ -43,6 +46,7 @@ func newLab(c *config, a *authority) (*lab, error) {
 		owners:      map[types.ManagedObjectReference]types.ManagedObjectReference{},
 		definitions: map[int][]types.OptionDef{},
 		pools:       map[types.ManagedObjectReference]*object.ResourcePool{},
+		backings:    map[string]types.BaseVirtualDeviceBackingInfo{},
 	}
 	build := l.buildVCenter
 	if c.Standalone != "" {
@@ -54,7 +58,9 @@ func newLab(c *config, a *authority) (*lab, error) {
 	if err := l.addMachines(l.client()); err != nil {
 		return nil, err
 	}
-	l.addService()
+	if err := l.addService(); err != nil {
+		return nil, err
+	}
 	sessions := l.model.Map().SessionManager()
 	sessions.ValidLogin = func(req *types.Login) bool {
 		for _, known := range c.Users {
@@ -73,6 +79,28 @@ func (l *lab) context() *simulator.Context { return l.model.Service.Context }
 func (l *lab) client() *vim25.Client {
 	client, _ := vim25.NewClient(context.Background(), l.model.Service)
 	return client
+}
+
+// await waits for a task of the simulator and forgets it. The client's own way polls every few milliseconds, which is
+// minutes for ten thousand machines.
+func (l *lab) await(task *object.Task, err error) (types.AnyType, error) {
+	if err != nil {
+		return nil, err
+	}
+	registry := l.model.Map()
+	running := registry.Get(task.Reference()).(*simulator.Task)
+	for {
+		var info types.TaskInfo
+		registry.WithLock(&simulator.Context{Map: registry}, running, func() { info = running.Info })
+		switch info.State {
+		case types.TaskInfoStateSuccess:
+			registry.Remove(l.context(), running.Self)
+			return info.Result, nil
+		case types.TaskInfoStateError:
+			return nil, fmt.Errorf("%s: %s", info.Name, info.Error.LocalizedMessage)
+		}
+		time.Sleep(20 * time.Microsecond)
+	}
 }
 
 // optionDefs returns the declared options of a release; its hosts share them.
@@ -131,11 +159,7 @@ func (l *lab) addCluster(first, end int) error {
 		},
 		DrsConfig: &types.ClusterDrsConfigInfo{Enabled: types.NewBool(true)},
 	}
-	reconfigured, err := cluster.Reconfigure(ctx, spec, true)
-	if err == nil {
-		err = reconfigured.Wait(ctx)
-	}
-	if err != nil {
+	if _, err = l.await(cluster.Reconfigure(ctx, spec, true)); err != nil {
 		return err
 	}
 	pool, err := cluster.ResourcePool(ctx)
@@ -146,15 +170,11 @@ func (l *lab) addCluster(first, end int) error {
 	var refs []types.ManagedObjectReference
 	for number := first; number < end; number++ {
 		spec := types.HostConnectSpec{HostName: fmt.Sprintf("esx%02d.lab.example", number+1)}
-		task, err := cluster.AddHost(ctx, spec, true, nil, nil)
+		added, err := l.await(cluster.AddHost(ctx, spec, true, nil, nil))
 		if err != nil {
 			return err
 		}
-		info, err := task.WaitForResult(ctx, nil)
-		if err != nil {
-			return err
-		}
-		refs = append(refs, info.Result.(types.ManagedObjectReference))
+		refs = append(refs, added.(types.ManagedObjectReference))
 	}
 	for i, ref := range refs {
 		if err = l.adopt(ref, &releases[(first+i)%len(releases)], first+i); err != nil {

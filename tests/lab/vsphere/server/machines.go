@@ -21,7 +21,7 @@ const datastoreName = "datastore1"
 
 func (l *lab) addDatastore(client *vim25.Client) error {
 	ctx := context.Background()
-	directory := filepath.Join(l.config.State, datastoreName)
+	directory := filepath.Join(l.config.Scratch, datastoreName)
 	if err := os.MkdirAll(directory, 0o700); err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (l *lab) addMachine(client *vim25.Client, h *esxHost, kind machineKind, nam
 		Name: name, GuestId: string(types.VirtualMachineGuestOsIdentifierDebian12_64Guest), Version: "vmx-19",
 		NumCPUs: 2, MemoryMB: 4096, Files: &types.VirtualMachineFileInfo{VmPathName: path},
 	}
-	devices, err := l.basicDevices(ctx, client, kind, fmt.Sprintf("%s %s/disk1.vmdk", path, name))
+	devices, err := l.basicDevices(kind, fmt.Sprintf("%s %s/disk1.vmdk", path, name))
 	if err != nil {
 		return err
 	}
@@ -78,15 +78,11 @@ func (l *lab) addMachine(client *vim25.Client, h *esxHost, kind machineKind, nam
 		kind.spec(&spec)
 	}
 	host := object.NewHostSystem(client, h.system.Self)
-	task, err := l.folders.VmFolder.CreateVM(ctx, spec, l.pools[h.system.Self], host)
+	created, err := l.await(l.folders.VmFolder.CreateVM(ctx, spec, l.pools[h.system.Self], host))
 	if err != nil {
 		return err
 	}
-	info, err := task.WaitForResult(ctx, nil)
-	if err != nil {
-		return err
-	}
-	ref := info.Result.(types.ManagedObjectReference)
+	ref := created.(types.ManagedObjectReference)
 	machine := l.model.Map().Get(ref).(*simulator.VirtualMachine)
 	complete(machine)
 	if kind.finish != nil {
@@ -95,13 +91,11 @@ func (l *lab) addMachine(client *vim25.Client, h *esxHost, kind machineKind, nam
 	if kind.off || machine.Config.Template {
 		return nil
 	}
-	if task, err = object.NewVirtualMachine(client, ref).PowerOn(ctx); err != nil {
-		return err
-	}
-	return task.Wait(ctx)
+	_, err = l.await(object.NewVirtualMachine(client, ref).PowerOn(ctx))
+	return err
 }
 
-func (l *lab) basicDevices(ctx context.Context, client *vim25.Client, kind machineKind, file string) (object.VirtualDeviceList, error) {
+func (l *lab) basicDevices(kind machineKind, file string) (object.VirtualDeviceList, error) {
 	var devices object.VirtualDeviceList
 	controller, err := devices.CreateSCSIController("pvscsi")
 	if err != nil {
@@ -118,23 +112,9 @@ func (l *lab) basicDevices(ctx context.Context, client *vim25.Client, kind machi
 		Share: types.SharesInfo{Level: types.SharesLevelNormal, Shares: 50},
 	}
 	if kind.portgroup != "" && l.config.Standalone == "" {
-		ref := l.portgroup(kind.portgroup)
-		backing, err := object.NewDistributedVirtualPortgroup(client, ref).EthernetCardBackingInfo(ctx)
-		if err != nil {
-			return nil, err
-		}
-		nic.Backing = backing
+		nic.Backing = l.backings[kind.portgroup]
 	}
 	return append(devices, controller, disk, &nic), nil
-}
-
-func (l *lab) portgroup(name string) types.ManagedObjectReference {
-	for _, group := range l.model.Map().All("DistributedVirtualPortgroup") {
-		if group.(*simulator.DistributedVirtualPortgroup).Name == name {
-			return group.Reference()
-		}
-	}
-	return types.ManagedObjectReference{}
 }
 
 // complete sets what a real VM always has and vcsim leaves empty; an empty enumeration stops pyVmomi.

@@ -34,6 +34,7 @@ type user struct {
 // config is what the Python front writes before it starts this program.
 type config struct {
 	State      string `json:"state"`
+	Scratch    string `json:"scratch"`
 	Hosts      int    `json:"hosts"`
 	VMs        int    `json:"vms"`
 	Standalone string `json:"standalone"`
@@ -76,7 +77,11 @@ func run(c *config) error {
 	service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(c.Users[0].Name, c.Users[0].Password)}
 	server := service.NewServer()
 	defer server.Close()
-	server.Config.Handler = lab.faults.wrap(server.Config.Handler)
+	handler := server.Config.Handler
+	if lab.documents != nil {
+		handler = lab.wrapREST(handler)
+	}
+	server.Config.Handler = lab.faults.wrap(handler)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -134,12 +134,41 @@ func (s *networkSystem) UpdatePortGroup(ctx *simulator.Context, req *types.Updat
 	return &methods.UpdatePortGroupBody{Fault_: fault, Res: new(types.UpdatePortGroupResponse)}
 }
 
-// AddPortGroup is vcsim's, which publishes in the network system only.
+// AddPortGroup is vcsim's, which knows switches by the names of their groups and publishes in the network system only.
 func (s *networkSystem) AddPortGroup(ctx *simulator.Context, req *types.AddPortGroup) soap.HasFault {
-	body := s.HostNetworkSystem.AddPortGroup(ctx, req)
-	if body.Fault() == nil {
-		network := *s.NetworkInfo
-		s.host.update(ctx, func(config *types.HostConfigInfo) { config.Network = &network })
+	if fault := s.host.reachable(); fault != nil {
+		return &methods.AddPortGroupBody{Fault_: fault}
 	}
-	return body
+	body := s.HostNetworkSystem.AddPortGroup(ctx, req)
+	if body.Fault() != nil {
+		return body
+	}
+	fault := s.change(ctx, func(network *types.HostNetworkInfo) *soap.Fault {
+		found := findSwitch(network, req.Portgrp.VswitchName)
+		added := &network.Portgroup[len(network.Portgroup)-1]
+		added.Vswitch = found.Key
+		found.Portgroup = append(found.Portgroup[:len(found.Portgroup)-1:len(found.Portgroup)-1], added.Key)
+		return nil
+	})
+	return &methods.AddPortGroupBody{Fault_: fault, Res: new(types.AddPortGroupResponse)}
+}
+
+// RemovePortGroup refuses a group that a VMkernel adapter is on.
+func (s *networkSystem) RemovePortGroup(ctx *simulator.Context, req *types.RemovePortGroup) soap.HasFault {
+	fault := s.change(ctx, func(network *types.HostNetworkInfo) *soap.Fault {
+		index := slices.IndexFunc(network.Portgroup, func(p types.HostPortGroup) bool { return p.Spec.Name == req.PgName })
+		if index < 0 {
+			return notFound()
+		}
+		if slices.ContainsFunc(network.Vnic, func(v types.HostVirtualNic) bool { return v.Portgroup == req.PgName }) {
+			return simulator.Fault("The port group is in use.", &types.ResourceInUse{Type: "HostPortGroup", Name: req.PgName})
+		}
+		removed := network.Portgroup[index]
+		network.Portgroup = slices.Delete(network.Portgroup, index, index+1)
+		if found := findSwitch(network, removed.Spec.VswitchName); found != nil {
+			found.Portgroup = slices.DeleteFunc(slices.Clone(found.Portgroup), func(key string) bool { return key == removed.Key })
+		}
+		return nil
+	})
+	return &methods.RemovePortGroupBody{Fault_: fault, Res: new(types.RemovePortGroupResponse)}
 }

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/vmware/govmomi/simulator"
@@ -83,17 +84,24 @@ func (s *cryptoShim) IsKmsClusterActive(req *types.IsKmsClusterActive) soap.HasF
 }
 
 // addService sets up what does not belong to one host: permissions, the property collector, settings, key providers.
-func (l *lab) addService() {
+func (l *lab) addService() error {
 	content, registry := l.model.Service.Context.Map.Get(serviceInstance).(*simulator.ServiceInstance).Content, l.model.Map()
 	l.model.ServiceContent = content
+	l.faults.apiVersion = content.About.ApiVersion
 
 	l.authorization = newAuthorizationManager(l)
 	l.authorization.Self = *content.AuthorizationManager
 	registry.Put(l.authorization)
+	operators := l.authorization.addRole("VM operator", "VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff",
+		"VirtualMachine.Interact.ConsoleInteract", "VirtualMachine.Interact.Reset")
+	images := l.authorization.addRole("Image administrator", "ContentLibrary.AddLibraryItem", "ContentLibrary.UpdateLibraryItem",
+		"Datastore.FileManagement", "Datastore.Browse", "VirtualMachine.Provisioning.MarkAsTemplate")
 	for _, u := range l.config.Users {
-		if role := l.authorization.role(u.Role); role != nil {
-			l.authorization.grant(content.RootFolder, u.Name, false, role.RoleId)
+		role := l.authorization.role(u.Role)
+		if role == nil {
+			return fmt.Errorf("user %s: no role %q; there are %s", u.Name, u.Role, strings.Join(l.authorization.roleNames(), ", "))
 		}
+		l.authorization.grant(content.RootFolder, u.Name, false, role.RoleId)
 	}
 
 	collectorLab = l
@@ -101,9 +109,10 @@ func (l *lab) addService() {
 	collector.Self = content.PropertyCollector
 	registry.Put(collector)
 	if registry.IsESX() {
-		return
+		return nil
 	}
 
+	l.documents = l.newDocuments()
 	vcsim := registry.OptionManager()
 	l.settings = newOptionManager(vcenterOptions, func(*option) bool { return true })
 	l.settings.SupportedOption = supportedOptions(l.settings.table)
@@ -119,14 +128,17 @@ func (l *lab) addService() {
 	}
 	l.settings.changed(l.context())
 
-	operators := l.authorization.addRole("VM operator", "VirtualMachine.Interact.PowerOn", "VirtualMachine.Interact.PowerOff",
-		"VirtualMachine.Interact.ConsoleInteract", "VirtualMachine.Interact.Reset")
-	images := l.authorization.addRole("Image administrator", "ContentLibrary.AddLibraryItem", "ContentLibrary.UpdateLibraryItem",
-		"Datastore.FileManagement", "Datastore.Browse", "VirtualMachine.Provisioning.MarkAsTemplate")
 	folder := l.folders.VmFolder.Reference()
 	l.authorization.grant(folder, `LAB\vm-operators`, true, operators)
 	l.authorization.grant(folder, `LAB\vm-admins`, true, l.authorization.role("NoCryptoAdmin").RoleId)
 	l.authorization.grant(l.datacenter.Reference(), `LAB\image-admins`, true, images)
+
+	// The encrypted VM is out of reach of the image administrators, whatever other groups they are in.
+	for _, machine := range registry.All("VirtualMachine") {
+		if machine.Entity().Name == "db01" {
+			l.authorization.grant(machine.Reference(), `LAB\image-admins`, true, l.authorization.role("NoAccess").RoleId)
+		}
+	}
 
 	keys := registry.Get(*content.CryptoManager).(*simulator.CryptoManagerKmip)
 	keys.Enabled = true
@@ -134,6 +146,7 @@ func (l *lab) addService() {
 		ClusterId: types.KeyProviderId{Id: "lab-native"}, UseAsDefault: true, HasBackup: types.NewBool(true),
 		TpmRequired: types.NewBool(false), ManagementType: string(types.KmipClusterInfoKmsManagementTypeNativeProvider),
 	}}
+	return nil
 }
 
 // ownSettings are those of vcsim that the table does not name: where its single sign-on is, mostly.

@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.inheritance import ON_HOSTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import redact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.checks.case_files import SAMPLES, paths_of, sample
 
@@ -187,6 +188,12 @@ def test_a_host_is_judged_again_with_its_controller(tmp_path, vcenter, host):
         (tmp_path / f"{slug}.json").write_bytes(evidence.encode(record))
     again = evidence.reassess(tmp_path / f"{evidence.slug('esx1')}.json", load_standard())
     assert statuses(again) == statuses(host)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SAMPLES.glob("*.json")))
+def test_redaction_takes_nothing_from_the_facts_of_vsphere(name):
+    """What is judged is redacted first; a key that looks like a secret would make its check unknown for ever."""
+    assert redact(sample(name)) == sample(name)
 
 
 def test_the_contract_names_every_fact_that_a_check_reads():

@@ -15,9 +15,10 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Facts
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Found
 
+PERMISSIONS = "/api/vcenter/authorization/permissions?action=list"
 CLUSTER = "/api/esx/settings/clusters/domain-c8"
 ANSWERS: dict[str, Any] = {
-    "/api/vcenter/authorization/permissions": {
+    PERMISSIONS: {
         "items": [
             {"permission": "1", "info": {"object": {"type": "GLOBAL", "id": "g"}, "role": "-1", "propagating": True,
              "principal": {"type": "GROUP", "name": "Administrators", "domain": "vsphere.local"}}},
@@ -68,17 +69,24 @@ class VCenter:
         self.login = login
         self.asked: list[str] = []
 
+    def unseen_clusters(self) -> str | None:
+        return None
+
     def datastore_names(self) -> dict[str, str]:
         return {"datastore-1": "fast"}
 
-    def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict, bytes]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict, bytes]:
         self.asked.append(f"{method} {path}")
-        if method == "POST":
+        if path == "/api/session" and method == "POST":
             return self.login, {}, b'"token"'
         if method == "DELETE":
             return 204, {}, b""
         assert headers["vmware-api-session-id"] == "token"
         found = self.answers.get(path, 404)
+        if isinstance(found, list) and path == PERMISSIONS:
+            found = found[int(json.loads(body)["iterate"].get("marker", 0))]
         return (found, {}, b"{}") if isinstance(found, int) else (200, {}, json.dumps(found).encode())
 
 
@@ -136,7 +144,7 @@ def test_libraries_items_and_templates_outside_of_them() -> None:
         ("/api/vcenter/identity/providers", "identity.providers"),
         ("/api/appliance/networking/firewall/inbound", "firewall.inbound"),
         ("/api/content/local-library", "storage.library"),
-        ("/api/vcenter/authorization/permissions", "rbac.global_permissions"),
+        (PERMISSIONS, "rbac.global_permissions"),
         (f"{CLUSTER}/software/compliance", "patch.clusters"),
     ],
 )
@@ -168,10 +176,21 @@ def test_before_9_nobody_is_asked_for_global_permissions() -> None:
     assert not any("authorization" in asked for asked in vcenter.asked)
 
 
-@pytest.mark.parametrize("changed", [{"items": []}, {"items": [], "marker": "next"}])
-def test_a_list_of_permissions_without_a_global_one_is_unknown(changed: dict[str, Any]) -> None:
-    facts, _vcenter = filled(**{"/api/vcenter/authorization/permissions": changed})
-    assert "not complete" in reasons(facts)["rbac.global_permissions"]
+def test_a_list_of_permissions_without_a_global_one_is_unknown() -> None:
+    facts, _vcenter = filled(**{PERMISSIONS: {"items": []}})
+    assert "names no global one" in reasons(facts)["rbac.global_permissions"]
+
+
+def test_permissions_are_read_page_by_page() -> None:
+    first, second = ({"items": [entry]} for entry in ANSWERS[PERMISSIONS]["items"])
+    facts, vcenter = filled(**{PERMISSIONS: [{**second, "marker": "1"}, first]})
+    assert [entry["role"] for entry in facts.document["rbac"]["global_permissions"]] == ["Admin"]
+    assert vcenter.asked.count(f"POST {PERMISSIONS}") == 2
+
+
+def test_a_list_of_permissions_without_end_is_unknown() -> None:
+    facts, _vcenter = filled(**{PERMISSIONS: {**ANSWERS[PERMISSIONS], "marker": "again"}})
+    assert "more than" in reasons(facts)["rbac.global_permissions"]
 
 
 @pytest.mark.parametrize(("login", "said"), [(401, "refuses the login"), (404, "is not there"), (503, "refuses")])

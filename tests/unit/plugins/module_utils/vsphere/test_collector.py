@@ -134,12 +134,16 @@ def deep(key: str, answer: Any) -> Any:
     return [200, "[" * 4000] if isinstance(answer, list) else {"elements": ["<a>" * 4000 + "</a>" * 4000]}
 
 
-@pytest.mark.parametrize("how", [denied, refused, empty, hollow, deep, lost], ids=lambda how: how.__name__)
-@pytest.mark.parametrize("asked", QUESTIONS)
-def test_a_broken_answer_gives_the_same_or_unknown(whole: dict[str, collector.Subject], asked: str, how: Any) -> None:
-    if how is empty and any(method in asked for method in NONE_IS_AN_ANSWER):
-        pytest.skip("an empty list is an answer")
+BROKEN = [
+    (asked, how)
+    for asked in QUESTIONS
+    for how in (denied, refused, empty, hollow, deep, lost)
+    if how is not empty or not any(method in asked for method in NONE_IS_AN_ANSWER)
+]
 
+
+@pytest.mark.parametrize(("asked", "how"), BROKEN, ids=lambda value: getattr(value, "__name__", value))
+def test_a_broken_answer_gives_the_same_or_unknown(whole: dict[str, collector.Subject], asked: str, how: Any) -> None:
     def broken(key: str, answer: Any) -> Any:
         return how(key, answer) if question(key) == asked else answer
 

@@ -168,3 +168,8 @@ def test_a_port_group_of_a_strange_shape_takes_only_the_port_groups_with_it() ->
     facts = network({}, config__network__portgroup=[{"spec": "text"}])
     assert [error["path"] for error in facts.errors] == ["network.portgroups"]
     assert facts.has("network.nics")
+
+
+def test_a_distributed_switch_that_nobody_may_see_leaves_the_port_groups_unknown() -> None:
+    facts = network({}, config__network__proxySwitch=[{**PROXY, "dvsUuid": "uuid-2"}])
+    assert [error["path"] for error in facts.errors] == ["network.portgroups"]

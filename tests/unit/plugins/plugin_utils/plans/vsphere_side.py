@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of vSphere's planners share: facts of an ESXi host that passes, changed in one place, and a situation."""
+"""What tests of vSphere's planners share: facts of an ESXi host that passes, changed in one place, as a situation."""
 
 from __future__ import annotations
 
