@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere_side import (
     both,
@@ -206,3 +210,10 @@ def test_what_an_exception_covers_stays_as_it_is():
 def test_facts_that_lack_everything_refuse_the_area(area):
     empty = situation(lambda facts: facts.clear())
     assert proposal.propose(area, empty, STANDARD, "vsphere").refusal
+
+
+def test_the_guide_says_of_every_check_whether_it_is_set():
+    page = (Path(__file__).parents[5] / "docs" / "vsphere.md").read_text(encoding="utf-8")
+    table = page.split("### What is set, and what is for a person")[1].split("###")[0]
+    named = set(re.findall(r"`(vsphere-[\d.]+-[a-z0-9-]+)`", table))
+    assert named == {check for check in PLANS if check.startswith("vsphere-")}
