@@ -122,7 +122,7 @@ PLANNED_WITH = {
     "logging": ("gold_config_watch_paths", "gold_log_port"),
     "admin_network": ("gold_mgmt_cidrs",),
     "access_control": ("gold_vsphere_timeouts",),
-    "remote_access": ("gold_migration_transport",),
+    "remote_access": ("gold_migration_transport", "gold_lockout_attempts"),
     "mfa": (
         "gold_mfa_variant",
         "gold_mfa_pam_factor",

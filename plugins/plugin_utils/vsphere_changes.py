@@ -126,10 +126,10 @@ class Hosts:
         after = {(change.kind, change.name): change.new for change in changes}
         now = read(self._session, ("config.option",), (host.name,))[host.name]
         ways = {}
-        for kind, name in (("lockdown_exceptions", ""), ("option", CONSOLE)):
+        for kind, name in (("lockdown_exceptions", ""), ("console", CONSOLE)):
             ways[name] = after[kind, name] if (kind, name) in after else KINDS[kind].current(now, name)
         # Strict mode stops the console; that it may was confirmed when it was planned.
-        if mode == NORMAL and not ways[""] and not str(ways[CONSOLE]).strip():
+        if mode == NORMAL and not ways[""] and not ways[CONSOLE]:
             return f"nobody is exempt from lockdown mode and {CONSOLE} is empty: without its vCenter it would be lost"
         return ""
 

@@ -60,7 +60,14 @@ class Enforcement:
             proposals = self._proposals(session, endpoint.name, checks)
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
-            return {area: self._area(area, found, hosts, check_mode) for area, found in proposals.items()}
+            done: dict[str, Entry] = {}
+            for area, found in proposals.items():
+                failed = [name for name, entry in done.items() if entry["faults"]]
+                if failed:
+                    done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
+                else:
+                    done[area] = self._area(area, found, hosts, check_mode)
+            return done
 
     def _proposals(self, session: Any, name: str, checks: Sequence[str]) -> dict[str, dict[str, Proposal]]:
         """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned."""

@@ -72,7 +72,8 @@ def _limited(situation: Situation, chosen: Iterable[Mapping[str, Any]], cidrs: l
     vcenter = facts["host"]["controller_address"]
     if facts["host"]["controller"] and not vcenter:
         raise Refusal("the address of the vCenter (summary.managementServerIp) was not read: it would be locked out")
-    if not vcenter and not _within(situation.source, admitted):
+    # An address of a vCenter may be left from one that has long been gone.
+    if not facts["host"]["controller"] and not _within(situation.source, admitted):
         raise Refusal(
             f"this run comes from {situation.source or 'an address the host did not tell'}, which is not in "
             f"{', '.join(cidrs)}: it would lock itself out"

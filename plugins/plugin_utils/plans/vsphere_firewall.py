@@ -8,8 +8,9 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, vsphere_rows
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 
-# The rule sets by which vCenter keeps a host: its heartbeats, and the port it is asked on. Never switched off.
-VCENTER = ("vpxHeartbeats", "vSphereClient")
+# The port a host is asked on, and the rule sets by which a vCenter keeps it, heartbeats first. Never switched off.
+CLIENT = "vSphereClient"
+VCENTER = ("vpxHeartbeats", CLIENT)
 # Rule sets that something may need which no fact shows; nobody finds out before it is gone. Those after `HBR` ESXi owns
 # itself from 8.0.2 on (pitfall P2), and only older releases let them be switched off.
 NEEDED_UNSEEN = {
@@ -37,14 +38,13 @@ def default_block(situation: Situation) -> list[Row]:
     """vsphere-11.4.9-default-block: refused while vCenter would lose the host."""
     firewall = situation.facts["firewall"]
     rows = [vsphere_rows.blocked(name) for name in ("incoming", "outgoing") if not firewall[f"{name}_blocked"]]
-    if situation.facts["host"]["controller"]:
-        enabled = {entry["id"] for entry in firewall["rulesets"] if entry["enabled"]}
-        lacking = [name for name in VCENTER if name not in enabled]
-        if rows and lacking:
-            raise Refusal(
-                f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, vCenter would lose "
-                "the host; enable it first"
-            )
+    enabled = {entry["id"] for entry in firewall["rulesets"] if entry["enabled"]}
+    lacking = [name for name in _needed(situation) if name not in enabled]
+    if rows and lacking:
+        raise Refusal(
+            f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, the host would be lost; "
+            "enable it first"
+        )
     if not firewall["enabled"] or not firewall["loaded"]:
         rows.append(
             plan.by_hand(
@@ -52,6 +52,10 @@ def default_block(situation: Situation) -> list[Row]:
             )
         )
     return rows
+
+
+def _needed(situation: Situation) -> tuple[str, ...]:
+    return VCENTER if situation.facts["host"]["controller"] else (CLIENT,)
 
 
 def rulesets(situation: Situation) -> list[Row]:
@@ -66,7 +70,7 @@ def rulesets(situation: Situation) -> list[Row]:
         if name in allowed and not stopped:
             continue
         if name in VCENTER:
-            rows.append(plan.by_hand(f"vCenter keeps the host by {name}: declare it in gold_vsphere_rulesets"))
+            rows.append(plan.by_hand(f"the host is administered by way of {name}: declare it in gold_vsphere_rulesets"))
         elif name in NEEDED_UNSEEN:
             rows.append(
                 plan.by_hand(

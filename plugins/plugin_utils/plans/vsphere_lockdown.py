@@ -74,4 +74,7 @@ def narrowed_console(situation: Situation, allowed: Iterable[str]) -> tuple[list
     known = {str(name).casefold() for name in allowed}
     now = console(situation)
     kept = [name for name in now if name.casefold() in known] or ["root"]
-    return ([vsphere_rows.option(CONSOLE, ",".join(kept))] if kept != now else []), kept
+    extra = [name for name in now if name not in kept]
+    if kept == ["root"] and "root" not in now:
+        return [vsphere_rows.console(kept)], kept
+    return ([vsphere_rows.not_at_console(extra)] if extra else []), kept

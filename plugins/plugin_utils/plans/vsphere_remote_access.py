@@ -23,7 +23,9 @@ def timeouts(situation: Situation) -> list[Row]:
             raise Refusal(f"gold_vsphere_timeouts has {name} {limit!r}, expected 1 to {most}")
         option = ELSEWHERE.get(name, f"UserVars.{name}")
         if not 1 <= options[option] <= limit:
-            rows.append(vsphere_rows.option(option, limit))
+            # 11.2.5 limits the same failures by a setting of its own: the lower of both holds.
+            least = min(limit, situation.gold["gold_lockout_attempts"]) if name in ELSEWHERE else limit
+            rows.append(vsphere_rows.option(option, least))
     if options[SHELL_WARNING] != 0:
         rows.append(vsphere_rows.option(SHELL_WARNING, 0))
     return rows

@@ -69,6 +69,16 @@ def lockdown(mode: str) -> Row:
     return _row("lockdown", "", mode)
 
 
+def console(users: Iterable[str]) -> Row:
+    """Who may leave lockdown mode at the console (DCUI.Access), and nobody else."""
+    return _row("console", "DCUI.Access", sorted(users))
+
+
+def not_at_console(users: Iterable[str]) -> Row:
+    """Accounts that may not leave lockdown mode at the console; who else may stays so."""
+    return {"kind": "console", "name": "DCUI.Access", "remove": sorted(users), "pending": ""}
+
+
 def not_exempt(users: Iterable[str]) -> Row:
     """Accounts that are not exempt from lockdown mode; who else is exempt stays so."""
     return {"kind": "lockdown_exceptions", "name": "", "remove": sorted(users), "pending": ""}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
@@ -103,6 +104,15 @@ def _option(host, name):
     if name not in options:
         raise ChangeError("the host has no advanced option %s" % name)
     return options[name].content
+
+
+def _console(host, name):
+    """Who DCUI.Access names; it is one text with commas."""
+    return split(_option(host, name))
+
+
+def _set_console(host, changes):
+    _set_options(host, [(name, ",".join(wanted)) for name, wanted in changes])
 
 
 def _set_options(host, changes):
@@ -280,6 +290,7 @@ class Kind(object):
 # let through before what is blocked (pitfall P4).
 KINDS = {
     "option": Kind("%s", ("config.option",), _option, _set_options),
+    "console": Kind("%s", ("config.option",), _console, _set_console),
     "access": Kind("access of %s", (), _access, _set_access),
     "service_policy": Kind(
         "start of %s", ("config.service.service",), lambda host, name: _service(host, name)["policy"], _set_policy

@@ -122,7 +122,7 @@ def test_who_is_exempt_and_has_the_console_comes_before_lockdown_mode():
         lockdown(mode="lockdownDisabled", exceptions=["ALICE", "mallory"], console_access=["root", "mallory"]),
     )
     assert [(row["kind"], row.get("value", row.get("remove"))) for row in rows] == [
-        ("option", "root"), ("lockdown_exceptions", ["mallory"]), ("lockdown", "lockdownNormal"),
+        ("console", ["mallory"]), ("lockdown_exceptions", ["mallory"]), ("lockdown", "lockdownNormal"),
     ]  # fmt: skip
 
 
@@ -135,7 +135,9 @@ def test_exceptions_and_the_console_are_narrowed():
     change = lockdown(exceptions=["backup", "mallory"], console_access=["mallory"])
     gold = {"gold_lockdown_exceptions": ["backup"]}
     assert wanted(planned("11.2.4-lockdown-exceptions", change, gold)) == {("lockdown_exceptions", ""): ["mallory"]}
-    assert wanted(planned("11.2.4-dcui-access", change)) == {("option", "DCUI.Access"): "root"}
+    assert wanted(planned("11.2.4-dcui-access", change)) == {("console", "DCUI.Access"): ["root"]}
+    more = lockdown(console_access=["root", "mallory"])
+    assert wanted(planned("11.2.4-dcui-access", more)) == {("console", "DCUI.Access"): ["mallory"]}
     # Accounts of ESXi itself may stay exempt where it is about a second factor.
     assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "bob"]))) == {
         ("lockdown_exceptions", ""): ["bob"]
@@ -182,6 +184,10 @@ def test_accounts_lock_and_stay_locked_as_the_stricter_setting_says():
         ("option", "Security.AccountLockFailures"): 5, ("option", "Security.AccountUnlockTime"): 300,
     }  # fmt: skip
     assert planned("11.2.5-lockout", options(Security__AccountLockFailures=3)) == []
+    gold = {"gold_lockout_attempts": 3}
+    off = options(Security__AccountLockFailures=0)
+    for check in ("11.2.5-lockout", "11.4.6-timeouts"):
+        assert wanted(planned(check, off, gold)) == {("option", "Security.AccountLockFailures"): 3}
 
 
 def test_the_directory_by_vcenter_or_by_a_person():

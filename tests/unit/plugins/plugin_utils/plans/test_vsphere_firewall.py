@@ -45,8 +45,18 @@ def test_what_no_rule_set_allows_is_blocked():
 
 def test_nothing_is_blocked_while_vcenter_would_lose_the_host():
     change = both(rulesets(VCENTER[0], {**VCENTER[1], "enabled": False}), policy(outgoing_blocked=False))
-    with pytest.raises(Refusal, match=r"vpxHeartbeats is not enabled: .* vCenter would lose the host"):
+    with pytest.raises(Refusal, match=r"vpxHeartbeats is not enabled: .* the host would be lost"):
         planned("11.4.9-default-block", change)
+
+
+def test_a_single_host_keeps_the_way_of_this_run_and_has_no_heartbeats():
+    def alone(facts):
+        facts["host"].update(controller="")
+
+    closed = both(alone, policy(incoming_blocked=False), rulesets({**VCENTER[0], "enabled": False}))
+    with pytest.raises(Refusal, match="vSphereClient is not enabled"):
+        planned("11.4.9-default-block", closed)
+    assert wanted(planned("11.4.9-default-block", both(closed, rulesets(VCENTER[0]))))
 
 
 def test_a_firewall_that_is_off_is_switched_on_by_hand():
@@ -78,7 +88,7 @@ def test_what_somebody_may_need_unseen_is_left_to_a_person(name):
 
 def test_the_way_of_vcenter_is_never_disabled():
     rows = planned("11.4.9-rulesets", rulesets(*VCENTER), {"gold_vsphere_rulesets": []})
-    assert wanted(rows) == {} and "vCenter keeps the host by vSphereClient" in by_hand(rows)
+    assert wanted(rows) == {} and "the host is administered by way of vSphereClient" in by_hand(rows)
 
 
 def test_rule_sets_of_administration_admit_its_networks_and_the_vcenter():
@@ -116,6 +126,10 @@ def test_a_run_against_a_single_host_does_not_lock_itself_out():
 
     change = both(rulesets({"id": "vSphereClient", "all_ip": True}), alone)
     assert wanted(planned("11.4.2-allowed-ips", change)) == {("ruleset_sources", "vSphereClient"): ["192.0.2.0/25"]}
+    # What is left of a vCenter's address admits nobody.
+    stale = both(change, lambda facts: facts["host"].update(controller_address="203.0.113.5"))
+    with pytest.raises(Refusal, match="it would lock itself out"):
+        planned("11.4.2-allowed-ips", stale, source="203.0.113.7")
     for source, named in (("203.0.113.7", "203.0.113.7"), (None, "an address the host did not tell")):
         with pytest.raises(Refusal, match=f"this run comes from {named}, which is not in 192.0.2.0/25"):
             planned("11.4.2-allowed-ips", change, source=source)
