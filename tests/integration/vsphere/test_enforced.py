@@ -122,3 +122,26 @@ def test_nothing_of_the_login_is_anywhere(law: Law, spoiled: tuple[Target, Path]
             assert password.encode() not in path.read_bytes(), path
     runs: list[Any] = [law.previewed, law.applied, law.reverted]
     assert not any(password in run.output for run in runs)
+
+
+def test_a_fault_in_one_area_keeps_what_was_done_and_leaves_the_areas_after_it(vsphere: Target, tmp_path: Path) -> None:
+    spoilt = "esx02.lab.example"
+    with vsphere.fault(kind="fault", fault="HostConfigFault", method="UpdateServicePolicy", host=spoilt):
+        run = play(tmp_path, vsphere, "harden", hypervisor_areas=["logging", "remote_access", "firewall"])
+    assert run.code != 0
+    assert "Traceback" not in run.output
+    assert f"remote_access on {spoilt}: start of " in run.host["failed"]
+    done = {entry["host"] for entry in run.host["changes"]["remote_access"].values()}
+    # Hosts go one after the other there, for somebody could be locked out.
+    assert done == {"esx01.lab.example"}
+    assert {entry["host"] for entry in run.host["changes"]["logging"].values()} >= {spoilt, *done}
+    assert run.host["deferred"] == {"firewall": "not attempted, as remote_access failed before it"}
+    assert statuses(run, "after")[spoilt, "vsphere-11.4.6-timeouts"] == "fail"
+    assert play(tmp_path, vsphere, "revert").code == 0
+
+
+def test_who_may_only_read_is_told_what_is_lacking_and_nothing_changes(vsphere: Target, tmp_path: Path) -> None:
+    run = play(tmp_path, vsphere.auditor, "harden", hypervisor_areas=["remote_access"])
+    assert run.code != 0
+    assert "the account lacks the privilege Host.Config" in run.host["failed"]
+    assert run.changes == {}
