@@ -155,7 +155,7 @@ class ActionModule(ActionBase):
         except (VsphereError, soap.SoapFault) as error:
             raise HostError(str(error)) from error
         for name, reason in enforcement.unread.items():
-            display.warning(f"{self._name}: {name} is left alone, as it could not be read: {reason}")
+            display.warning(visible(f"{self._name}: {name} is left alone, as it could not be read: {reason}")[:500])
         answer = _Answer(self._name, standard)
         for area, entry in areas.items():
             answer.take(area, entry)
@@ -306,7 +306,7 @@ class _Answer:
             for at, value in enumerate((one["old"], one["new"])):
                 lines[at] += f"{one['setting']}: {json.dumps(value)}\n"
         self._diff += [
-            {"before_header": name, "after_header": name, "before": before, "after": after}
+            {"before_header": visible(name), "after_header": visible(name), "before": before, "after": after}
             for name, (before, after) in by_host.items()
         ]
         self._show(area, entry)

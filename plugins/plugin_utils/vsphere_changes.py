@@ -26,6 +26,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_journal imp
 LogIn = Callable[[], AbstractContextManager[Any]]
 # How often the way back is tried when the endpoint does not answer, and how long in all.
 RETRY_SECONDS, RETURN_SECONDS = 5, 90
+# What a fault says where a host has kept some of what was written, so that revert can still take it back.
+LEFT = ("NOT put back", "NOT be put back")
 
 
 @dataclass
@@ -207,7 +209,8 @@ def _note(entry: dict[str, Any], done: Done, fault: str) -> None:
     if fault:
         done.faults[entry["name"]] = fault
         done.changes.pop(entry["name"], None)
-        entry.update(state=journal.STARTED if "NOT" in fault else journal.ROLLED_BACK, reason=fault[:1000])
+        left = any(words in fault for words in LEFT)
+        entry.update(state=journal.STARTED if left else journal.ROLLED_BACK, reason=fault[:1000])
     else:
         entry["state"] = journal.CONFIRMED
 

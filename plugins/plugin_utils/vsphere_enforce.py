@@ -18,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_journal import Journal
@@ -191,6 +192,7 @@ def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:
 
 def _several(entries: Sequence[str], between: str = "; ") -> str:
     more = len(entries) - MAX_NAMES
+    entries = [visible(entry) for entry in entries]
     return between.join(entries[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 

@@ -118,7 +118,8 @@ class Played:
 
 
 def play(folder: Path, vsphere: Target, playbook: str, *arguments: str, **variables: Any) -> Played:
-    """Run harden, revert or audit against the target, with `folder` as working directory."""
+    """Run harden, revert or audit, or a playbook by its path, against the target; `folder` is the working directory."""
+    playbook = playbook if playbook.endswith(".yml") else f"{playbook}.yml"
     run_id = f"run{len(list((folder / 'reports').glob('run*'))):03d}"
     extra = {
         **SITE,
@@ -130,7 +131,7 @@ def play(folder: Path, vsphere: Target, playbook: str, *arguments: str, **variab
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     program = str(Path(sys.executable).parent / "ansible-playbook")
     done = subprocess.run(
-        [program, "-i", str(vsphere.inventory), str(CHECKOUT / "playbooks" / f"{playbook}.yml")]
+        [program, "-i", str(vsphere.inventory), str(CHECKOUT / "playbooks" / playbook)]
         + ["-e", json.dumps(extra), *arguments],
         cwd=folder,
         capture_output=True,

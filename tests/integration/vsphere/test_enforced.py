@@ -145,3 +145,14 @@ def test_who_may_only_read_is_told_what_is_lacking_and_nothing_changes(vsphere: 
     assert run.code != 0
     assert "the account lacks the privilege Host.Config" in run.host["failed"]
     assert run.changes == {}
+
+
+def test_a_role_used_alone(vsphere: Target, tmp_path: Path) -> None:
+    role = {"role": "dwp.hypervisor.remote_access", "vars": {"remote_access_checks": ["vsphere-11.4.6-timeouts"]}}
+    book = tmp_path / "alone.yml"
+    book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
+    first, second = play(tmp_path, vsphere, str(book)), play(tmp_path, vsphere, str(book))
+    assert first.code == 0 and second.code == 0, first.output + second.output
+    assert "UserVars.ESXiShellTimeOut: 0 -> 600" in first.output and "services" not in first.output
+    assert "changed=1" in first.output and "changed=0" in second.output
+    assert "1 changes taken back" in play(tmp_path, vsphere, "revert").output
