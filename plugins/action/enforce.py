@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import socket
 import time
 from typing import Any
@@ -27,10 +28,12 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard,
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {
-    "platform": {"type": "str", "choices": ["kvm"], "required": True},
+    "platform": {"type": "str", "choices": ["kvm", "vsphere"], "required": True},
     "areas": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": ["planned", "applied"], "default": "applied"},
     "enforce": {"type": "str", "choices": ["drift", "always"], "default": "drift"},
@@ -45,12 +48,15 @@ ARGUMENTS: dict[str, Any] = {
     "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
     "libvirt_uri": {"type": "str", "default": "qemu:///system"},
     "time_limit": {"type": "int", "default": 60},
+    "state_dir": {"type": "path", "default": "hypervisor-state"},
+    **CONNECTION,
 }
 # Options that a role does not pass on: where the task does not give them, the variable hypervisor_<option> does.
 RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks"})
 ROLLBACK_SECONDS = (20, 3600)
 # What this run did so far to the host, kept as a fact for the areas that follow and for the report.
 FACT = "hypervisor_enforcement"
+MAX_MESSAGE = 4000
 display = Display()
 
 
@@ -89,8 +95,10 @@ class ActionModule(ActionBase):
 
     def _enforce(self, given):
         standard = load_standard()
-        given["areas"] = given["areas"] or proposal.areas(standard)
+        given["areas"] = given["areas"] or proposal.areas(standard, given["platform"])
         chosen = _checks(standard, given)
+        if given["platform"] == "vsphere":
+            return self._vsphere(given, standard, chosen)
         subject = {"id": self._name, "name": self._name, "endpoint": self._name, "platform": "kvm", "kind": "host",
                    "groups": plain(self._vars.get("group_names") or [])}  # fmt: skip
         guard = Guard(self, self._vars, given["rollback_seconds"])
@@ -122,6 +130,37 @@ class ActionModule(ActionBase):
                 answer.plan(area, found)
         return answer.result(self._former, fail=not self._task.check_mode)
 
+    def _vsphere(self, given, standard, chosen):
+        """The same for every ESXi host behind an endpoint, from here: nothing runs on the inventory host."""
+        # Needed for this platform alone, and it reads much of Python.
+        from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
+        from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils import vsphere_audit, vsphere_enforce
+
+        base = {"endpoint": self._name, "platform": "vsphere", "groups": plain(self._vars.get("group_names") or [])}
+        variables = gold.from_variables(self._templar, self._vars)
+        registers = self._registers(given, standard)
+        connection = connection_of(self, self._vars)
+        enforcement = vsphere_enforce.Enforcement(
+            {**given, "account": connection["user"]},
+            standard,
+            variables,
+            base,
+            register_files.records_of(registers, "exceptions"),
+            display.display,
+        )
+        try:
+            endpoint = vsphere_audit.endpoint_of(given, self._name, connection)
+            areas = enforcement.run(endpoint, chosen, self._task.check_mode)
+        except (VsphereError, soap.SoapFault) as error:
+            raise HostError(str(error)) from error
+        for name, reason in enforcement.unread.items():
+            display.warning(visible(f"{self._name}: {name} is left alone, as it could not be read: {reason}")[:500])
+        answer = _Answer(self._name, standard)
+        for area, entry in areas.items():
+            answer.take(area, entry)
+        return answer.result(self._former, fail=not self._task.check_mode)
+
     def _not_together(self, area):
         changed = {
             check
@@ -132,10 +171,14 @@ class ActionModule(ActionBase):
         together = sorted(proposal.NOT_TOGETHER.get(area, frozenset()) & changed)
         return f"not in the same run as {', '.join(together)}: run again once people have logged in" if together else ""
 
-    def _failing(self, given, standard, facts, values, subject):
-        registers = register_files.read(
+    @staticmethod
+    def _registers(given, standard):
+        return register_files.read(
             {"exceptions": given["exceptions_file"], "attestations": None}, standard, given["allowed_signers"]
         )
+
+    def _failing(self, given, standard, facts, values, subject):
+        registers = self._registers(given, standard)
         document = assess(
             redaction.redact(facts),
             standard=standard,
@@ -199,7 +242,7 @@ class ActionModule(ActionBase):
 def _checks(standard, given):
     """The checks this call may enforce: of its areas, of the measures and checks that were asked for."""
     measures = select(standard, given["measures"])
-    known = [check for area in given["areas"] for check in proposal.area_checks(standard, area)]
+    known = [check for area in given["areas"] for check in proposal.area_checks(standard, area, given["platform"])]
     for check in given["checks"] or ():
         if check not in standard.checks:
             raise ValueError(f"{check} is not a check of SS-009's standard data")
@@ -244,7 +287,8 @@ class _Answer:
             setting: {**entry, "measures": sorted({self._standard.checks[check].measure for check in entry["checks"]})}
             for setting, entry in done["updated"].items()
         }
-        self._areas[area] = {
+        self._diff += done.get("diff", [])
+        entry = {
             **_NOTHING,
             "updated": updated,
             "by_hand": done["by_hand"],
@@ -252,10 +296,28 @@ class _Answer:
             "change": done["change"],
             "seconds": done["seconds"],
         }
-        self._diff += done.get("diff", [])
+        self._show(area, entry)
+
+    def take(self, area, entry):
+        """What became of an area on all the hosts of an endpoint."""
+        by_host: dict[str, list[str]] = {}
+        for one in entry["updated"].values():
+            lines = by_host.setdefault(one["host"], ["", ""])
+            for at, value in enumerate((one["old"], one["new"])):
+                lines[at] += f"{one['setting']}: {json.dumps(value)}\n"
+        self._diff += [
+            {"before_header": visible(name), "after_header": visible(name), "before": before, "after": after}
+            for name, (before, after) in by_host.items()
+        ]
+        self._show(area, entry)
+
+    def _show(self, area, done):
+        self._areas[area] = done
+        updated = done["updated"]
         for setting, entry in updated.items():
             old, new = (str(entry[key])[:60] if entry[key] is not None else "-" for key in ("old", "new"))
-            display.display(f"  {self._name} {area} {', '.join(entry['measures'])}  {setting}: {old} -> {new}")
+            line = f"  {self._name} {area} {', '.join(entry['measures'])}  {setting}: {old} -> {new}"
+            display.display(visible(line))
         if updated:
             display.display(f"  {self._name} {area}: {len(updated)} settings in {done['seconds']} s")
 
@@ -265,6 +327,11 @@ class _Answer:
         former: what this run did to the host before, {run_id, areas}.
         """
         refused = {area: entry["refused"] for area, entry in self._areas.items() if entry["refused"]}
+        faults = [
+            f"{area} on {name}: {fault}"
+            for area, entry in self._areas.items()
+            for name, fault in entry.get("faults", {}).items()
+        ]
         answer = {
             "changed": any(entry["updated"] for entry in self._areas.values()),
             "areas": self._areas,
@@ -278,4 +345,7 @@ class _Answer:
             answer["failed"] = fail
             if not fail:
                 display.warning(f"{self._name}: would refuse {told}")
+        if faults:
+            answer["msg"] = visible("; ".join([*([answer["msg"]] if refused else []), *faults]))[:MAX_MESSAGE]
+            answer["failed"] = True
         return answer

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: enforce
-short_description: Enforce areas of the gold configuration on one hypervisor, under guard
+short_description: Enforce areas of the gold configuration on one host or on those of an endpoint, under guard
 version_added: 1.0.0
 description:
   - Reads the host, assesses it, and sets what fails and may be set - nothing that is V(unknown), excepted or left out.
-  - Each area is one change. It is made whole or not at all, and M(dwp.hypervisor.kvm_changes) can take it back.
+  - Each area is one change of each host. It is made whole or not at all, and M(dwp.hypervisor.kvm_changes) or
+    M(dwp.hypervisor.vsphere_changes) can take it back.
   - Where somebody could be locked out, the host takes the change back by itself unless a new connection has proved that
     two administrators of C(gold_hypervisor_admins) and an account of C(gold_breakglass_accounts) can still get in, and
     that guests and migration peers still answer.
+  - Of platform V(vsphere), the inventory host is a vCenter or a stand-alone ESXi host; nothing runs on it. All its ESXi
+    hosts are changed in one session. Where somebody could be locked out, they are changed one after the other, and old
+    values are put back through the vCenter unless a new login and the host's connection have been proved.
   - Options that a task does not give are taken from the variables C(hypervisor_<option>).
   - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never
     done.
@@ -22,7 +26,7 @@ options:
   platform:
     description: What the host is.
     type: str
-    choices: [kvm]
+    choices: [kvm, vsphere]
     required: true
   areas:
     description: The areas to enforce, each named like its role. All, in the safe order, when not given.
@@ -56,7 +60,9 @@ options:
     description: Name of the run, kept with each change. The UTC time when not given.
     type: str
   rollback_seconds:
-    description: Seconds, 20 to 3600, after which the host takes back a guarded change that was not confirmed.
+    description:
+      - Seconds, 20 to 3600, after which the host takes back a guarded change that was not confirmed.
+      - Of platform V(vsphere), how long the proof is waited for before old values are put back.
     type: int
     default: 180
   allow_vm_changes:
@@ -74,6 +80,12 @@ options:
     type: dict
     default: {}
     suboptions:
+      console_confirmed:
+        description:
+          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for
+            it. It stops their console - a host that loses its vCenter then has to be installed anew.
+        type: bool
+        default: false
       install_updates:
         description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
         type: bool
@@ -82,6 +94,13 @@ options:
         description:
           - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
             that O(allow_vm_changes) names.
+        type: bool
+        default: false
+      log_authority_present:
+        description:
+          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host.
+            Without it, a host that is told to check certificates stops sending logs silently, so targets and checking
+            stay as they are.
         type: bool
         default: false
       migration_peers_ready:
@@ -96,11 +115,18 @@ options:
     type: str
     default: qemu:///system
   time_limit:
-    description: Seconds for the collection on the host.
+    description: Seconds for the collection on the host. Of platform V(vsphere), for one call to the server.
     type: int
     default: 60
+  state_dir:
+    description:
+      - Directory on the controller in which old values of ESXi hosts are kept, of mode 0600, before they are changed.
+        For platform V(vsphere). Keep it as long as changes may have to be taken back.
+    type: path
+    default: hypervisor-state
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - dwp.hypervisor.vsphere_connection
 attributes:
   action:
     description: Runs on the controller, as an action plugin.
@@ -129,6 +155,13 @@ EXAMPLES = r"""
   dwp.hypervisor.enforce:
     platform: kvm
     areas: [remote_access]
+
+- name: Say what would change on the ESXi hosts of a vCenter
+  dwp.hypervisor.enforce:
+    platform: vsphere
+    areas: [logging, remote_access]
+    ca_file: /etc/pki/vcenter-ca.pem
+  check_mode: true
 """
 
 RETURN = r"""
@@ -137,6 +170,8 @@ areas:
     - What became of each area. C(updated) holds old and new value of each setting with the checks and measures that
       ask for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
+    - Of platform V(vsphere), C(updated) also names C(host) and C(setting), and C(faults) says why a host was not
+      changed.
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}

@@ -59,6 +59,12 @@ options:
     description: What M(dwp.hypervisor.enforce) will be allowed to, in its words. Names and types are checked here.
     type: dict
     suboptions:
+      console_confirmed:
+        description:
+          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for
+            it. It stops their console - a host that loses its vCenter then has to be installed anew.
+        type: bool
+        default: false
       install_updates:
         description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
         type: bool
@@ -67,6 +73,13 @@ options:
         description:
           - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
             that C(hypervisor_allow_vm_changes) names.
+        type: bool
+        default: false
+      log_authority_present:
+        description:
+          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host.
+            Without it, a host that is told to check certificates stops sending logs silently, so targets and checking
+            stay as they are.
         type: bool
         default: false
       migration_peers_ready:

@@ -9,7 +9,7 @@ as text and answers with XML inside XML.
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element

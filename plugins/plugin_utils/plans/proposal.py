@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 # From here on somebody could be locked out (catalogue, field `op`).
 GUARDED = 2
@@ -22,7 +22,7 @@ GUARDED = 2
 class Proposal:
     """What would be done to one area of one host.
 
-    rows: for the module kvm_settings, each with the checks that ask for it. refusal: why nothing may be done, else
+    rows: for the engine of the platform, each with the checks that ask for it. refusal: why nothing may be done, else
     empty. lockout: the greatest lock-out risk of its checks, 0 to 3.
     """
 
@@ -38,20 +38,30 @@ class Proposal:
         return self.lockout >= GUARDED and any(row["kind"] != "by_hand" for row in self.rows)
 
 
-def area_checks(standard: Standard, area: str) -> list[str]:
-    """The checks of KVM that an area's role enforces, in the order of the standard.
+PLATFORMS = {"kvm": "KVM", "vsphere": "vSphere"}
+
+
+def area_checks(standard: Standard, area: str, platform: str = "kvm") -> list[str]:
+    """The checks of a platform that an area's role enforces, in the order of the standard.
 
     :raises ValueError: no such area.
     """
-    found = [check.id for check in standard.checks.values() if check.id in PLANS and check.role == area]
+    found = [check.id for check in _planned(standard, platform) if check.role == area]
     if not found:
-        raise ValueError(f"{area!r} is not an area that is enforced on KVM; areas: {', '.join(areas(standard))}")
+        raise ValueError(
+            f"{area!r} is not an area that is enforced on {PLATFORMS[platform]}; "
+            f"areas: {', '.join(areas(standard, platform))}"
+        )
     return found
 
 
-def areas(standard: Standard) -> list[str]:
-    """Every area that is enforced on KVM, in the safe order of SAFE_ORDER."""
-    known = {check.role for check in standard.checks.values() if check.id in PLANS}
+def _planned(standard: Standard, platform: str) -> list[Check]:
+    return [check for check in standard.checks.values() if check.id in PLANS and check.platform == platform]
+
+
+def areas(standard: Standard, platform: str = "kvm") -> list[str]:
+    """Every area that is enforced on a platform, in the safe order of SAFE_ORDER."""
+    known = {check.role for check in _planned(standard, platform)}
     return [area for area in SAFE_ORDER if area in known] + sorted(known - set(SAFE_ORDER))
 
 
@@ -81,9 +91,9 @@ NOT_TOGETHER = {
 }
 
 
-def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
+def propose(area: str, situation: Situation, standard: Standard, platform: str = "kvm") -> Proposal:
     """Plan the situation's checks of one area; a refusal of one check refuses the area."""
-    checks = tuple(check for check in area_checks(standard, area) if check in situation.checks)
+    checks = tuple(check for check in area_checks(standard, area, platform) if check in situation.checks)
     mine = replace(situation, checks=frozenset(checks))
     rows: list[Row] = []
     lockout = 0
@@ -95,7 +105,7 @@ def propose(area: str, situation: Situation, standard: Standard) -> Proposal:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
-        planned = [row for row in planned if not _is_excepted(row, situation.excepted.get(check, frozenset()))]
+        planned = _without_excepted(planned, situation.excepted.get(check, frozenset()), platform)
         rows += [{**row, "checks": [check]} for row in planned]
         if any(row["kind"] != "by_hand" for row in planned):
             lockout = max(lockout, standard.checks[check].disruption["lockout"])
@@ -136,6 +146,21 @@ def _subject(row: Row) -> str:
 
 def _union(first: Iterable[str], second: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*first, *second]))
+
+
+def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> list[Row]:
+    """The rows of one check without what an exception covers while other items of the check fail."""
+    if platform == "kvm":
+        return [row for row in rows if not _is_excepted(row, items)]
+    # Items of a host are named like its settings, with or without the node an option is below.
+    named = {item: [row for row in rows if _is_named(row, item)] for item in sorted(items)}
+    if any(not found for found in named.values()):
+        return [by_hand(f"an exception covers {', '.join(items)} of this check: set the rest of it by hand")]
+    return [row for row in rows if not any(row in found for found in named.values())]
+
+
+def _is_named(row: Row, item: str) -> bool:
+    return bool(item) and (row.get("name") == item or str(row.get("name", "")).endswith(f".{item}"))
 
 
 def _is_excepted(row: Row, items: frozenset[str]) -> bool:

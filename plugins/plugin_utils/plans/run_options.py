@@ -33,6 +33,13 @@ class RunOption:
 
 
 OPTIONS: dict[str, RunOption] = {
+    "console_confirmed": RunOption(
+        area="access_control",
+        type="bool",
+        default=False,
+        description="Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for it. It stops their "
+        "console: a host that loses its vCenter then has to be installed anew.",
+    ),
     "install_updates": RunOption(
         area="patching",
         type="bool",
@@ -46,6 +53,14 @@ OPTIONS: dict[str, RunOption] = {
         default=False,
         description="Set the limits of 11.3.4 and 11.3.10 on running machines too, of those that "
         "C(hypervisor_allow_vm_changes) names.",
+    ),
+    "log_authority_present": RunOption(
+        area="logging",
+        type="bool",
+        default=False,
+        description="The authority of the log servers' certificates is in the store of every ESXi host. Without it, a "
+        "host that is told to check certificates stops sending logs silently, so targets and checking stay as they "
+        "are.",
     ),
     "migration_peers_ready": RunOption(
         area="image_library",

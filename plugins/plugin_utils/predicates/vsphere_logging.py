@@ -22,11 +22,13 @@ _TARGET = re.compile(
 )
 # Levels of Syslog.global.logLevel from the least verbose.
 LEVELS = ("error", "warning", "info", "debug")
+# Levels of Config.HostAgent.log.level that log enough.
+AGENT_LEVELS = ("info", "verbose", "trivia")
 CHANGED = "VmReconfiguredEvent"
 TELLING = ("SendEmailAction", "SendSNMPAction", "RunScriptAction")
 
 
-def _targets(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def targets(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """[(entry, protocol, host)] of the host's log servers."""
     found = []
     for entry in names_of(facts, "hosts"):
@@ -40,15 +42,15 @@ def _targets(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def transport_tls(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """Every log server is reached over TLS, and its certificate verified strictly. facts: hosts, check, strict."""
     expected = "ssl:// for every log server, its certificate checked, strict X.509"
-    targets = _targets(facts)
-    if not targets:
+    found = targets(facts)
+    if not found:
         return o.failed([], expected, "no log server is set: nothing leaves the host")
     actual = {
-        "log servers": [entry for entry, _protocol, _host in targets],
+        "log servers": [entry for entry, _protocol, _host in found],
         "checked": flag(facts, "check"),
         "strict": flag(facts, "strict"),
     }
-    faults = [f"{entry[:80]} is not TLS" for entry, protocol, _host in targets if protocol != "ssl"]
+    faults = [f"{entry[:80]} is not TLS" for entry, protocol, _host in found if protocol != "ssl"]
     if not actual["checked"]:
         faults.append("certificates of log servers are not checked")
     if not actual["strict"]:
@@ -60,13 +62,13 @@ def remote_configured(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Logs and audit records, which have a switch of their own, go to named servers. facts: hosts, audit_remote."""
     servers = {str(name).casefold() for name in gold["gold_log_servers"]}
     expected = f"servers of {', '.join(sorted(servers)) or '(none named)'}, audit records too"
-    targets = _targets(facts)
+    found = targets(facts)
     actual = {
-        "log servers": [entry for entry, _protocol, _host in targets],
+        "log servers": [entry for entry, _protocol, _host in found],
         "audit records": flag(facts, "audit_remote"),
     }
-    faults = [f"{host[:80]} is not in gold_log_servers" for _entry, _protocol, host in targets if host not in servers]
-    if not targets:
+    faults = [f"{host[:80]} is not in gold_log_servers" for _entry, _protocol, host in found if host not in servers]
+    if not found:
         faults.append("no log server is set")
     if not actual["audit records"]:
         faults.append("audit records stay on the host (auditRecord.remoteEnable)")
@@ -96,7 +98,7 @@ def standard_format(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         o.item(
             "host agent",
             o.passed(agent)
-            if agent in ("info", "verbose", "trivia")
+            if agent in AGENT_LEVELS
             else o.failed(agent, "info", f"Config.HostAgent.log.level is {agent}"),
         ),
         o.item(

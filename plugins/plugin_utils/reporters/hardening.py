@@ -40,7 +40,12 @@ def summarise(
 def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     first, last = _verdicts(before, name), _verdicts(after, name)
     areas = about["areas"]
-    pending = {entry["check"]: entry["waits_for"] for area in areas.values() for entry in area["pending"]}
+    many = len({subject["id"] for subject in _subjects(before, name)}) > 1
+    pending = {
+        _on(entry["check"], entry["host"]) if many else entry["check"]: entry["waits_for"]
+        for area in areas.values()
+        for entry in area["pending"]
+    }
     failing = sorted(check for check, status in last.items() if status == o.FAIL)
     return {
         "host": name,
@@ -63,7 +68,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
 
 def _left_alone(name: str, before: Mapping[str, Any]) -> str:
     """Why nothing was attempted on a host."""
-    subjects = {subject["id"]: subject["reachable"] for subject in before["subjects"] if subject["name"] == name}
+    subjects = {subject["id"]: subject["reachable"] for subject in _subjects(before, name)}
     if not all(subjects.values()):
         return "it could not be read"
     if any(entry["subject"] in subjects for entry in enforceable(before["drift"], before["results"])):
@@ -71,9 +76,23 @@ def _left_alone(name: str, before: Mapping[str, Any]) -> str:
     return "nothing fails that a role can set"
 
 
+def _subjects(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """What an inventory host holds: itself, or a vCenter with its ESXi hosts."""
+    return [subject for subject in document["subjects"] if subject.get("endpoint", subject["name"]) == name]
+
+
 def _verdicts(document: Mapping[str, Any], name: str) -> dict[str, str]:
-    ids = {subject["id"] for subject in document["subjects"] if subject["name"] == name}
-    return {result["check"]: result["status"] for result in document["results"] if result["subject"] in ids}
+    """{check: status}; where there are several subjects, the check says on which."""
+    names = {subject["id"]: subject["name"] for subject in _subjects(document, name)}
+    return {
+        _on(result["check"], names[result["subject"]]) if len(names) > 1 else result["check"]: result["status"]
+        for result in document["results"]
+        if result["subject"] in names
+    }
+
+
+def _on(check: str, host: str) -> str:
+    return f"{check} on {host}"
 
 
 def lines(document: Mapping[str, Any]) -> list[str]:

@@ -89,7 +89,11 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 			return
 		}
 		permissions := r.URL.Path == "/api/vcenter/authorization/permissions"
+		// A document without a query answers for every query that has none of its own.
 		document := l.documents.get(r.URL.RequestURI())
+		if document == nil {
+			document = l.documents.get(r.URL.Path)
+		}
 		if document == nil && !permissions && !slices.ContainsFunc(documentRoots, func(root string) bool {
 			return strings.HasPrefix(r.URL.Path, root)
 		}) {

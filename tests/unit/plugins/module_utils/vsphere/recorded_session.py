@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Endpoint, Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault

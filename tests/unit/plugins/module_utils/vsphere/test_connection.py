@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import gzip
 import ssl
-import xml.etree.ElementTree as ElementTree
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 

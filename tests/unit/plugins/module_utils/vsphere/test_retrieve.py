@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from xml.etree import ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 

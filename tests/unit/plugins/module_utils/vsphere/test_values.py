@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from xml.etree import ElementTree as ElementTree
+from xml.etree import ElementTree
 
 import pytest
 

@@ -18,14 +18,17 @@ ROOT = "kvm-11.4.6-ssh-root"
 
 def test_every_check_that_is_called_enforced_has_a_planner_and_no_other():
     enforced = {
-        check.id for check in STANDARD.checks.values() if check.platform == "kvm" and check.data.get("enforced")
+        check.id
+        for check in STANDARD.checks.values()
+        if check.platform in proposal.PLATFORMS and check.data.get("enforced")
     }
     assert set(registry.PLANS) == enforced
 
 
-def test_the_safe_order_knows_every_area():
-    assert set(proposal.areas(STANDARD)) <= set(proposal.SAFE_ORDER)
-    assert proposal.areas(STANDARD)[0] == "logging"
+@pytest.mark.parametrize("platform", proposal.PLATFORMS)
+def test_the_safe_order_knows_every_area(platform):
+    assert set(proposal.areas(STANDARD, platform)) <= set(proposal.SAFE_ORDER)
+    assert proposal.areas(STANDARD, platform)[0] == "logging"
 
 
 def test_an_unknown_area_is_named_with_those_there_are():

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""List the changes made to the ESXi hosts of an endpoint, and take them back, in this process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_journal import Journal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
+
+ARGUMENTS: dict[str, Any] = {
+    "state": {"type": "str", "choices": ["listed", "reverted"], "default": "listed"},
+    "areas": {"type": "list", "elements": "str", "default": []},
+    "run": {"type": "str", "default": "last"},
+    "force": {"type": "bool", "default": False},
+    "state_dir": {"type": "path", "default": "hypervisor-state"},
+    "time_limit": {"type": "int", "default": 60},
+    **CONNECTION,
+}
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/vsphere_changes.py for the documentation."""
+
+    _supports_check_mode = True
+    _supports_diff = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        kept = Journal(given["state_dir"], task_vars["inventory_hostname"])
+        try:
+            if given["state"] == "listed":
+                return {"changed": False, "changes": kept.listed()}
+            return self._reverted(plain(given), kept, task_vars)
+        except (ValueError, OSError) as error:
+            raise AnsibleActionFail(str(error)) from error
+
+    def _reverted(self, given, kept, task_vars):
+        from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
+        from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
+        from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_audit import endpoint_of
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_changes import Hosts
+
+        records, reverted = kept.selected(given["areas"], given["run"]), {}
+        try:
+            if records:
+                endpoint = endpoint_of(given, task_vars["inventory_hostname"], connection_of(self, task_vars))
+                with logged_in(endpoint) as session:
+                    hosts = Hosts(session, lambda: logged_in(endpoint), kept, 0)
+                    for record in records:
+                        reverted[record["id"]] = hosts.revert(record, given["force"], self._task.check_mode)
+        except (VsphereError, soap.SoapFault) as error:
+            raise AnsibleActionFail(
+                f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}"
+            ) from error
+        answer = {"changed": bool(reverted), "reverted": reverted, "changes": kept.listed()}
+        faults = [
+            f"{change} on {host}: {fault}"
+            for change, hosts in reverted.items()
+            for host, left in hosts.items()
+            for fault in left
+        ]
+        if faults:
+            answer["failed"] = True
+            answer["msg"] = visible(f"not everything was put back: {'; '.join(faults)}")[:4000]
+        return answer

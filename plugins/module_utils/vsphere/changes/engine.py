@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings ESXi hosts to the rows of a plan: reads what is, compares, writes only differences.
+
+A row is {kind, name, value, checks} of host.KINDS; instead of `value`, a list can have `remove`: what may not be in it.
+The rows of one host are one change: where the server refuses one of them, those before it are put back.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import (
+    CONNECTED,
+    KINDS,
+    ChangeError,
+    read,
+)
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+
+# hostd passes these on to vmsyslogd, which takes them up when it is told to (esxcli system syslog reload).
+SYSLOG = "Syslog.global."
+SERVER_ERRORS = (ChangeError, SoapFault, Unreadable, VsphereError)
+
+
+class Change(object):
+    """One setting of one host that differs: its kind and name, old and new value, and the checks that ask for it."""
+
+    def __init__(self, kind, name, old, new, checks=()):
+        self.kind = kind
+        self.name = name
+        self.old = old
+        self.new = new
+        self.checks = list(checks)
+
+    @property
+    def setting(self):
+        """What it is called where people read it."""
+        title = KINDS[self.kind].title
+        return title % self.name if "%s" in title else title
+
+    def back(self):
+        """The change that takes this one back."""
+        return Change(self.kind, self.name, self.new, self.old, self.checks)
+
+
+def hosts_of(session, rows, names=None):
+    """{name: Host}, read for these rows."""
+    return read(session, sorted({path for row in rows for path in KINDS[row["kind"]].paths}), names)
+
+
+def differences(host, rows):
+    """The Changes that bring a host to its rows, in the order in which they have to be written.
+
+    :raises ChangeError, SoapFault: what is now cannot be read, or the host is not connected.
+    """
+    if host.connection != CONNECTED:
+        raise ChangeError("the host is %s" % host.connection)
+    found = {}
+    for row in rows:
+        key = (row["kind"], row["name"])
+        if key not in found:
+            old = _current(host, *key)
+            found[key] = Change(key[0], key[1], old, old)
+        change = found[key]
+        change.new = _wanted(change.new, row)
+        change.checks += [check for check in row["checks"] if check not in change.checks]
+    order = list(KINDS)
+    changed = [change for change in found.values() if not same(change.old, change.new)]
+    return sorted(changed, key=lambda change: order.index(change.kind))
+
+
+def _current(host, kind, name):
+    try:
+        return KINDS[kind].current(host, name)
+    except SHAPE as error:
+        raise ChangeError("%s %s: %s" % (kind, name, strange(error)))
+
+
+def _wanted(current, row):
+    if "remove" in row:
+        return [entry for entry in current if entry not in row["remove"]]
+    return row["value"]
+
+
+def same(one, other):
+    """Whether two values are equal; the order of a list means nothing, and to Python 1 is True."""
+    if isinstance(one, list) and isinstance(other, list):
+        return sorted(one) == sorted(other)
+    return type(one) is type(other) and one == other
+
+
+def write(host, changes):
+    """Write the changes of one host, all or none.
+
+    :raises ChangeError: which was refused and why, and what could not be put back.
+    """
+    done = []
+    for kind in KINDS:
+        mine = [change for change in changes if change.kind == kind]
+        # What the server takes as one is one; of the rest, each is noted as soon as it is done.
+        for batch in [mine] if kind in ("option", "firewall_default") else [[change] for change in mine]:
+            if not batch:
+                continue
+            try:
+                KINDS[kind].write(host, [(change.name, change.new) for change in batch])
+            except SERVER_ERRORS as error:
+                names = ", ".join(change.setting for change in batch)
+                left = put_back(host, done + batch if isinstance(error, VsphereError) else done)
+                raise ChangeError("%s was refused: %s%s" % (names, error, _told(left)))
+            done += batch
+    try:
+        take_up(host, changes)
+    except SERVER_ERRORS as error:
+        left = put_back(host, done)
+        raise ChangeError("the log service did not take up its options: %s%s" % (error, _told(left)))
+
+
+def _told(left):
+    return "; NOT put back: %s" % "; ".join(left) if left else "; what was written before it was put back"
+
+
+def take_up(host, changes):
+    """Have the log service read options that were changed."""
+    if any(change.kind == "option" and change.name.startswith(SYSLOG) for change in changes):
+        EsxCli(host.session, host.moid).run("system syslog reload")
+
+
+def put_back(host, changes):
+    """Give every setting its old value again, the last first; returns what could not be put back, with the reason."""
+    left = []
+    for change in reversed(changes):
+        try:
+            KINDS[change.kind].write(host, [(change.name, change.old)])
+        except SERVER_ERRORS as error:
+            left.append("%s: %s" % (change.setting, error))
+    try:
+        take_up(host, changes)
+    except SERVER_ERRORS as error:
+        left.append("the log service: %s" % error)
+    return left
+
+
+def prove(log_in, name, seconds):
+    """Log in anew and ask whether the host is connected, and answers a call through its vCenter.
+
+    log_in: makes a context manager of a Session that did not exist before. Asks until it is so or the time is over.
+    Returns what is wrong, or nothing.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        fault = _proof(log_in, name)
+        if not fault or time.monotonic() >= deadline:
+            return fault
+        time.sleep(2)
+
+
+def _proof(log_in, name):
+    try:
+        with log_in() as session:
+            host = read(session, (), (name,)).get(name)
+            if host is None:
+                return "%s is not there any more" % name
+            if host.connection != CONNECTED:
+                return "the host is %s" % host.connection
+            # The state alone may be a minute old: this call goes to the host.
+            host.call("serviceSystem", "HostServiceSystem", "RefreshServices")
+            return ""
+    except SERVER_ERRORS as error:
+        return str(error)

@@ -1,0 +1,317 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One ESXi host as an enforcement finds it: the values of now, read in bulk, and the calls that set them.
+
+Every call sets a whole value and none adds to one, so a call whose answer was lost can be sent again. Starting and
+stopping a service are the exception: what was asked for is compared with what is when the server refuses.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
+    NUMBERS,
+    TYPE,
+    flag,
+    many,
+    tag,
+    value,
+)
+
+CONNECTED = "connected"
+# A boolean as XML has it.
+WORDS = {True: "true", False: "false"}
+
+
+class ChangeError(Exception):
+    """A value cannot be read or set. The message names the setting, what was found and what was expected."""
+
+
+class Typed(object):
+    """An advanced option: its value, and the type in which the server gave it and wants it back (pitfall P3)."""
+
+    def __init__(self, kind, content):
+        self.kind = kind
+        self.content = content
+
+
+def typed_options(array):
+    """{key: Typed} of an array of OptionValue."""
+    found = {}
+    for entry in array:
+        parts = {tag(child): child for child in entry}
+        if "key" in parts and "value" in parts:
+            kind = parts["value"].get(TYPE, "")
+            found[parts["key"].text] = Typed(kind[kind.rfind(":") + 1 :], value(parts["value"]))
+    return found
+
+
+ALWAYS = ("name", "hardware.systemInfo.uuid", "runtime.connectionState", "configManager")
+
+
+class Host(object):
+    """One host: its name, UUID and id, and what was read of it. session: where it is asked and told."""
+
+    def __init__(self, session, found):
+        self.session = session
+        self.moid = found.moid
+        self.name = found.values.get("name", found.moid)
+        self.uuid = found.values.get("hardware.systemInfo.uuid", "")
+        self.connection = found.values.get("runtime.connectionState", "unknown")
+        self._values = found.values
+        self._missing = found.missing
+        self._asked = {}
+
+    def known(self, path):
+        """The value of a property.
+
+        :raises ChangeError: it was not read.
+        """
+        if self._values.get(path) is None:
+            raise ChangeError("%s was not read: %s" % (path, self._missing.get(path, "it is unset")))
+        return self._values[path]
+
+    def call(self, manager, ref_type, method, arguments=""):
+        """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
+        moid = (self._values.get("configManager") or {}).get(manager)
+        if not moid:
+            raise ChangeError("the server does not name the host's %s" % manager)
+        return [value(found) for found in self.session.call(ref_type, moid, method, arguments)]
+
+    def asked(self, manager, ref_type, method):
+        """The same of a method that only tells, asked once."""
+        if method not in self._asked:
+            self._asked[method] = self.call(manager, ref_type, method)
+        return self._asked[method]
+
+
+def read(session, paths, names=None):
+    """{name: Host} of the endpoint's hosts, or of those named, in one question. paths: properties to ask for."""
+    wanted = Properties("HostSystem", dict.fromkeys((*ALWAYS, *paths)), page=50)
+    if "config.option" in wanted.paths:
+        wanted.paths["config.option"] = typed_options
+    hosts = [Host(session, found) for found in in_view(session, wanted, {})]
+    return {host.name: host for host in hosts if names is None or host.name in names}
+
+
+def _option(host, name):
+    options = host.known("config.option")
+    if name not in options:
+        raise ChangeError("the host has no advanced option %s" % name)
+    return options[name].content
+
+
+def _console(host, name):
+    """Who DCUI.Access names; it is one text with commas."""
+    return split(_option(host, name))
+
+
+def _set_console(host, changes):
+    _set_options(host, [(name, ",".join(wanted)) for name, wanted in changes])
+
+
+def _set_options(host, changes):
+    """All options of a host in one call: the server takes all of them or none."""
+    options = host.known("config.option")
+    host.call(
+        "advancedOption", "OptionManager", "UpdateOptions",
+        "".join(
+            "<changedValue>%s%s</changedValue>" % (element("key", name), _as_typed(name, options[name].kind, wanted))
+            for name, wanted in changes
+        ),
+    )  # fmt: skip
+
+
+def _as_typed(name, kind, wanted):
+    good = isinstance(wanted, bool) if kind == "boolean" else (
+        isinstance(wanted, int) and not isinstance(wanted, bool) if kind in NUMBERS else
+        isinstance(wanted, str) and kind == "string"
+    )  # fmt: skip
+    if not good:
+        raise ChangeError("%s is %r, and the server's type of it is %s" % (name, wanted, kind or "not told"))
+    return element("value", WORDS[wanted] if kind == "boolean" else wanted, "xsd:%s" % kind)
+
+
+def _service(host, name):
+    for found in host.known("config.service.service"):
+        if found.get("key") == name:
+            return found
+    raise ChangeError("the host has no service %s" % name)
+
+
+def _set_running(host, changes):
+    for name, wanted in changes:
+        try:
+            host.call(
+                "serviceSystem", "HostServiceSystem", "StartService" if wanted else "StopService", element("id", name)
+            )
+        except SoapFault as error:
+            # Sent again after its answer was lost, a call finds what it has done itself.
+            if error.name != "InvalidState" or _running_now(host, name) != wanted:
+                raise
+
+
+def _running_now(host, name):
+    now = read(host.session, ("config.service.service",), (host.name,))
+    return flag(_service(now[host.name], name)["running"]) if host.name in now else None
+
+
+def _set_policy(host, changes):
+    for name, wanted in changes:
+        host.call(
+            "serviceSystem", "HostServiceSystem", "UpdateServicePolicy", element("id", name) + element("policy", wanted)
+        )
+
+
+def _ruleset(host, name):
+    for found in host.known("config.firewall.ruleset"):
+        if found.get("key") == name:
+            return found
+    raise ChangeError("the host has no rule set %s" % name)
+
+
+def _enable(host, changes):
+    for name, wanted in changes:
+        host.call(
+            "firewallSystem", "HostFirewallSystem", "EnableRuleset" if wanted else "DisableRuleset", element("id", name)
+        )
+
+
+def _sources(host, name):
+    allowed = _ruleset(host, name).get("allowedHosts") or {}
+    if flag(allowed.get("allIp")):
+        return None
+    networks = ["%s/%s" % (found["network"], found["prefixLength"]) for found in many(allowed.get("ipNetwork"))]
+    found = many(allowed.get("ipAddress")) + networks
+    return sorted(str(ipaddress.ip_network(text, strict=False)) for text in found)
+
+
+def _limit(host, changes):
+    for name, wanted in changes:
+        host.call(
+            "firewallSystem", "HostFirewallSystem", "UpdateRuleset",
+            "%s<spec><allowedHosts>%s</allowedHosts></spec>" % (element("id", name), _ip_list(wanted)),
+        )  # fmt: skip
+
+
+def _ip_list(wanted):
+    """HostFirewallRulesetIpList; None is every address."""
+    addresses, networks = "", ""
+    for text in wanted or ():
+        network = ipaddress.ip_network(text)
+        if network.prefixlen == network.max_prefixlen:
+            addresses += element("ipAddress", network.network_address)
+        else:
+            inner = element("network", network.network_address) + element("prefixLength", network.prefixlen)
+            networks += "<ipNetwork>%s</ipNetwork>" % inner
+    return addresses + networks + element("allIp", WORDS[wanted is None])
+
+
+def _blocked(host, name):
+    return flag(host.known("config.firewall.defaultPolicy").get("%sBlocked" % name))
+
+
+def _block(host, changes):
+    policy = "".join(element("%sBlocked" % name, WORDS[wanted]) for name, wanted in sorted(changes))
+    host.call(
+        "firewallSystem", "HostFirewallSystem", "UpdateDefaultPolicy", "<defaultPolicy>%s</defaultPolicy>" % policy
+    )
+
+
+def _acceptance(host, _name):
+    return host.asked("imageConfigManager", "HostImageConfigManager", "HostImageConfigGetAcceptance")[0]
+
+
+def _accept(host, changes):
+    for _name, wanted in changes:
+        host.call(
+            "imageConfigManager", "HostImageConfigManager", "UpdateHostImageAcceptanceLevel",
+            element("newAcceptanceLevel", wanted),
+        )  # fmt: skip
+
+
+# What a principal without an entry of its own has.
+NO_ENTRY = "accessNone"
+
+
+def _access(host, name):
+    """name: an account, or a group with a leading %."""
+    for entry in host.asked("hostAccessManager", "HostAccessManager", "RetrieveHostAccessControlEntries"):
+        if name == ("%" if flag(entry.get("group")) else "") + entry["principal"]:
+            return entry["accessMode"]
+    return NO_ENTRY
+
+
+def _set_access(host, changes):
+    for name, wanted in changes:
+        host.call(
+            "hostAccessManager", "HostAccessManager", "ChangeAccessMode",
+            element("principal", name.lstrip("%")) + element("isGroup", WORDS[name.startswith("%")])
+            + element("accessMode", wanted),
+        )  # fmt: skip
+
+
+def _exceptions(host, _name):
+    return sorted(many(host.asked("hostAccessManager", "HostAccessManager", "QueryLockdownExceptions")))
+
+
+def _except(host, changes):
+    for _name, wanted in changes:
+        host.call(
+            "hostAccessManager", "HostAccessManager", "UpdateLockdownExceptions",
+            "".join(element("users", user) for user in wanted),
+        )  # fmt: skip
+
+
+def _set_lockdown(host, changes):
+    for _name, wanted in changes:
+        host.call("hostAccessManager", "HostAccessManager", "ChangeLockdownMode", element("mode", wanted))
+
+
+class Kind(object):
+    """One kind of row: the properties it is read from, how it is called, the value of now, and how values are set.
+
+    current(host, name) -> value. write(host, [(name, value)]).
+    """
+
+    def __init__(self, title, paths, current, write):
+        self.title = title
+        self.paths = paths
+        self.current = current
+        self.write = write
+
+
+# In the order in which they are written: who may still come in stands before what keeps the others out, and what is
+# let through before what is blocked (pitfall P4).
+KINDS = {
+    "option": Kind("%s", ("config.option",), _option, _set_options),
+    "console": Kind("%s", ("config.option",), _console, _set_console),
+    "access": Kind("access of %s", (), _access, _set_access),
+    "service_policy": Kind(
+        "start of %s", ("config.service.service",), lambda host, name: _service(host, name)["policy"], _set_policy
+    ),
+    "service": Kind(
+        "%s is running",
+        ("config.service.service",),
+        lambda host, name: flag(_service(host, name)["running"]),
+        _set_running,
+    ),
+    "acceptance": Kind("acceptance level", (), _acceptance, _accept),
+    "ruleset_sources": Kind("addresses of rule set %s", ("config.firewall.ruleset",), _sources, _limit),
+    "ruleset": Kind(
+        "rule set %s is enabled",
+        ("config.firewall.ruleset",),
+        lambda host, name: flag(_ruleset(host, name)["enabled"]),
+        _enable,
+    ),
+    "firewall_default": Kind("%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block),
+    "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
+    "lockdown": Kind(
+        "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown
+    ),
+}

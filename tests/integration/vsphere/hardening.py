@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Settings of the target's hosts that make checks fail, and the playbooks that put them right and take that back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pyVmomi import vim
+
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
+from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
+
+SITE: dict[str, Any] = {
+    "gold_remote_admins": ["alice"],
+    "gold_log_servers": ["log.example.test"],
+    "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
+    "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
+    "hypervisor_options": {"log_authority_present": True},
+    "hypervisor_fail_on": [],
+    "hypervisor_rollback_seconds": 20,
+}
+# Options that fail, each with the value that a hand could have given it.
+OPTIONS = {
+    "DCUI.Access": "root,dcui",
+    "Mem.ShareForceSalting": 0,
+    "Security.AccountLockFailures": 0,
+    "Security.AccountUnlockTime": 60,
+    "Syslog.global.certificate.checkSSLCerts": False,
+    "User.execInstalledOnly": 0,
+    "UserVars.DcuiTimeOut": 0,
+    "UserVars.SuppressShellWarning": 1,
+    "VMkernel.Boot.noIOMMU": True,
+    "Config.HostAgent.log.level": "error",
+}
+# Their addresses, or that they are off, is for a person to say: here that has been done.
+BY_HAND = ("dhcp", "DHCPv6", "faultTolerance", "HBR", "iofiltervp", "CIMSLP")
+LIMITED = ("NFC", "vMotion", "dns", "fdm")
+
+
+@contextlib.contextmanager
+def administrator(vsphere: Target) -> Iterator[Client]:
+    """A session of a person who works beside the collection."""
+    session = Client(lab_target.running(vsphere.name))
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def set_options(host: vim.HostSystem, values: Mapping[str, Any]) -> None:
+    """Set advanced options to values of the type they have."""
+    now = {option.key: option.value for option in host.config.option}
+    changes = [
+        vim.option.OptionValue(key=key, value=type(now[key])(value)) for key, value in values.items() if key in now
+    ]
+    host.configManager.advancedOption.UpdateOptions(changedValue=changes)
+
+
+def spoil(admin: Client, host: vim.HostSystem) -> None:
+    """Have every check fail that is enforced, and do by hand what is left to people."""
+    manager = host.configManager
+    secret = {"password": "N0t-guessable", "passwordconfirmation": "N0t-guessable"}
+    admin.esxcli(host, "system.account.add", id="mallory", **secret)
+    manager.hostAccessManager.ChangeAccessMode(principal="mallory", isGroup=False, accessMode="accessAdmin")
+    set_options(host, OPTIONS)
+    manager.serviceSystem.StartService(id="TSM-SSH")
+    manager.serviceSystem.UpdateServicePolicy(id="TSM", policy="automatic")
+    manager.imageConfigManager.UpdateHostImageAcceptanceLevel(newAcceptanceLevel="community")
+    manager.hostAccessManager.UpdateLockdownExceptions(users=["dcui"])
+    manager.firewallSystem.UpdateDefaultPolicy(defaultPolicy=vim.host.FirewallInfo.DefaultPolicy(incomingBlocked=False))
+    known = {ruleset.key: ruleset for ruleset in host.config.firewall.ruleset}
+    for name in BY_HAND:
+        if name in known and known[name].enabled:
+            manager.firewallSystem.DisableRuleset(id=name)
+    network = vim.host.Ruleset.IpNetwork(network="192.0.2.0", prefixLength=24)
+    spec = vim.host.Ruleset.RulesetSpec(allowedHosts=vim.host.Ruleset.IpList(ipNetwork=[network], allIp=False))
+    for name in set(LIMITED) & set(known):
+        manager.firewallSystem.UpdateRuleset(id=name, spec=spec)
+    servers = vim.host.NtpConfig(server=["ntp1.example.test", "ntp2.example.test"])
+    manager.dateTimeSystem.UpdateDateTimeConfig(config=vim.host.DateTimeConfig(ntpConfig=servers))
+    manager.serviceSystem.StartService(id="ntpd")
+
+
+class Played:
+    """One finished playbook."""
+
+    def __init__(self, directory: Path, done: subprocess.CompletedProcess[str]) -> None:
+        self.code = done.returncode
+        self.output = done.stdout + done.stderr
+        self._directory = directory
+
+    def results(self, stage: str = "") -> dict[tuple[str, str], dict[str, Any]]:
+        """{(subject, check): result} of the run; stage: before or after, of a run that hardens."""
+        document = json.loads((self._directory / stage / "results.json").read_text())
+        names = {subject["id"]: subject["name"] for subject in document["subjects"]}
+        return {(names[entry["subject"]], entry["check"]): entry for entry in document["results"]}
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """What a hardening run says of its only inventory host."""
+        (found,) = json.loads((self._directory / "changes" / "changes.json").read_text())["hosts"]
+        return found
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """{host and setting: old and new value} over all areas."""
+        return {name: entry for updated in self.host["changes"].values() for name, entry in updated.items()}
+
+
+def play(folder: Path, vsphere: Target, playbook: str, *arguments: str, **variables: Any) -> Played:
+    """Run harden, revert or audit, or a playbook by its path, against the target; `folder` is the working directory."""
+    playbook = playbook if playbook.endswith(".yml") else f"{playbook}.yml"
+    run_id = f"run{len(list((folder / 'reports').glob('run*'))):03d}"
+    extra = {
+        **SITE,
+        "hypervisor_report_dir": str(folder / "reports"),
+        "hypervisor_state_dir": str(folder / "state"),
+        "hypervisor_run_id": run_id,
+        **variables,
+    }
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    done = subprocess.run(
+        [program, "-i", str(vsphere.inventory), str(CHECKOUT / "playbooks" / playbook)]
+        + ["-e", json.dumps(extra), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env={**kept, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg"), "ANSIBLE_HOME": str(folder / "home"),
+             "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    return Played(folder / "reports" / run_id, done)

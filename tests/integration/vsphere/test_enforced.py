@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Enforcement on the hosts of a vCenter, by the test law: nothing in check mode, everything, nothing again, and back to
+what was."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
+
+CHECKS = sorted(check for check in PLANS if load_standard().checks[check].platform == "vsphere")
+RELEASES = {"esx02.lab.example": "8.0.3", "esx03.lab.example": "9.0.0"}
+# Switched off, ssh has no login of root left to judge.
+RIGHT = {"vsphere-11.4.6-ssh-root": "not_applicable"}
+
+
+@pytest.fixture(scope="module")
+def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, Path]]:
+    found = Target.up("enforced-" + tmp_path_factory.getbasetemp().parent.name, "--vms", "2")
+    with hardening.administrator(found) as admin:
+        for release in RELEASES.values():
+            hardening.spoil(admin, admin.host(release))
+    yield found, tmp_path_factory.mktemp("law")
+    found.down()
+
+
+class Law:
+    """The playbooks of the test law, one after the other on one target."""
+
+    def __init__(self, vsphere: Target, folder: Path) -> None:
+        self.folder = folder
+        self.previewed = play(folder, vsphere, "harden", "--check", "--diff")
+        self.applied = play(folder, vsphere, "harden")
+        self.previewed_again = play(folder, vsphere, "harden", "--check")
+        self.applied_again = play(folder, vsphere, "harden")
+        self.records = sorted((folder / "state").rglob("*.json"))
+        self.would_revert = play(folder, vsphere, "revert", "--check", hypervisor_revert_run="all")
+        self.reverted = play(folder, vsphere, "revert", hypervisor_revert_run="all")
+        self.reverted_again = play(folder, vsphere, "revert", hypervisor_revert_run="all")
+        self.audited = play(folder, vsphere, "audit")
+
+
+@pytest.fixture(scope="module")
+def law(spoiled: tuple[Target, Path]) -> Law:
+    found = Law(*spoiled)
+    assert found.applied.code == 0, found.applied.output[-4000:]
+    return found
+
+
+def statuses(run: Played, stage: str) -> dict[tuple[str, str], str]:
+    return {key: entry["status"] for key, entry in run.results(stage).items()}
+
+
+def said(run: Played, stage: str = "") -> dict[tuple[str, str], str]:
+    """Verdict and value of every check of a host."""
+    found = run.results(stage)
+    return {
+        key: json.dumps([entry["status"], entry["actual"]], sort_keys=True)
+        for key, entry in found.items()
+        if key[1].startswith("vsphere-")
+    }
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("host", RELEASES)
+def test_what_fails_is_put_right(law: Law, host: str, check: str) -> None:
+    assert statuses(law.applied, "before")[host, check] == "fail"
+    assert statuses(law.applied, "after")[host, check] == RIGHT.get(check, "pass")
+
+
+def test_check_mode_says_what_would_change_and_changes_nothing(law: Law) -> None:
+    assert law.previewed.code == 0, law.previewed.output[-3000:]
+    would, did = law.previewed.changes, law.applied.changes
+    assert "+lockdown mode" in law.previewed.output
+    # Lockdown mode is asked for by several areas: each would set it, and the first does.
+    twice = {name for name in would if name.endswith(("lockdown mode", "lockdown exceptions"))}
+    assert {name: (entry["old"], entry["new"]) for name, entry in would.items() if name not in twice} == {
+        name: (entry["old"], entry["new"]) for name, entry in did.items() if name not in twice
+    }
+    assert said(law.previewed, "before") == said(law.applied, "before")
+
+
+def test_the_second_run_changes_nothing(law: Law) -> None:
+    for run in (law.previewed_again, law.applied_again):
+        assert run.code == 0, run.output[-3000:]
+        assert run.changes == {}
+
+
+def test_old_values_are_kept_for_the_owner_only(law: Law) -> None:
+    assert law.records
+    for path in law.records:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        record = json.loads(path.read_text())
+        assert {host["state"] for host in record["hosts"]} == {"reverted"}
+    assert stat.S_IMODE(law.records[0].parent.stat().st_mode) == 0o700
+
+
+def test_revert_brings_back_what_was(law: Law) -> None:
+    for run in (law.would_revert, law.reverted):
+        assert run.code == 0, run.output[-3000:]
+        assert f"{len(law.records)} changes taken back" in run.output
+    assert "0 changes taken back" in law.reverted_again.output
+    assert said(law.audited) == said(law.applied, "before")
+
+
+def test_nothing_of_the_login_is_anywhere(law: Law, spoiled: tuple[Target, Path]) -> None:
+    password = str(spoiled[0].variables["ansible_password"])
+    for path in law.folder.rglob("*"):
+        if path.is_file():
+            assert password.encode() not in path.read_bytes(), path
+    runs: list[Any] = [law.previewed, law.applied, law.reverted]
+    assert not any(password in run.output for run in runs)
+
+
+def test_a_fault_in_one_area_keeps_what_was_done_and_leaves_the_areas_after_it(vsphere: Target, tmp_path: Path) -> None:
+    spoilt = "esx02.lab.example"
+    with vsphere.fault(kind="fault", fault="HostConfigFault", method="UpdateServicePolicy", host=spoilt):
+        run = play(tmp_path, vsphere, "harden", hypervisor_areas=["logging", "remote_access", "firewall"])
+    assert run.code != 0
+    assert "Traceback" not in run.output
+    assert f"remote_access on {spoilt}: start of " in run.host["failed"]
+    done = {entry["host"] for entry in run.host["changes"]["remote_access"].values()}
+    # Hosts go one after the other there, for somebody could be locked out.
+    assert done == {"esx01.lab.example"}
+    assert {entry["host"] for entry in run.host["changes"]["logging"].values()} >= {spoilt, *done}
+    assert run.host["deferred"] == {"firewall": "not attempted, as remote_access failed before it"}
+    assert statuses(run, "after")[spoilt, "vsphere-11.4.6-timeouts"] == "fail"
+    assert play(tmp_path, vsphere, "revert").code == 0
+
+
+def test_who_may_only_read_is_told_what_is_lacking_and_nothing_changes(vsphere: Target, tmp_path: Path) -> None:
+    run = play(tmp_path, vsphere.auditor, "harden", hypervisor_areas=["remote_access"])
+    assert run.code != 0
+    assert "the account lacks the privilege Host.Config" in run.host["failed"]
+    assert run.changes == {}
+
+
+def test_a_role_used_alone(vsphere: Target, tmp_path: Path) -> None:
+    role = {"role": "dwp.hypervisor.remote_access", "vars": {"remote_access_checks": ["vsphere-11.4.6-timeouts"]}}
+    book = tmp_path / "alone.yml"
+    book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
+    first, second = play(tmp_path, vsphere, str(book)), play(tmp_path, vsphere, str(book))
+    assert first.code == 0 and second.code == 0, first.output + second.output
+    assert "UserVars.ESXiShellTimeOut: 0 -> 600" in first.output and "services" not in first.output
+    assert "changed=1" in first.output and "changed=0" in second.output
+    assert "1 changes taken back" in play(tmp_path, vsphere, "revert").output
