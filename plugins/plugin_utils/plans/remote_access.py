@@ -47,14 +47,7 @@ def ssh_root(situation: Situation) -> list[Row]:
             "the controller logs in as root: PermitRootLogin no would lock it out; "
             "set ansible_user to a named administrator of gold_remote_admins and ansible_become to true"
         )
-<<<<<<< HEAD
     if situation.gold["gold_migration_transport"] == "ssh" and _may_have_key(situation, "root"):
-=======
-    root: Mapping[str, Any] = next(
-        (entry for entry in situation.facts.get("accounts") or () if entry["name"] == "root"), {}
-    )
-    if situation.gold["gold_migration_transport"] == "ssh" and root.get("keys") is not False:
->>>>>>> hostside
         return [
             plan.by_hand(
                 "root keeps its way in, as it has or may have a key and virtual machines migrate over ssh "
@@ -66,7 +59,7 @@ def ssh_root(situation: Situation) -> list[Row]:
 
 
 def _may_have_key(situation: Situation, account: str) -> bool:
-    found: Mapping[str, Any] = next((e for e in situation.facts["accounts"] if e["name"] == account), {})
+    found: Mapping[str, Any] = next((e for e in situation.facts.get("accounts") or () if e["name"] == account), {})
     return found.get("keys") is not False
 
 
