@@ -25,6 +25,7 @@ TITLE = "Without the kernel arguments of dwp.hypervisor"
 UPDATE_GRUB = plan.run("update-grub", touches=[GRUB_CFG])
 # grub-mkconfig has read all of /etc/default/grub.d by then: read it again without our files, and let the distribution's
 # own script write the entries. Within a submenu they keep their identifiers without standing in anybody's way.
+# Functions are left out: grub takes them outside of menus only, and has those of the first 10_linux already.
 WAY_BACK_TEXT = f"""\
 #!/bin/sh
 # Written by dwp.hypervisor: every kernel once more, without the arguments its files in /etc/default/grub.d add.
@@ -43,8 +44,9 @@ for settings in /etc/default/grub.d/*.cfg; do
 done
 GRUB_DISABLE_SUBMENU=y
 export GRUB_CMDLINE_LINUX GRUB_CMDLINE_LINUX_DEFAULT GRUB_CMDLINE_LINUX_RECOVERY GRUB_DISABLE_SUBMENU
+entries=$(/etc/grub.d/10_linux)
 echo "submenu '{TITLE}' --id '{WAY_BACK_ID}' {{"
-/etc/grub.d/10_linux
+printf '%s\\n' "$entries" | sed '/^function /,/^}}/d'
 echo "}}"
 """
 # The entry is a copy of the running kernel's: it is known to start. Made after the arguments were added to all.

@@ -23,7 +23,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_polic
 )
 
 KSM = "/sys/kernel/mm/ksm/run"
-KSM_AT_BOOT = "/etc/tmpfiles.d/zz-dwp-hypervisor-ksm.conf"
+# Of several files about one path, the first by name is applied and the others are not (tmpfiles.d(5)).
+KSM_AT_BOOT = "/etc/tmpfiles.d/00-dwp-hypervisor-ksm.conf"
 # What switches it on: RHEL's two services, of which Debian has the second; a setting of Ubuntu's qemu-kvm.service.
 KSM_UNITS = ("ksmtuned.service", "ksm.service")
 KSM_SETTING = ("/etc/default/qemu-kvm", "KSM_ENABLED")

@@ -120,6 +120,21 @@ def test_rhel_by_grubby_with_a_copy_of_the_running_kernel_s_entry():
     assert "driver-signing" in copy["undo"]
 
 
+def test_the_way_back_has_entries_and_no_functions(tmp_path):
+    """Debian's 10_linux may define gfxmode, and grub takes no function within a submenu."""
+    written = "function gfxmode {\n\tset gfxpayload=\"${1}\"\n}\nmenuentry 'Linux' {\n\tlinux /vmlinuz\n}\n"
+    (tmp_path / "10_linux").write_text(f"#!/bin/sh\ncat <<'EOF'\n{written}EOF\n")
+    (tmp_path / "10_linux").chmod(0o755)
+    way_back = str(tmp_path / "42_way_back_")
+    text = kernel_arguments.WAY_BACK_TEXT.replace(kernel_arguments.WAY_BACK, way_back)
+    text = text.replace("/etc/grub.d/", f"{tmp_path}/").replace("/etc/default", str(tmp_path))
+    (tmp_path / "42_way_back_x").write_text(text)
+    (tmp_path / "grub.d").mkdir()
+    (tmp_path / "grub.d" / "50-site.cfg").write_text("true\n")
+    told = subprocess.run(["sh", f"{way_back}x"], text=True, capture_output=True, check=True).stdout
+    assert told.splitlines()[1:] == ["menuentry 'Linux' {", "\tlinux /vmlinuz", "}", "}"]
+
+
 def test_rhel_entry_of_the_way_back(tmp_path):
     """The script on a directory of boot entries that is made up; rhel itself was not at hand."""
     entries = tmp_path / "entries"

@@ -47,9 +47,9 @@ def test_merging_of_pages_ends_now_and_at_the_next_start():
     # 0 stops; 2 would pull merged pages apart, for which there may be no memory.
     assert (now["path"], now["text"]) == ("/sys/kernel/mm/ksm/run", "0")
     (kept,) = of_kind(rows, "file")
-    assert kept["content"].endswith("w /sys/kernel/mm/ksm/run - - - - 0\n") and kept["path"].startswith(
-        "/etc/tmpfiles.d/"
-    )
+    # Of several files about one path, the first by name is applied.
+    assert kept["content"].endswith("w /sys/kernel/mm/ksm/run - - - - 0\n")
+    assert kept["path"].startswith("/etc/tmpfiles.d/00-")
     assert kinds(rows).index("unit") < kinds(rows).index("value")
 
 
