@@ -20,6 +20,8 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardeni
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
+# Nine playbooks run before the first of them.
+pytestmark = pytest.mark.timeout(600)
 CHECKS = sorted(check for check in PLANS if load_standard().checks[check].platform == "vsphere")
 RELEASES = {"esx02.lab.example": "8.0.3", "esx03.lab.example": "9.0.0"}
 # Switched off, ssh has no login of root left to judge.
