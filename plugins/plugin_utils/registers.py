@@ -89,7 +89,8 @@ def _load(path: str, fields: Mapping[str, Field]) -> tuple[Any, Lines]:
 class Lines(Protocol):
     """Says in which line of a file a key of a record stands: a LineMap, or the one of a CSV file."""
 
-    def line(self, path: Iterable[Any]) -> int: ...
+    def line(self, path: Iterable[Any]) -> int:
+        """The line, counted from 1."""
 
 
 class _Register:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Callable
 
 from stage import BIN, CHECKOUT, OUTPUT, Stage
 
@@ -42,12 +43,6 @@ def check(name: str, limit: int, *command: str) -> Stage:
     return Stage(name, "checks", limit, (str(BIN / command[0]), *command[1:]))
 
 
-def scenario(name: str, scenario_name: str, limit: int) -> Stage:
-    """A stage that is one Molecule scenario of extensions/molecule, on a booted host."""
-    command = (str(BIN / "molecule"), "test", "--scenario-name", scenario_name)
-    return Stage(name, "targets", limit, command, missing=lacks_lab)
-
-
 def lacks_lab() -> str | None:
     """What this machine lacks for a booted libvirt host (tests/lab/kvm/README.md)."""
     if os.geteuid() != 0:
@@ -65,6 +60,12 @@ def lacks_target() -> str | None:
     return None
 
 
+def scenario(name: str, scenario_name: str, limit: int, missing: Callable[[], str | None] = lacks_lab) -> Stage:
+    """A stage that is one Molecule scenario of extensions/molecule."""
+    command = (str(BIN / "molecule"), "test", "--scenario-name", scenario_name)
+    return Stage(name, "targets", limit, command, missing=missing)
+
+
 STAGES = (
     tests("unit", "tests/unit", 900),
     tests("accessibility", "tests/accessibility", 600),
@@ -75,9 +76,10 @@ STAGES = (
     tests("target", f"{VSPHERE}/target", 900, missing=lacks_target),
     tests("vsphere", VSPHERE, 900, missing=lacks_target, more=("--ignore", f"{VSPHERE}/target")),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 2700, lane="hosts", missing=lacks_lab),
-    tests("vm", "tests/integration/vm", 2400, "LAB_VM=1", missing=lacks_lab),
+    tests("vm", "tests/integration/vm", 5400, "LAB_VM=1", missing=lacks_lab),
     scenario("molecule", "kvm", 1200),
     scenario("molecule-harden", "kvm-harden", 1800),
+    scenario("molecule-vsphere", "vsphere", 900, lacks_target),
     Stage("supplier", "targets", 900, python("tests/run/supplier.py"), missing=lacks_lab),
     Stage("docs", "checks", 120, python("tools/gen_docs.py", "--check")),
     check("ruff", 120, "ruff", "check", "."),

@@ -63,8 +63,7 @@ def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS)
             yield subject
         return
     yield fleet.controller(denied)
-    for subject in fleet.hosts(threads):
-        yield subject
+    yield from fleet.hosts(threads)
 
 
 class Fleet(object):

@@ -9,13 +9,11 @@ as text and answers with XML inside XML.
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
-
-EXECUTER = "ManagedMethodExecuter"
 
 
 class EsxCli(object):
@@ -35,10 +33,11 @@ class EsxCli(object):
         """
         if self._executer is None:
             found = self._session.call("HostSystem", self._host, "RetrieveManagedMethodExecuter")
-            self._executer = found[0].text or ""
+            self._executer = value(found[0])
         words = command.split()
         answer = self._session.call(
-            EXECUTER,
+            # As the server names it: ReflectManagedMethodExecuter, but nobody documents it.
+            self._executer.type,
             self._executer,
             "ExecuteSoap",
             element("moid", "ha-cli-handler-" + "-".join(words[:-1]))

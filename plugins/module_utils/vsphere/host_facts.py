@@ -9,7 +9,48 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import host
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many, number, version
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
+    at,
+    flag,
+    many,
+    number,
+    tag,
+    value,
+    version,
+)
+
+
+def _rulesets(element):
+    """The rule sets of a firewall. Of their rules, most of a host's answer, only the directions are read."""
+    found = []
+    for entry in element:
+        fields, directions = {}, set()
+        for child in entry:
+            name = tag(child)
+            if name == "rule":
+                directions.update(part.text for part in child if tag(part) == "direction")
+            else:
+                fields[name] = value(child)
+        found.append(_ruleset(fields, directions))
+    return found
+
+
+def _ruleset(found, directions):
+    hosts = found.get("allowedHosts") or {}
+    networks = ["%s/%s" % (net.get("network"), net.get("prefixLength")) for net in many(hosts.get("ipNetwork"))]
+    entry = {
+        "id": found["key"],
+        "enabled": flag(found["enabled"]),
+        "required": flag(found["required"]),
+        "service": str(found.get("service", "")),
+        "direction": "both" if len(directions) > 1 else next(iter(directions), "inbound"),
+        "all_ip": flag(hosts.get("allIp")),
+        "allowed": many(hosts.get("ipAddress")) + networks,
+        "user_controllable": flag(found.get("userControllable")),
+        "ip_list_configurable": flag(found.get("ipListUserConfigurable")),
+    }
+    return {key: inner for key, inner in entry.items() if inner is not None}
+
 
 PATHS = (
     "name",
@@ -39,7 +80,6 @@ PATHS = (
     "config.lockdownMode",
     "config.service.service",
     "config.firewall.defaultPolicy",
-    "config.firewall.ruleset",
     "config.authenticationManagerInfo",
     "config.dateTimeInfo",
     "config.pciPassthruInfo",
@@ -52,7 +92,11 @@ PATHS = (
     "config.network.opaqueSwitch",
     "config.network.portgroup",
 )
-PROPERTIES = Properties("HostSystem", {**dict.fromkeys(PATHS), "config.option": options}, page=50)
+PROPERTIES = Properties(
+    "HostSystem",
+    {**dict.fromkeys(PATHS), "config.option": options, "config.firewall.ruleset": _rulesets},
+    page=50,
+)
 # fact: property, where the value is taken as it is.
 PLAIN = {
     "host.name": "name",
@@ -95,7 +139,7 @@ def fill(facts, read):
     facts.attempt(
         "firewall.outgoing_blocked", lambda: flag(read.known("config.firewall.defaultPolicy")["outgoingBlocked"])
     )
-    facts.attempt("firewall.rulesets", lambda: [_ruleset(entry) for entry in read.known("config.firewall.ruleset")])
+    facts.attempt("firewall.rulesets", lambda: read.known("config.firewall.ruleset"))
     host_network.fill(facts, read)
 
 
@@ -231,24 +275,6 @@ def _directory(info):
         "domain": str(stores[0].get("joinedDomain", "")) if joined else "",
         "membership_status": str(stores[0].get("domainMembershipStatus", "")) if joined else "",
     }
-
-
-def _ruleset(found):
-    directions = {rule.get("direction") for rule in many(found.get("rule"))}
-    hosts = found.get("allowedHosts") or {}
-    networks = ["%s/%s" % (net.get("network"), net.get("prefixLength")) for net in many(hosts.get("ipNetwork"))]
-    entry = {
-        "id": found["key"],
-        "enabled": flag(found["enabled"]),
-        "required": flag(found["required"]),
-        "service": str(found.get("service", "")),
-        "direction": "both" if len(directions) > 1 else next(iter(directions), "inbound"),
-        "all_ip": flag(hosts.get("allIp")),
-        "allowed": many(hosts.get("ipAddress")) + networks,
-        "user_controllable": flag(found.get("userControllable")),
-        "ip_list_configurable": flag(found.get("ipListUserConfigurable")),
-    }
-    return {key: inner for key, inner in entry.items() if inner is not None}
 
 
 def _logging(facts, read):

@@ -14,6 +14,38 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 
 # Privileged whatever the access entries say.
 BUILT_IN = frozenset(("root", "vpxuser", "dcui"))
+
+
+def _names(found):
+    return [text(name) for name in found]
+
+
+def _access_entries(found):
+    return [
+        {"principal": entry["principal"], "group": flag(entry["group"]), "mode": entry["accessMode"]} for entry in found
+    ]
+
+
+def _level(found):
+    return text(found[0])
+
+
+def _packages(found):
+    return [
+        {
+            "name": entry["name"],
+            "version": str(entry.get("version", "")),
+            "vendor": str(entry.get("vendor", "")),
+            "acceptance": str(entry.get("acceptanceLevel", "")),
+        }
+        for entry in found
+    ]
+
+
+def _modules(found):
+    return [{"name": entry["name"], "loaded": flag(entry["loaded"])} for entry in found]
+
+
 # fact, where its manager is named in configManager, type of the manager, method, what becomes of its answers.
 METHODS = (
     (
@@ -21,38 +53,35 @@ METHODS = (
         "hostAccessManager",
         "HostAccessManager",
         "QueryLockdownExceptions",
-        lambda found: [text(name) for name in found],
+        _names,
     ),
     (
         "remote_access.access_entries",
         "hostAccessManager",
         "HostAccessManager",
         "RetrieveHostAccessControlEntries",
-        lambda found: [
-            {"principal": entry["principal"], "group": flag(entry["group"]), "mode": entry["accessMode"]}
-            for entry in found
-        ],
+        _access_entries,
     ),
     (
         "software.acceptance_level",
         "imageConfigManager",
         "HostImageConfigManager",
         "HostImageConfigGetAcceptance",
-        lambda found: text(found[0]),
+        _level,
     ),
     (
         "software.packages",
         "imageConfigManager",
         "HostImageConfigManager",
         "fetchSoftwarePackages",
-        lambda found: [_package(entry) for entry in found],
+        _packages,
     ),
     (
         "drivers",
         "kernelModuleSystem",
         "HostKernelModuleSystem",
         "QueryModules",
-        lambda found: [{"name": entry["name"], "loaded": flag(entry["loaded"])} for entry in found],
+        _modules,
     ),
 )
 
@@ -117,15 +146,6 @@ def _asked(session, managers, manager, ref_type, method):
     if not moid:
         raise Unreadable("the server does not name the host's %s" % manager)
     return [value(found) for found in session.call(ref_type, moid, method)]
-
-
-def _package(entry):
-    return {
-        "name": entry["name"],
-        "version": str(entry.get("version", "")),
-        "vendor": str(entry.get("vendor", "")),
-        "acceptance": str(entry.get("acceptanceLevel", "")),
-    }
 
 
 def _known_already(command, read):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import (
     SoapFault,
     element,
@@ -172,8 +172,8 @@ def _found(objects, readers):
             if path in readers:
                 try:
                     values[path] = (readers[path] or value)(child[1])
-                except ValueError as error:
-                    missing[path] = "the answer is %s" % error
+                except SHAPE as error:
+                    missing[path] = strange(error)
         elif name == "missingSet":
             missing.update(_missing(child))
     return Found(ref_type, moid, values, missing)

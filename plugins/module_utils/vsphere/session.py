@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import (
     Connections,

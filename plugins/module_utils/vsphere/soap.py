@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost

@@ -25,8 +25,20 @@ class Ref(str):
 
 def tag(element):
     """The element's name without its namespace."""
-    name = element.tag
-    return name[name.rfind("}") + 1 :]
+    return LOCAL[element.tag]
+
+
+class _Local(dict):
+    """{name with namespace: name}: a reply repeats a few hundred names some hundred thousand times."""
+
+    def __missing__(self, name):
+        local = name[name.rfind("}") + 1 :]
+        if len(self) < 10000:
+            self[name] = local
+        return local
+
+
+LOCAL = _Local()
 
 
 def value(element):
@@ -56,8 +68,7 @@ def _value(element):
     if kind is not None:
         found["_type"] = kind
     for child in element:
-        name = child.tag
-        name = name[name.rfind("}") + 1 :]
+        name = LOCAL[child.tag]
         inner = _value(child)
         if name not in found:
             found[name] = inner

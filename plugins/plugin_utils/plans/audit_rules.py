@@ -62,6 +62,11 @@ def locked(situation: Situation) -> bool:
     return situation.facts["logging"]["audit"]["enabled"] == "2"
 
 
+def load(key: str, path: str) -> Row:
+    """Activation: the kernel's rules with that key become those of that file, and no other changes."""
+    return plan.run("/bin/sh", "-c", LOAD, "sh", key, path)
+
+
 def rules(situation: Situation, purpose: str, watches: Sequence[Mapping[str, Any]]) -> list[Row]:
     """The rows for the watches of one purpose. Rules of others, also those that say the same, stay as they are."""
     wanting = missing(situation)
@@ -71,5 +76,4 @@ def rules(situation: Situation, purpose: str, watches: Sequence[Mapping[str, Any
     row = {"kind": "audit_rules", "key": key, "watches": [dict(entry) for entry in watches]}
     if locked(situation):
         return [{**plan.file(path, "", mode="0640", pending="reboot"), **row}]
-    load = plan.run("/bin/sh", "-c", LOAD, "sh", key, path)
-    return [{**plan.file(path, "", mode="0640", then=[load]), **row}]
+    return [{**plan.file(path, "", mode="0640", then=[load(key, path)]), **row}]

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import image_transport, plan, qemu_conf
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import audit_rules, image_transport, plan, qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import polkit_policy as policy
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.image_library import (
@@ -31,8 +31,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.image_li
 RULES = "/etc/polkit-1/rules.d/50-dwp-hypervisor-images.rules"
 AUDIT_RULES = "/etc/audit/rules.d/50-dwp-hypervisor-images.rules"
 AUDIT_KEY = "dwp-image-library"
-# What augenrules puts together from all files of rules.d.
-COMPILED = "/etc/audit/audit.rules"
 ACCOUNT = re.compile(r"^[A-Za-z_][A-Za-z0-9._@-]*$")
 
 
@@ -222,7 +220,7 @@ def audited(situation: Situation) -> list[Row]:
     text = "".join(f"-w {path} -p rwa -k {AUDIT_KEY}\n" for path in wanted)
     # Rules that are locked until the next start of the host are read then.
     locked = audit["enabled"] == "2"
-    load = [] if locked else [plan.run("augenrules", "--load", touches=[COMPILED])]
+    load = [] if locked else [audit_rules.load(AUDIT_KEY, AUDIT_RULES)]
     text = "## dwp.hypervisor: access to images of virtual machines (SS-009, 11.2.8)\n" + text
     rows.append(plan.file(AUDIT_RULES, text, mode="0640", then=load, pending="reboot" if locked else ""))
     loaded = all(any(watches(rule, path) for rule in audit["rules"]) for path in wanted)

@@ -59,7 +59,7 @@ def ssh_root(situation: Situation) -> list[Row]:
 
 
 def _may_have_key(situation: Situation, account: str) -> bool:
-    found: Mapping[str, Any] = next((e for e in situation.facts["accounts"] if e["name"] == account), {})
+    found: Mapping[str, Any] = next((e for e in situation.facts.get("accounts") or () if e["name"] == account), {})
     return found.get("keys") is not False
 
 

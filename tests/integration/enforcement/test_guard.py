@@ -56,9 +56,9 @@ def host(lab_ready: None, request: pytest.FixtureRequest) -> Iterator[booted.Boo
     started.stop()
 
 
-def guarded(host: booted.BootedHost, rows: list[plan.Row], area: str, **gold: Any) -> dict:
+def guarded(host: booted.BootedHost, rows: list[plan.Row], area: str, seconds: int = SECONDS, **gold: Any) -> dict:
     """Change a host by rows under the guard; returns the task's result."""
-    task = {"name": "Change", "guarded_rows": {"area": area, "rows": rows, "seconds": SECONDS}}
+    task = {"name": "Change", "guarded_rows": {"area": area, "rows": rows, "seconds": seconds}}
     play = [{"name": "Guarded", "hosts": host.name, "gather_facts": False, "vars": {**enforced.PEOPLE, **gold},
              "roles": ["dwp.hypervisor.gold"], "tasks": [task]}]  # fmt: skip
     return enforced.play_result(host, play)["tasks"][-1]

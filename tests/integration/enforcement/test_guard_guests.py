@@ -63,7 +63,7 @@ def host(lab_ready: None) -> Iterator[BootedHost]:
 @pytest.mark.parametrize("what", LOSSES)
 def test_a_change_that_takes_something_from_guests_or_peers_is_taken_back(host: BootedHost, what: str) -> None:
     row, told = LOSSES[what]
-    result = guarded(host, [row], what, gold_migration_peers=[PEER])
+    result = guarded(host, [row], what, seconds=60, gold_migration_peers=[PEER])
     assert result["failed"]
     assert f"the change of {what} was taken back: " in result["msg"] and told in result["msg"], result["msg"]
     assert states(host)[-1] == "undone"

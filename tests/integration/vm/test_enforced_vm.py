@@ -209,8 +209,10 @@ def test_enforced(rounds: enforced.Rounds, entry: enforced.Entry) -> None:
 def story(vm_ready: None) -> Iterator[Story]:
     """The whole story."""
     host = booted.BootedHost(f"vm-enforce-{os.getpid()}", booted.VM, secure_boot=False)
-    yield Story(host).tell()
-    host.stop()
+    try:
+        yield Story(host).tell()
+    finally:
+        host.stop()
 
 
 def test_an_unsigned_driver_that_is_loaded_stops_the_enforcement(story: Story) -> None:

@@ -13,20 +13,6 @@ import pytest
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import program
 
-# A library, which the target is given as documents.
-LIBRARY = {
-    "/api/content/local-library": ["l1"],
-    "/api/content/local-library/l1": {
-        "id": "l1",
-        "name": "golden",
-        "type": "LOCAL",
-        "publish_info": {"published": True, "authentication_method": "NONE"},
-        "storage_backings": [],
-    },
-    "/api/content/subscribed-library": [],
-    "/api/content/library/item": [],
-}
-
 
 @pytest.fixture(scope="session")
 def target_ready() -> None:
@@ -43,8 +29,6 @@ def vsphere(target_ready: None) -> Iterator[Target]:
     """The default inventory, one vCenter with three hosts and six machines; tests leave it as they found it."""
     # The pid keeps two test runs on one machine apart.
     found = Target.up(f"audited-{os.getpid()}")
-    for path, answer in LIBRARY.items():
-        found.control("POST", "documents", {"path": path, "value": answer})
     yield found
     found.down()
 

@@ -37,8 +37,10 @@ VERDICTS = [
     ("vsphere-11.2.5-crypto-priv", "pass", "pass", "pass", "pass"),
     # A host adapter is passed through to a machine of the last host.
     ("vsphere-11.2.7-assigned-map", "not_applicable", "pass", "pass", "fail"),
-    # The library is published to whoever asks.
-    ("vsphere-11.2.8-publish-auth", "fail", "fail", "fail", "fail"),
+    ("vsphere-11.2.2-global-perms", "pass", "pass", "pass", "pass"),
+    ("vsphere-11.2.8-publish-auth", "pass", "pass", "pass", "pass"),
+    # A datastore is mounted over NFS in clear text.
+    ("vsphere-11.2.10-library-sub", "fail", "fail", "fail", "fail"),
     # The only machine of the second host beside vCLS is encrypted.
     ("vsphere-11.2.9-vm-encrypted", "not_applicable", "fail", "pass", "fail"),
     ("vsphere-11.2.10-tls-server", "not_applicable", "pass", "fail", "fail"),

@@ -10,7 +10,6 @@ import pathlib
 import re
 
 FILES = pathlib.Path(__file__).resolve().parent / "files"
-STATE = pathlib.Path("/run/dwp-hypervisor-lab")
 # Interface names have 15 characters and unix sockets 107: names stay short.
 HOST_NAME = re.compile(r"[a-z][a-z0-9-]{0,23}")
 
@@ -25,6 +24,10 @@ def cache() -> pathlib.Path:
     path = base / "dwp-hypervisor-lab"
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+# A vSphere target runs as anybody, and only root may write to /run.
+STATE = pathlib.Path("/run/dwp-hypervisor-lab") if os.geteuid() == 0 else cache() / "run"
 
 
 def host_state(name: str) -> pathlib.Path:

@@ -135,6 +135,8 @@ def build() -> pathlib.Path:
             raise paths.LabError(f"update-grub failed:\n{done.stderr[-2000:]}")
         # QEMU cannot load a snapshot that was taken while one of its processors ran a nested guest.
         machine.run(["virsh", "-q", "-c", "qemu:///system", "suspend", "vm1"])
+        # The snapshot has the machine's memory; whoever starts from the disk alone (secure_boot False) has not.
+        machine.run(["sync"])
         machine.monitor(f"savevm {SNAPSHOT}")
     finally:
         down("vm-build", keep=True)

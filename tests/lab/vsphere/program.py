@@ -16,6 +16,7 @@ from ..kvm import paths
 
 SOURCES = pathlib.Path(__file__).resolve().parent / "server"
 BUILD_SECONDS = 600
+KEPT_BUILDS = 10
 
 
 def go() -> str | None:
@@ -48,6 +49,7 @@ def build() -> pathlib.Path:
     with (paths.cache() / ".vsphere.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if binary.exists():
+            binary.touch()
             return binary
         tool = go()
         if tool is None:
@@ -65,4 +67,12 @@ def build() -> pathlib.Path:
         if done.returncode:
             raise paths.LabError(f"go build failed:\n{done.stderr[-4000:]}")
         new.rename(binary)
+        _forget_old()
     return binary
+
+
+def _forget_old() -> None:
+    """Remove all but the builds that were used last; a build is tens of megabytes, and each change makes one."""
+    builds = sorted(paths.cache().glob("vsphere-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in builds[KEPT_BUILDS:]:
+        path.unlink()

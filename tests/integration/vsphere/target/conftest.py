@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Iterator
 
 import pytest
 
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target import client
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import program, target
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test of a run, which waits for the Go compiler, the time for it."""
+    for item in items:
+        if item.path.is_relative_to(pathlib.Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(program.BUILD_SECONDS + 120))
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def test_the_auditor_reads_and_changes_nothing(auditor: client.Client) -> None:
             call()
         assert refused.value.privilegeId == privilege
     with client.refused(vim.fault.NoPermission):
-        _ = auditor.content.sessionManager.sessionList
+        assert auditor.content.sessionManager.sessionList is not None
 
 
 def test_no_access_hides_an_object(admin: client.Client, auditor: client.Client) -> None:
@@ -54,7 +54,7 @@ def test_no_access_hides_an_object(admin: client.Client, auditor: client.Client)
     )  # fmt: skip
     manager.SetEntityPermissions(entity=machine, permission=[entry])
     with client.refused(vim.fault.NoPermission):
-        _ = vim.VirtualMachine(machine._moId, auditor.service._stub).config
+        assert vim.VirtualMachine(machine._moId, auditor.service._stub).config is not None
     manager.RemoveEntityPermission(entity=machine, user="auditor@vsphere.local", isGroup=False)
 
 
@@ -75,7 +75,7 @@ def test_wrong_password_and_no_session(lab: target.Target) -> None:
     host = session.host("8.0.3")
     session.close()
     with client.refused(vim.fault.NotAuthenticated):
-        _ = host.config
+        assert host.config is not None
     lab.users.append({"name": "administrator@vsphere.local", "password": "wrong", "role": ""})
     with client.refused(vim.fault.InvalidLogin):
         client.Client(lab, user=-1)

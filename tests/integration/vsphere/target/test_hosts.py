@@ -173,7 +173,12 @@ def test_firewall(admin: client.Client) -> None:
     with client.refused(vim.fault.NotFound):
         firewall.UpdateRuleset(id="noSuchRuleset", spec=vim.host.Ruleset.RulesetSpec(allowedHosts=allowed))
     with client.refused(vmodl.fault.NotSupported):
-        firewall.DisableRuleset(id="rdt")
+        firewall.DisableRuleset(id="vpxHeartbeats")
+    host.configManager.serviceSystem.UpdateServicePolicy(id="ntpd", policy="automatic")
+    firewall.EnableRuleset(id="ntpClient")
+    assert _service(host, "ntpd").running
+    firewall.DisableRuleset(id="ntpClient")
+    assert not _service(host, "ntpd").running
     firewall.UpdateDefaultPolicy(defaultPolicy=vim.host.FirewallInfo.DefaultPolicy(incomingBlocked=False))
     policy = host.config.firewall.defaultPolicy
     assert (policy.incomingBlocked, policy.outgoingBlocked) == (False, True)

@@ -120,6 +120,15 @@ def test_virtual_machines_are_of_several_kinds(admin: client.Client) -> None:
     assert (plain.summary.runtime.powerState, plain.runtime.host.name) == ("poweredOn", "esx01.lab.example")
 
 
+def test_datastores(admin: client.Client) -> None:
+    """One local and one over NFS without Kerberos, on every host."""
+    stores = {store.name: store for store in admin.all(vim.Datastore)}
+    assert set(stores) == {"datastore1", "nfs-images"}
+    nas = stores["nfs-images"].info.nas
+    assert (nas.remoteHost, nas.securityType, nas.type) == ("nfs.lab.example", "AUTH_SYS", "NFS41")
+    assert all(len(store.host) == 3 for store in stores.values())
+
+
 def test_virtual_machines_are_reconfigured(admin: client.Client) -> None:
     """A partial spec changes only what it names; what needs a power cycle is refused while running."""
     machine = admin.machine("web01")
@@ -240,6 +249,10 @@ def test_automation_api(admin: client.Client) -> None:
     assert admin.rest("GET", forwarding, token="wrong")[0] == 401
     status, found = admin.rest("POST", "/api/vcenter/authorization/permissions?action=list", {})
     assert (status, found["items"][0]["info"]["object"]["type"]) == (200, "GlobalAcl")
+    local = admin.rest("GET", "/api/content/local-library")[1][0]
+    assert admin.rest("GET", f"/api/content/local-library/{local}")[1]["publish_info"]["published"] is False
+    items = admin.rest("GET", f"/api/content/library/item?library_id={local}")[1]
+    assert [admin.rest("GET", f"/api/content/library/item/{item}")[1]["type"] for item in items] == ["ovf", "iso"]
     cluster = admin.all(vim.ClusterComputeResource)[0]._moId
     path = f"/api/esx/settings/clusters/{cluster}/software/compliance"
     assert admin.rest("GET", path)[1]["status"] == "COMPLIANT"

@@ -75,7 +75,7 @@ cd /var/lib/libvirt/images || exit 1
 qemu-img create -q -f qcow2 vm1.qcow2 64M
 printf 'lab-only-passphrase' > /root/luks.key
 # qemu times its key derivation, and gives up ("Unable to get accurate CPU usage") when the clock stood still for a moment.
-for _ in 1 2 3 4 5; do
+for _ in $(seq 50); do
   qemu-img create -q --object secret,id=key,file=/root/luks.key -f luks -o key-secret=key,iter-time=10 vm2.luks 16M && break
   rm -f vm2.luks
 done

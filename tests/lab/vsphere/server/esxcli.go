@@ -107,7 +107,7 @@ func (s *shell) ExecuteSoap(ctx *simulator.Context, req any) soap.HasFault {
 		arguments[argument.FieldByName("Name").String()] = argumentValues(argument.FieldByName("Val").String())
 	}
 	result := new(ExecuteSoapResponse)
-	response, err := s.execute(ctx, method, arguments)
+	response, err := s.execute(ctx, request.FieldByName("Moid").String(), method, arguments)
 	if err != nil {
 		result.Returnval.Fault = cliFault(err)
 	} else {
@@ -127,10 +127,15 @@ func argumentValues(text string) []string {
 	return element.Values
 }
 
-func (s *shell) execute(ctx *simulator.Context, method string, arguments esx.Values) (string, error) {
+// execute finds the command below its handler: system account list is list of ha-cli-handler-system-account.
+func (s *shell) execute(ctx *simulator.Context, handler, method string, arguments esx.Values) (string, error) {
 	name := strings.ToLower(strings.TrimPrefix(method, "vim.EsxCLI."))
 	found, ok := commands[name]
 	rank := s.host.release.rank
+	space := name[:max(strings.LastIndex(name, "."), 0)]
+	if handler != "ha-cli-handler-"+strings.ReplaceAll(space, ".", "-") || !strings.HasPrefix(method, "vim.EsxCLI.") {
+		return "", errUnknownCommand
+	}
 	if !ok || rank < found.since || (found.until != 0 && rank >= found.until) {
 		return "", errUnknownCommand
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/vmware/govmomi/cli/esx"
 	"github.com/vmware/govmomi/simulator"
@@ -41,8 +42,9 @@ func newShell(host *esxHost) *shell {
 			"permitrootlogin": "yes", "permittunnel": "no", "permituserenvironment": "no",
 		},
 	}
-	s.Self.Type = "ManagedMethodExecuter"
-	s.Self.Value = host.system.Self.Value
+	// vcsim's own is of the type ManagedMethodExecuter, which no real server knows.
+	_, id, _ := strings.Cut(host.system.Self.Value, "-")
+	s.Self.Type, s.Self.Value = "ReflectManagedMethodExecuter", "ManagedMethodExecuter-"+id
 	return s
 }
 

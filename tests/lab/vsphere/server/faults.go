@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -181,7 +182,8 @@ func (l *lab) shim(ctx *simulator.Context, method *simulator.Method) mo.Referenc
 
 // writes are the methods that change something, by the start of their names.
 var writes = []string{"Update", "Change", "Start", "Stop", "Restart", "Enable", "Disable", "Set", "Add", "Remove", "Reset",
-	"Reconfig", "Create", "Join", "Leave", "Enter", "Exit", "Register", "Mark"}
+	"Reconfig", "Create", "Join", "Leave", "Enter", "Exit", "Register", "Mark", "Power",
+	"Select", "Deselect", "Reboot"}
 
 func isWrite(method string) bool {
 	for _, start := range writes {
@@ -193,23 +195,15 @@ func isWrite(method string) bool {
 	return false
 }
 
-// soapMethod is the last part of the SOAPAction or, without one, the first element of the body.
+var firstInBody = regexp.MustCompile(`<(?:[\w-]+:)?Body[^>]*>\s*<(?:[\w-]+:)?(\w+)`)
+
+// soapMethod is the name of the first element of the body, whatever prefixes the client writes.
 func soapMethod(body []byte) string {
-	text := string(body)
-	for _, name := range []string{"<soapenv:Body>", "<Body>", "<soap:Body>", "<SOAP-ENV:Body>"} {
-		if _, after, found := strings.Cut(text, name); found {
-			after = strings.TrimPrefix(strings.TrimSpace(after), "<")
-			end := strings.IndexAny(after, " />")
-			if end > 0 {
-				_, local, prefixed := strings.Cut(after[:end], ":")
-				if prefixed {
-					return local
-				}
-				return after[:end]
-			}
-		}
+	found := firstInBody.FindSubmatch(body)
+	if found == nil {
+		return ""
 	}
-	return ""
+	return string(found[1])
 }
 
 // silence swallows what the server writes after the connection was cut.

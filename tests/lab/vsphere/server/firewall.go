@@ -25,8 +25,9 @@ type firewallSystem struct {
 	loaded, enabled bool
 }
 
-// Rulesets that ESXi 8.0 update 2 and later own themselves: neither state nor addresses can be changed there.
-var systemRulesets = []string{"cmmds", "DVSSync", "esxupdate", "rabbitmqproxy", "rdt", "vsanEncryption", "vsanvp"}
+// Rulesets that are vCenter's own from 8.0 update 2 on (HostFirewallSystemRuleSetId): neither their state nor their
+// addresses can be changed there.
+var systemRulesets = []string{"faultTolerance", "fdm", "updateManager", "vpxHeartbeats"}
 
 // Rulesets that went with their services: SLP and CIM in 9.0.
 var droppedRulesets = map[string]int{"CIMSLP": esxi9, "CIMHttpServer": esxi9, "CIMHttpsServer": esxi9}
@@ -35,7 +36,7 @@ func newFirewallSystem(host *esxHost) *firewallSystem {
 	info := &types.HostFirewallInfo{DefaultPolicy: types.HostFirewallDefaultPolicy{
 		IncomingBlocked: types.NewBool(true), OutgoingBlocked: types.NewBool(true),
 	}}
-	for _, ruleset := range slices.Concat(esx.HostFirewallInfo.Ruleset, []types.HostFirewallRuleset{ptpRuleset}) {
+	for _, ruleset := range slices.Concat(esx.HostFirewallInfo.Ruleset, ownRulesets) {
 		if until := droppedRulesets[ruleset.Key]; until != 0 && host.release.rank >= until {
 			continue
 		}
@@ -52,11 +53,18 @@ func newFirewallSystem(host *esxHost) *firewallSystem {
 	}
 }
 
-var ptpRuleset = types.HostFirewallRuleset{
-	Key: "ptpd", Label: "PTP Client", Service: "ptpd", Rule: []types.HostFirewallRule{
+// ownRulesets are what vcsim's list, of ESXi 6.5 without a vCenter, lacks.
+var ownRulesets = []types.HostFirewallRuleset{
+	{Key: "ptpd", Label: "PTP Client", Service: "ptpd", Rule: []types.HostFirewallRule{
 		{Port: 319, EndPort: 320, Direction: types.HostFirewallRuleDirectionInbound,
 			PortType: types.HostFirewallRulePortTypeDst, Protocol: "udp"},
-	},
+	}},
+	{Key: "fdm", Label: "vSphere High Availability Agent", Enabled: true, Rule: []types.HostFirewallRule{
+		{Port: 8182, Direction: types.HostFirewallRuleDirectionInbound,
+			PortType: types.HostFirewallRulePortTypeDst, Protocol: "tcp"},
+		{Port: 8182, Direction: types.HostFirewallRuleDirectionOutbound,
+			PortType: types.HostFirewallRulePortTypeDst, Protocol: "tcp"},
+	}},
 }
 
 // change applies f to a copy of the firewall and publishes it here and in the host's config.firewall.
@@ -85,7 +93,29 @@ func (s *firewallSystem) ruleset(ctx *simulator.Context, id string, f func(*type
 	})
 }
 
+// enable opens or blocks a ruleset. A service of it whose policy is automatic starts with the first of its rulesets and
+// stops with the last.
 func (s *firewallSystem) enable(ctx *simulator.Context, id string, enabled bool) *soap.Fault {
+	fault := s.setEnabled(ctx, id, enabled)
+	if fault != nil {
+		return fault
+	}
+	for _, service := range s.host.services.ServiceInfo.Service {
+		if service.Policy != "automatic" || !slices.Contains(service.Ruleset, id) {
+			continue
+		}
+		running := slices.ContainsFunc(s.FirewallInfo.Ruleset, func(ruleset types.HostFirewallRuleset) bool {
+			return ruleset.Enabled && slices.Contains(service.Ruleset, ruleset.Key)
+		})
+		fault = s.host.services.change(ctx, service.Key, func(found *types.HostService) *soap.Fault {
+			found.Running = running
+			return nil
+		})
+	}
+	return fault
+}
+
+func (s *firewallSystem) setEnabled(ctx *simulator.Context, id string, enabled bool) *soap.Fault {
 	return s.ruleset(ctx, id, func(ruleset *types.HostFirewallRuleset) *soap.Fault {
 		if (ruleset.Required && !enabled) || (ruleset.UserControllable != nil && !*ruleset.UserControllable) {
 			return notSupported()

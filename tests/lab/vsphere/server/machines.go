@@ -17,12 +17,22 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-const datastoreName = "datastore1"
+const (
+	datastoreName = "datastore1"
+	nfsName       = "nfs-images"
+)
 
 func (l *lab) addDatastore(client *vim25.Client) error {
 	ctx := context.Background()
 	directory := filepath.Join(l.config.Scratch, datastoreName)
 	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return err
+	}
+	nfs := types.HostNasVolumeSpec{
+		RemoteHost: "nfs.lab.example", RemotePath: "/export/images", LocalPath: filepath.Join(l.config.Scratch, nfsName),
+		AccessMode: string(types.HostMountModeReadWrite), Type: string(types.HostFileSystemVolumeFileSystemTypeNFS41),
+	}
+	if err := os.MkdirAll(nfs.LocalPath, 0o700); err != nil {
 		return err
 	}
 	for _, h := range l.order {
@@ -32,6 +42,15 @@ func (l *lab) addDatastore(client *vim25.Client) error {
 		}
 		if _, err = system.CreateLocalDatastore(ctx, datastoreName, directory); err != nil {
 			return err
+		}
+		if _, err = system.CreateNasDatastore(ctx, nfs); err != nil {
+			return err
+		}
+	}
+	for _, found := range l.model.Map().All("Datastore") {
+		if info, ok := found.(*simulator.Datastore).Info.(*types.NasDatastoreInfo); ok {
+			info.Name, info.Url, info.Nas.Name = nfsName, "ds:///vmfs/volumes/5a1c-nfs-images/", nfsName
+			info.Nas.SecurityType = string(types.HostNasVolumeSecurityTypeAUTH_SYS)
 		}
 	}
 	return nil

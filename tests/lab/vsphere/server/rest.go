@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -18,8 +19,8 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// documents are answers of the vSphere Automation API by path, beside the content library and tags that vcsim's own
-// serves. A path that has none is not found, as it is where a feature is not set up.
+// documents are answers of the vSphere Automation API by path and query, beside what vcsim's own serves (the older API's
+// content library, tags). A path that has none is not found, as it is where a feature is not set up.
 type documents struct {
 	mutex sync.Mutex
 	paths map[string]json.RawMessage
@@ -34,6 +35,7 @@ func (l *lab) newDocuments() *documents {
 		"/api/appliance/access/ssh":                   json.RawMessage(`false`),
 		"/api/appliance/local-accounts/global-policy": json.RawMessage(`{"max_days":90,"min_days":0,"warn_days":7}`),
 	}}
+	maps.Copy(d.paths, libraryDocuments())
 	for _, cluster := range l.model.Map().All("ClusterComputeResource") {
 		base := "/api/esx/settings/clusters/" + cluster.Reference().Value
 		d.paths[base+"/software/compliance"] = json.RawMessage(`{"status":"COMPLIANT","impact":"NO_IMPACT","hosts":[]}`)
@@ -76,7 +78,8 @@ func (l *lab) setDocument(body io.Reader) error {
 }
 
 // documentRoots are the parts of the API that vcsim's own server has nothing of.
-var documentRoots = []string{"/api/appliance/", "/api/esx/settings/clusters/", "/api/vcenter/identity/"}
+var documentRoots = []string{"/api/appliance/", "/api/content/library", "/api/content/local-library", "/api/content/subscribed-library",
+	"/api/esx/settings/clusters/", "/api/vcenter/identity/"}
 
 // wrapREST answers the documents' paths for callers whose session vcsim's own /api/session knows.
 func (l *lab) wrapREST(next http.Handler) http.Handler {
@@ -86,7 +89,11 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 			return
 		}
 		permissions := r.URL.Path == "/api/vcenter/authorization/permissions"
-		document := l.documents.get(r.URL.Path)
+		// A document without a query answers for every query that has none of its own.
+		document := l.documents.get(r.URL.RequestURI())
+		if document == nil {
+			document = l.documents.get(r.URL.Path)
+		}
 		if document == nil && !permissions && !slices.ContainsFunc(documentRoots, func(root string) bool {
 			return strings.HasPrefix(r.URL.Path, root)
 		}) {

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Endpoint, Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 import pytest
@@ -40,10 +40,11 @@ class Host:
 
     def call(self, ref_type: str, _moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
         if method == "RetrieveManagedMethodExecuter":
-            return [ElementTree.fromstring("<returnval type='ManagedMethodExecuter'>host-1</returnval>")]
+            found = "<returnval type='ReflectManagedMethodExecuter'>ManagedMethodExecuter-1</returnval>"
+            return [ElementTree.fromstring(found)]
         if method != "ExecuteSoap":
             raise SoapFault("NoPermission", "", {"privilegeId": "Host.Config.Image"})
-        assert ref_type == "ManagedMethodExecuter"
+        assert ref_type == "ReflectManagedMethodExecuter"
         self.commands.append(arguments)
         if isinstance(self.answer, Exception):
             raise self.answer

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Replies of a server: packed, endless, slow; and what an endpoint's options have to be."""
+
+from __future__ import annotations
+
+import gzip
+import ssl
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import connection as module
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import (
+    Connections,
+    Endpoint,
+    Lost,
+    VsphereError,
+)
+
+TEXT = b"<a>" + b"x" * 1000 + b"</a>"
+
+
+class Response:
+    """An http.client response that is read piece by piece."""
+
+    def __init__(self, pieces: list[bytes], status: int = 200, packed: bool = False) -> None:
+        self.pieces = list(pieces)
+        self.status = status
+        self.headers = {"Content-Encoding": "gzip"} if packed else {}
+
+    def getheader(self, name: str) -> str | None:
+        return self.headers.get(name)
+
+    def read(self, _size: int) -> bytes:
+        return self.pieces.pop(0) if self.pieces else b""
+
+
+class Connection:
+    """Answers with the given responses; one that is an exception is raised."""
+
+    def __init__(self, *responses: Any) -> None:
+        self.responses = list(responses)
+
+    def request(self, *_arguments: Any) -> None:
+        if isinstance(self.responses[0], Exception):
+            raise self.responses.pop(0)
+
+    def getresponse(self) -> Response:
+        return self.responses.pop(0)
+
+    def close(self) -> None:
+        return None
+
+
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def asked(*responses: Any, into: Any = None, time_limit: int = 5) -> tuple[int, Any, bytes | None]:
+        connections = Connections(Endpoint("vc1", "192.0.2.10", "u", "p", time_limit=time_limit))
+        opened = Connection(*responses)
+        monkeypatch.setattr(connections, "_opened", lambda: opened)
+        return connections.request("GET", "/", into=into)
+
+    return asked
+
+
+def test_a_reply_is_put_together(ask: Any) -> None:
+    assert ask(Response([TEXT[:10], TEXT[10:]]))[2] == TEXT
+
+
+def test_a_packed_reply_is_unpacked(ask: Any) -> None:
+    packed = gzip.compress(TEXT)
+    assert ask(Response([packed[:20], packed[20:]], packed=True))[2] == TEXT
+
+
+def test_a_reply_goes_into_a_parser_and_is_not_kept(ask: Any) -> None:
+    parser = ElementTree.XMLParser()
+    status, _headers, body = ask(Response([TEXT]), into=parser)
+    assert (status, body) == (200, None)
+    assert parser.close().tag == "a"
+
+
+def test_a_fault_does_not_go_into_the_parser(ask: Any) -> None:
+    assert ask(Response([TEXT], status=500), into=ElementTree.XMLParser())[2] == TEXT
+
+
+def test_a_reply_without_end_is_refused(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_REPLY", 100)
+    with pytest.raises(VsphereError, match="answered with more than"):
+        ask(Response([TEXT] * 3))
+
+
+def test_a_reply_that_unpacks_without_end_is_refused(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_REPLY", 4096)
+    bomb = gzip.compress(b"\0" * 1_000_000)
+    with pytest.raises(VsphereError):
+        ask(Response([bomb, bomb], packed=True))
+
+
+def test_a_reply_that_drips_has_a_limit_as_a_whole(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 2))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    with pytest.raises(Lost, match="no answer within 5 seconds"):
+        ask(Response([b"<a>"] * 100))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError(), "no answer within 5 seconds"),
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused. Check ansible_host"),
+        (ssl.SSLError(1, "wrong version number"), "does not speak TLS 1.2"),
+        (ConnectionResetError(104, "reset"), "closed the connection"),
+    ],
+)
+def test_what_goes_wrong_names_the_endpoint(ask: Any, error: Exception, said: str) -> None:
+    with pytest.raises(Lost, match=said) as raised:
+        ask(error)
+    assert "vc1 (192.0.2.10 port 443)" in str(raised.value)
+
+
+@pytest.mark.parametrize("pin", ["AB:" * 31 + "AB", "ab" * 32, "AB " * 32])
+def test_a_fingerprint_is_taken_in_every_usual_form(pin: str) -> None:
+    endpoint = Endpoint("vc1", "192.0.2.10", "u", "p", pin=pin)
+    assert endpoint.pin == "ab" * 32
+    context = endpoint.tls()
+    assert context.sslsocket_class is not ssl.SSLSocket
+
+
+def test_certificates_are_verified_unless_somebody_says_otherwise() -> None:
+    context = Endpoint("vc1", "192.0.2.10", "u", "p").tls()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    loose = Endpoint("vc1", "192.0.2.10", "u", "p", validate_certs=False).tls()
+    assert (loose.verify_mode, loose.check_hostname) == (ssl.CERT_NONE, False)
