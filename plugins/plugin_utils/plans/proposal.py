@@ -160,7 +160,8 @@ def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> 
 
 
 def _is_named(row: Row, item: str) -> bool:
-    return bool(item) and (row.get("name") == item or str(row.get("name", "")).endswith(f".{item}"))
+    name = str(row.get("name", ""))
+    return bool(item) and (name == item or name.endswith(f".{item}") or name.startswith(f"{item} "))
 
 
 def _is_excepted(row: Row, items: frozenset[str]) -> bool:

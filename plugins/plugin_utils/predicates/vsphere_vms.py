@@ -99,7 +99,7 @@ def device_edit(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         extra = _extra(vm)
-        if _false(extra.get(DEVICE_EDIT)):
+        if is_false(extra.get(DEVICE_EDIT)):
             return o.failed(
                 extra[DEVICE_EDIT], "TRUE or absent", f"{DEVICE_EDIT} is off: the guest may disconnect devices"
             )
@@ -121,7 +121,8 @@ def _extra(vm: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _false(value: Any) -> bool:
+def is_false(value: Any) -> bool:
+    """Whether an advanced setting of a machine says no; absent is no such word."""
     return value is not None and str(value).casefold() in ("false", "0", "no")
 
 
@@ -172,7 +173,7 @@ def consoles(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         extra, faults = _extra(vm), []
-        opened = [key for key in ISOLATION if _false(extra.get(key))]
+        opened = [key for key in ISOLATION if is_false(extra.get(key))]
         if opened:
             faults.append(f"{opened[0]} is off: the clipboard leads out of the guest")
         sessions = number(vm, "max_console")

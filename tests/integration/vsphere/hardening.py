@@ -16,7 +16,7 @@ from typing import Any
 
 from pyVmomi import vim
 
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
 
@@ -89,6 +89,17 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
     servers = vim.host.NtpConfig(server=["ntp1.example.test", "ntp2.example.test"])
     manager.dateTimeSystem.UpdateDateTimeConfig(config=vim.host.DateTimeConfig(ntpConfig=servers))
     manager.serviceSystem.StartService(id="ntpd")
+
+
+def spoil_machines(admin: Client) -> list[str]:
+    """Have every machine of people fail what is set on machines; returns their UUIDs."""
+    found = []
+    for machine in admin.all(vim.VirtualMachine):
+        if machine.config.managedBy is None and not machine.config.template:
+            option = vim.option.OptionValue(key="isolation.device.connectable.disable", value="FALSE")
+            done(machine.ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=[option], migrateEncryption="disabled")))
+            found.append(machine.config.instanceUuid)
+    return found
 
 
 class Played:

@@ -20,6 +20,8 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardeni
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
+# Nine playbooks run before the first of them.
+pytestmark = pytest.mark.timeout(600)
 CHECKS = sorted(check for check in PLANS if load_standard().checks[check].platform == "vsphere")
 RELEASES = {"esx02.lab.example": "8.0.3", "esx03.lab.example": "9.0.0"}
 # Switched off, ssh has no login of root left to judge.
@@ -27,24 +29,26 @@ RIGHT = {"vsphere-11.4.6-ssh-root": "not_applicable"}
 
 
 @pytest.fixture(scope="module")
-def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, Path]]:
-    found = Target.up("enforced-" + tmp_path_factory.getbasetemp().parent.name, "--vms", "2")
+def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, Path, list[str]]]:
+    found = Target.up("enforced-" + tmp_path_factory.getbasetemp().parent.name, "--vms", "6")
     with hardening.administrator(found) as admin:
         for release in RELEASES.values():
             hardening.spoil(admin, admin.host(release))
-    yield found, tmp_path_factory.mktemp("law")
+        machines = hardening.spoil_machines(admin)
+    yield found, tmp_path_factory.mktemp("law"), machines
     found.down()
 
 
 class Law:
     """The playbooks of the test law, one after the other on one target."""
 
-    def __init__(self, vsphere: Target, folder: Path) -> None:
+    def __init__(self, vsphere: Target, folder: Path, machines: list[str]) -> None:
         self.folder = folder
-        self.previewed = play(folder, vsphere, "harden", "--check", "--diff")
-        self.applied = play(folder, vsphere, "harden")
-        self.previewed_again = play(folder, vsphere, "harden", "--check")
-        self.applied_again = play(folder, vsphere, "harden")
+        allowed = {"hypervisor_allow_vm_changes": machines}
+        self.previewed = play(folder, vsphere, "harden", "--check", "--diff", **allowed)
+        self.applied = play(folder, vsphere, "harden", **allowed)
+        self.previewed_again = play(folder, vsphere, "harden", "--check", **allowed)
+        self.applied_again = play(folder, vsphere, "harden", **allowed)
         self.records = sorted((folder / "state").rglob("*.json"))
         self.would_revert = play(folder, vsphere, "revert", "--check", hypervisor_revert_run="all")
         self.reverted = play(folder, vsphere, "revert", hypervisor_revert_run="all")
@@ -53,7 +57,7 @@ class Law:
 
 
 @pytest.fixture(scope="module")
-def law(spoiled: tuple[Target, Path]) -> Law:
+def law(spoiled: tuple[Target, Path, list[str]]) -> Law:
     found = Law(*spoiled)
     assert found.applied.code == 0, found.applied.output[-4000:]
     return found
@@ -73,8 +77,16 @@ def said(run: Played, stage: str = "") -> dict[tuple[str, str], str]:
     }
 
 
-@pytest.mark.parametrize("check", CHECKS)
-@pytest.mark.parametrize("host", RELEASES)
+# The other host has a template and a network filter, which are for a person.
+PAIRS = [
+    (host, check)
+    for host in RELEASES
+    for check in CHECKS
+    if host == "esx02.lab.example" or check not in ("vsphere-11.2.10-vmotion", "vsphere-11.2.7-device-edit")
+]
+
+
+@pytest.mark.parametrize(("host", "check"), PAIRS)
 def test_what_fails_is_put_right(law: Law, host: str, check: str) -> None:
     assert statuses(law.applied, "before")[host, check] == "fail"
     assert statuses(law.applied, "after")[host, check] == RIGHT.get(check, "pass")
@@ -115,7 +127,7 @@ def test_revert_brings_back_what_was(law: Law) -> None:
     assert said(law.audited) == said(law.applied, "before")
 
 
-def test_nothing_of_the_login_is_anywhere(law: Law, spoiled: tuple[Target, Path]) -> None:
+def test_nothing_of_the_login_is_anywhere(law: Law, spoiled: tuple[Target, Path, list[str]]) -> None:
     password = str(spoiled[0].variables["ansible_password"])
     for path in law.folder.rglob("*"):
         if path.is_file():

@@ -11,12 +11,8 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import (
-    CONNECTED,
-    KINDS,
-    ChangeError,
-    read,
-)
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, KINDS, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange

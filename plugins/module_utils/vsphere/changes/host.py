@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
@@ -26,10 +28,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 CONNECTED = "connected"
 # A boolean as XML has it.
 WORDS = {True: "true", False: "false"}
-
-
-class ChangeError(Exception):
-    """A value cannot be read or set. The message names the setting, what was found and what was expected."""
 
 
 class Typed(object):
@@ -55,7 +53,10 @@ ALWAYS = ("name", "hardware.systemInfo.uuid", "runtime.connectionState", "config
 
 
 class Host(object):
-    """One host: its name, UUID and id, and what was read of it. session: where it is asked and told."""
+    """One host: its name, UUID and id, and what was read of it. session: where it is asked and told.
+
+    machines: {UUID: what was read of it}, None until somebody asks for one of them.
+    """
 
     def __init__(self, session, found):
         self.session = session
@@ -66,6 +67,7 @@ class Host(object):
         self._values = found.values
         self._missing = found.missing
         self._asked = {}
+        self.machines = None
 
     def known(self, path):
         """The value of a property.
@@ -310,6 +312,8 @@ KINDS = {
         _enable,
     ),
     "firewall_default": Kind("%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block),
+    "machine_option": Kind("setting of machine %s", ("vm",), machine.option, machine.set_options),
+    "machine_migration": Kind("encrypted migration of machine %s", ("vm",), machine.migration, machine.set_migration),
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown

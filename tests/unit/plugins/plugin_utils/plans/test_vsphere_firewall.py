@@ -186,3 +186,38 @@ def test_options_that_are_in_force_at_once():
     ]  # fmt: skip
     assert planned("11.2.1-exec-runtime") == []
     assert "move machines" in by_hand(planned("11.3.1-pressure"))
+
+
+VM = {"id": "5486d512-aaaa-4bbb-8ccc-000000000001", "name": "web01", "system": "", "active": True, "extra_config": {},
+      "migrate_encryption": "required"}  # fmt: skip
+EDIT = "isolation.device.connectable.disable"
+
+
+def machines(*changed):
+    """These machines, like VM but for what is changed, and one that vSphere made itself."""
+
+    def change(facts):
+        facts["vms"] = [{**VM, **one} for one in changed]
+        facts["vms"].append({**VM, "system": "vCLS", "migrate_encryption": "disabled", "extra_config": {EDIT: "FALSE"}})
+
+    return change
+
+
+def test_machines_are_changed_only_where_they_are_named():
+    opened = machines({"extra_config": {EDIT: "false"}, "migrate_encryption": "opportunistic"})
+    for check in ("11.2.7-device-edit", "11.2.10-vmotion"):
+        rows = planned(check, opened)
+        assert wanted(rows) == {} and "put its UUID into hypervisor_allow_vm_changes" in by_hand(rows)
+        assert planned(check, machines({})) == []
+    allowed = {"allow_vm_changes": frozenset([VM["id"]])}
+    (edit,) = planned("11.2.7-device-edit", opened, **allowed)
+    assert (edit["name"], edit["value"], edit["pending"]) == (f"{VM['id']} {EDIT}", "TRUE", "vm_power")
+    assert wanted(planned("11.2.10-vmotion", opened, **allowed)) == {("machine_migration", VM["id"]): "required"}
+    template = machines({"migrate_encryption": "disabled", "template": True})
+    rows = planned("11.2.10-vmotion", template, **allowed)
+    assert wanted(rows) == {} and "is a template: make it a machine first" in by_hand(rows)
+
+
+def test_a_network_filter_nobody_declared_is_left_to_a_person():
+    rows = planned("11.2.7-device-edit", machines({"extra_config": {"ethernet0.filter1.name": "spy"}}))
+    assert wanted(rows) == {} and "remove the network filter spy" in by_hand(rows)
