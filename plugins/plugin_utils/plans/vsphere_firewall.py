@@ -11,8 +11,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import P
 # The port a host is asked on, and the rule sets by which a vCenter keeps it, heartbeats first. Never switched off.
 CLIENT = "vSphereClient"
 VCENTER = ("vpxHeartbeats", CLIENT)
-# Rule sets that something may need which no fact shows; nobody finds out before it is gone. Those after `HBR` ESXi owns
-# itself from 8.0.2 on (pitfall P2), and only older releases let them be switched off.
+# Rule sets that something may need which no fact shows; nobody finds out before it is gone. From 8.0.2 on vCenter
+# itself owns fdm and faultTolerance (HostFirewallSystemRuleSetId, pitfall P2), and only older releases disable them.
 NEEDED_UNSEEN = {
     "nfsClient": "no datastore comes over NFS",
     "nfs41Client": "no datastore comes over NFS 4.1",

@@ -43,7 +43,7 @@ OPTIONS = {
     "Config.HostAgent.log.level": "error",
 }
 # Their addresses, or that they are off, is for a person to say: here that has been done.
-BY_HAND = ("dhcp", "DHCPv6", "faultTolerance", "HBR", "iofiltervp", "CIMSLP")
+BY_HAND = ("dhcp", "DHCPv6", "faultTolerance", "HBR", "iofiltervp", "CIMSLP", "DVSSync", "rabbitmqproxy")
 LIMITED = ("NFC", "vMotion", "dns", "fdm")
 
 
@@ -80,11 +80,13 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
     manager.firewallSystem.UpdateDefaultPolicy(defaultPolicy=vim.host.FirewallInfo.DefaultPolicy(incomingBlocked=False))
     known = {ruleset.key: ruleset for ruleset in host.config.firewall.ruleset}
     for name in BY_HAND:
-        if name in known and known[name].enabled:
+        if name in known and known[name].enabled and known[name].userControllable is not False:
             manager.firewallSystem.DisableRuleset(id=name)
     network = vim.host.Ruleset.IpNetwork(network="192.0.2.0", prefixLength=24)
     spec = vim.host.Ruleset.RulesetSpec(allowedHosts=vim.host.Ruleset.IpList(ipNetwork=[network], allIp=False))
     for name in set(LIMITED) & set(known):
+        if known[name].ipListUserConfigurable is False:
+            continue
         manager.firewallSystem.UpdateRuleset(id=name, spec=spec)
     servers = vim.host.NtpConfig(server=["ntp1.example.test", "ntp2.example.test"])
     manager.dateTimeSystem.UpdateDateTimeConfig(config=vim.host.DateTimeConfig(ntpConfig=servers))
