@@ -124,8 +124,8 @@ class Connections(object):
     def request(self, method, path, body=None, headers=None, into=None):
         """(HTTP status, headers, body). into: gets a 200's body in pieces (its feed method), None is returned then.
 
-        Nothing but reads and logins goes through here, so a kept connection that the server has closed meanwhile is
-        opened again and asked once more.
+        Nothing goes through here that would do harm if it were done twice: reads, logins, and writes that say what a
+        value is to be. So a kept connection that the server has closed meanwhile is opened again and asked once more.
 
         :raises Lost: no connection, an answer that breaks off, or more than time_limit seconds.
         :raises VsphereError: the certificate is not trusted, or the answer is larger than 512 MiB.
