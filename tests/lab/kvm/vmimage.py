@@ -23,7 +23,7 @@ if [ -e /boot/grub/grub.cfg ]; then
   configfile $prefix/grub.cfg
 fi
 set timeout=0
-linux /vmlinuz root=LABEL=root ro console=ttyS0 quiet
+linux /vmlinuz root=LABEL=root ro console=ttyS0 no_timer_check quiet
 initrd /initrd.img
 boot
 """
