@@ -174,7 +174,7 @@ def test_revert_after_a_restart_brings_every_byte_back(host: booted.BootedHost) 
     assert_whole(host)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_power_lost_at_any_moment_leaves_the_host_reachable(host: booted.BootedHost) -> None:
     seed = int(os.environ.get("LAB_SEED", random.SystemRandom().randrange(10**6)))
     dice, undone = random.Random(seed), 0
@@ -187,7 +187,8 @@ def test_power_lost_at_any_moment_leaves_the_host_reachable(host: booted.BootedH
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         host.lab = nspawn.power_on(host.lab)
-        _wait_until_settled(host, 40)
+        # How long a host takes to start is the machine's load, and nothing that the guard promises.
+        _wait_until_settled(host, 120)
         assert_whole(host)
         undone += "undone" in states(host)
         if "confirmed" in states(host)[-1:]:
@@ -196,7 +197,7 @@ def test_power_lost_at_any_moment_leaves_the_host_reachable(host: booted.BootedH
     assert undone, f"seed {seed}: no power cut met a change half-way"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_controller_killed_at_any_moment_leaves_the_host_reachable(lab_ready: None) -> None:
     seed = int(os.environ.get("LAB_SEED", random.SystemRandom().randrange(10**6)))
     dice = random.Random(seed)
@@ -211,7 +212,7 @@ def test_controller_killed_at_any_moment_leaves_the_host_reachable(lab_ready: No
             with ThreadPoolExecutor(max_workers=len(runs)) as pool:
                 list(pool.map(_kill_after, runs, [dice.uniform(3.0, 16.0) for _run in runs]))
             for host in hosts:
-                _wait_until_settled(host, SECONDS + 40)
+                _wait_until_settled(host, SECONDS + 100)
                 assert_whole(host)
                 host.module("dwp.hypervisor.kvm_changes", {"state": "reverted", "run": "all"})
     finally:
@@ -226,12 +227,15 @@ def _kill_after(run: subprocess.Popen, seconds: float) -> None:
 
 
 def _wait_until_settled(host: booted.BootedHost, seconds: float) -> None:
-    """Wait until nothing is armed any more."""
+    """Wait until nothing is armed any more, and no module of a controller that is gone still works (and arms later)."""
     deadline = time.monotonic() + seconds
+    script = (
+        "pgrep -f BECOME-SUCCES[S] > /dev/null && echo busy; "
+        "cat /var/lib/dwp-hypervisor/changes/*/state.json 2> /dev/null; ls /etc/systemd/system; true"
+    )
     while time.monotonic() < deadline:
-        script = "cat /var/lib/dwp-hypervisor/changes/*/state.json 2> /dev/null; ls /etc/systemd/system; true"
         told = host.run(script)
-        if '"armed"' not in told and '"applying"' not in told and "dwp-hypervisor-rollback" not in told:
+        if not any(word in told for word in ("busy", '"armed"', '"applying"', "dwp-hypervisor-rollback")):
             return
         time.sleep(0.5)
     raise AssertionError(f"after {seconds} s: {json.dumps(told)}")

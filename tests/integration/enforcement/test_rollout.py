@@ -49,7 +49,7 @@ def harden(hosts: list[BootedHost], folder: pathlib.Path, run: str, **more: Any)
     done = subprocess.run(
         command, cwd=CHECKOUT, env=ansible_environment(), capture_output=True, text=True, timeout=280, check=False
     )
-    changes = folder / run / "changes.json"
+    changes = folder / run / "changes" / "changes.json"
     assert changes.exists(), done.stdout[-3000:] + done.stderr[-3000:]
     found = json.loads(changes.read_text(encoding="utf-8"))["hosts"]
     assert [entry["host"] for entry in found] == list(NAMES)
