@@ -203,10 +203,16 @@ def apply(area, world, then, about, rollback_after):
     # The connection may go down with the change itself, and the change has to be finished or undone all the same.
     for number in (signal.SIGHUP, signal.SIGPIPE, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    change = record.Change(area, about)
     try:
+        # Before there is a change: a host that loses power in between has nothing to take back, and no record of it.
         if rollback_after:
             record.arm(rollback_after, run)
+        change = record.Change(area, about)
+    except (ChangeError, OSError, ValueError) as error:
+        if rollback_after:
+            record.disarm()
+        raise ChangeError("%s; nothing was changed" % error)
+    try:
         _write(world, then, change)
         if _rereads_units(world):
             run(RELOAD_UNITS)
@@ -281,7 +287,7 @@ def _validate(draft):
 
 
 def _rereads_units(world):
-    return any(draft.changed and draft.path.startswith(record.SYSTEMD) for draft in world.drafts.values())
+    return any(draft.changed and draft.path.startswith(undo.SYSTEMD) for draft in world.drafts.values())
 
 
 def _activate(then, change):

@@ -13,7 +13,6 @@ import sys
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes import undo
 
-SYSTEMD = "/etc/systemd/system/"
 MAX_SAVED = 16 * 1024 * 1024
 # Two ways back after a restart: files before anything reads them, everything else when the host is up.
 UNITS = {
@@ -62,7 +61,6 @@ ExecStart={python} {program} start
 WantedBy=multi-user.target
 """,
 }
-AT_START = ("%s-files.service" % undo.UNIT, "%s-start.service" % undo.UNIT)
 
 
 class Change(object):
@@ -151,17 +149,25 @@ def extended(path):
 def arm(seconds, run):
     """From now on a change that nobody confirms is taken back: after `seconds`, or at the next start of the host.
 
-    run: callable(argv) that raises on failure.
+    The link that has a unit started is there before the unit, and the one that cleans up before the others: a host that
+    loses power in between is left with nothing. run: callable(argv) that raises on failure.
     """
     program = os.path.join(undo.ROOT, "undo.py")
     undo.write_file(program, source().encode("utf-8"), 0o700, 0, 0)
     words = {"python": sys.executable, "program": program, "root": undo.ROOT, "seconds": int(seconds)}
-    for name, text in UNITS.items():
-        undo.write_file(SYSTEMD + name, text.format(**words).encode("utf-8"), 0o644, 0, 0)
+    for name, link in undo.WANTED.items():
+        _link(undo.SYSTEMD + name, link)
+    for name in [*undo.WANTED, *(name for name in UNITS if name not in undo.WANTED)]:
+        undo.write_file(undo.SYSTEMD + name, UNITS[name].format(**words).encode("utf-8"), 0o644, 0, 0)
     run(["systemctl", "daemon-reload"])
-    run(["systemctl", "--quiet", "enable", *AT_START])
     os.sync()
     run(["systemctl", "restart", "%s.timer" % undo.UNIT])
+
+
+def _link(target, path):
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    if not os.path.islink(path):
+        os.symlink(target, path)
 
 
 def source():
@@ -176,4 +182,4 @@ def disarm():
 
 def is_armed():
     """Whether the timer waits."""
-    return os.path.exists(SYSTEMD + "%s.timer" % undo.UNIT)
+    return os.path.exists(undo.SYSTEMD + "%s.timer" % undo.UNIT)

@@ -38,6 +38,12 @@ ROOT = "/var/lib/dwp-hypervisor"
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 TIME_LIMIT = 120
 UNIT = "dwp-hypervisor-rollback"
+SYSTEMD = "/etc/systemd/system/"
+# What has systemd start the units that run after a restart; `systemctl enable` makes the same links.
+WANTED = {
+    "%s-start.service" % UNIT: SYSTEMD + "multi-user.target.wants/%s-start.service" % UNIT,
+    "%s-files.service" % UNIT: SYSTEMD + "sysinit.target.wants/%s-files.service" % UNIT,
+}
 # Seconds to wait for another process of ours; a change takes a few.
 LOCK_WAIT = 60
 
@@ -329,15 +335,19 @@ def main(arguments):
 
 
 def remove_units():
-    """Remove the units: they have done what they were for."""
-    for name in ("%s.timer" % UNIT, "%s-files.service" % UNIT, "%s-start.service" % UNIT):
-        _run(["systemctl", "disable", name])
+    """Remove the units: they have done what they were for.
+
+    The one that runs after a restart goes last of them, and what starts it later still: a host that loses power in
+    between removes the rest when it starts.
+    """
     _run(["systemctl", "stop", "--no-block", "%s.timer" % UNIT])
-    for name in ("%s.timer" % UNIT, "%s.service" % UNIT, "%s-files.service" % UNIT, "%s-start.service" % UNIT):
+    units = ["%s.timer" % UNIT, "%s.service" % UNIT, "%s-files.service" % UNIT, "%s-start.service" % UNIT]
+    for path in [*(SYSTEMD + name for name in units), *WANTED.values(), os.path.join(ROOT, "undo.py")]:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink("/etc/systemd/system/" + name)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(ROOT, "undo.py"))
+            os.unlink(path)
+    for path in WANTED.values():
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(path))
     _run(["systemctl", "daemon-reload"])
 
 

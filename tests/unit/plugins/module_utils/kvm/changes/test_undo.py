@@ -21,7 +21,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 def ours(tmp_path, monkeypatch):
     """The state below a directory of the test, files of the user who runs it."""
     monkeypatch.setattr(undo, "ROOT", str(tmp_path / "state"))
-    monkeypatch.setattr(record, "SYSTEMD", str(tmp_path / "units") + "/")
+    monkeypatch.setattr(undo, "SYSTEMD", str(tmp_path / "units") + "/")
+    links = {name: str(tmp_path / "units" / "wants" / name) for name in undo.WANTED}
+    monkeypatch.setattr(undo, "WANTED", links)
     if os.geteuid() != 0:
         monkeypatch.setattr(os, "fchown", lambda *_arguments: None)
     monkeypatch.setattr(engine.signal, "signal", lambda *_arguments: None)
