@@ -12,7 +12,7 @@ from markdown_text import plain, table
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 # area: (the first line of its README)
@@ -251,5 +251,7 @@ def enforced_elsewhere(standard: Standard) -> set[str]:
     return {
         check.id
         for check in standard.checks.values()
-        if check.platform in proposal.PLATFORMS and check.data.get("enforced") and check.id not in PLANS
+        if check.platform in proposal.PLATFORMS
+        and check.data.get("enforced")
+        and check.id not in planners(check.platform)
     }

@@ -22,7 +22,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import l
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.subject_audit import SubjectAudit
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {
     "run_directory": {"type": "path", "required": True},
@@ -92,10 +92,10 @@ class ActionModule(ActionBase):
 
     def _vsphere(self, given, task_vars, audit_of, subject, values):
         # Needed for this platform alone, and the collector is read by Python in every worker.
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils import endpoint_summary, vsphere_audit
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, endpoint_summary
 
         found = endpoint_summary.Summary(given)
-        problem = vsphere_audit.audit(
+        problem = endpoint_audit.audit(
             audit_of,
             given,
             connection_of(self, task_vars),

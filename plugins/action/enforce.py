@@ -30,7 +30,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import propos
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {
     "platform": {"type": "str", "choices": ["kvm", "vsphere"], "required": True},
@@ -135,13 +135,13 @@ class ActionModule(ActionBase):
         # Needed for this platform alone, and it reads much of Python.
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils import vsphere_audit, vsphere_enforce
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, enforcement
 
         base = {"endpoint": self._name, "platform": "vsphere", "groups": plain(self._vars.get("group_names") or [])}
         variables = gold.from_variables(self._templar, self._vars)
         registers = self._registers(given, standard)
         connection = connection_of(self, self._vars)
-        enforcement = vsphere_enforce.Enforcement(
+        enforcement = enforcement.Enforcement(
             {**given, "account": connection["user"]},
             standard,
             variables,
@@ -150,7 +150,7 @@ class ActionModule(ActionBase):
             display.display,
         )
         try:
-            endpoint = vsphere_audit.endpoint_of(given, self._name, connection)
+            endpoint = endpoint_audit.endpoint_of(given, self._name, connection)
             areas = enforcement.run(endpoint, chosen, self._task.check_mode)
         except (VsphereError, soap.SoapFault) as error:
             raise HostError(str(error)) from error

@@ -12,8 +12,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_journal import Journal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["listed", "reverted"], "default": "listed"},
@@ -48,8 +48,8 @@ class ActionModule(ActionBase):
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_audit import endpoint_of
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_changes import Hosts
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_audit import endpoint_of
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Hosts
 
         records, reverted = kept.selected(given["areas"], given["run"]), {}
         try:

@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import redact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION, connection_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {
     "dest": {"type": "path"},
@@ -37,15 +37,15 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector, connection, session, soap
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils import vsphere_audit
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
 
         name = task_vars["inventory_hostname"]
-        names = vsphere_audit.Names({"endpoint": name, "platform": "vsphere"})
+        names = endpoint_audit.Names({"endpoint": name, "platform": "vsphere"})
         subjects, controller = [], None
         try:
-            endpoint = vsphere_audit.endpoint_of(given, name, connection_of(self, task_vars))
+            endpoint = endpoint_audit.endpoint_of(given, name, connection_of(self, task_vars))
             with session.logged_in(endpoint) as opened:
-                progress = vsphere_audit.Progress(name, Display().display)
+                progress = endpoint_audit.Progress(name, Display().display)
                 for found in collector.collect(opened, plain(given["denied"]), progress):
                     subject = names.subject(found, controller)
                     if found.kind == "controller":

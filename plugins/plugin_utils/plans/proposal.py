@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
 
 # From here on somebody could be locked out (catalogue, field `op`).
@@ -56,34 +56,15 @@ def area_checks(standard: Standard, area: str, platform: str = "kvm") -> list[st
 
 
 def _planned(standard: Standard, platform: str) -> list[Check]:
-    return [check for check in standard.checks.values() if check.id in PLANS and check.platform == platform]
+    return [check for check in standard.checks.values() if check.id in planners(platform)]
 
 
 def areas(standard: Standard, platform: str = "kvm") -> list[str]:
     """Every area that is enforced on a platform, in the safe order of SAFE_ORDER."""
     known = {check.role for check in _planned(standard, platform)}
-    return [area for area in SAFE_ORDER if area in known] + sorted(known - set(SAFE_ORDER))
+    return [area for area in SAFE_ORDER if area in known]
 
 
-# The catalogue's order: logs before anything, accounts before the ways in, what needs a restart of the host last.
-SAFE_ORDER = (
-    "logging",
-    "identity",
-    "access_control",
-    "remote_access",
-    "mfa",
-    "admin_network",
-    "firewall",
-    "device_isolation",
-    "image_library",
-    "resource_governance",
-    "guest_protection",
-    "config_drift",
-    "network_resilience",
-    "patching",
-    "platform_assurance",
-    "driver_signing",
-)
 # Areas that may not be changed in one run with what another area has just changed: (area, checks that were changed).
 NOT_TOGETHER = {
     "mfa": frozenset({"kvm-11.4.6-ssh-root"}),
@@ -99,7 +80,7 @@ def propose(area: str, situation: Situation, standard: Standard, platform: str =
     lockout = 0
     for check in checks:
         try:
-            planned = PLANS[check](mine)
+            planned = planners(platform)[check](mine)
         except Refusal as refusal:
             return Proposal(area, checks, refusal=f"{check}: {refusal}")
         except (KeyError, TypeError, AttributeError, IndexError) as error:

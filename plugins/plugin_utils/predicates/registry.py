@@ -12,63 +12,29 @@ inside; anything else it raises is reported as `unknown` by the engine, never as
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Outcome
 
 Predicate = Callable[[dict[str, Any], dict[str, Any]], Outcome]
 
+SHARED = (
+    "access", "drivers", "logging", "mfa", "network", "patching", "platform", "remote_access", "storage", "vms",
+)  # fmt: skip
+OF_PLATFORM = {
+    "vsphere": (
+        "access", "capacity", "firewall", "library", "logging", "network", "platform", "roles", "vms",
+    ),
+}  # fmt: skip
+
 
 @lru_cache(maxsize=None)
 def predicates(platform: str) -> dict[str, Predicate]:
-    """{name: predicate} of the checks of a platform. Those of vSphere are read only where one of its checks is judged:
+    """{name: predicate} of the checks of a platform. A platform's own are read only where one of its checks is judged:
     Python compiles a collection's files in every run."""
-    modules = _vsphere() if platform == "vsphere" else ()
-    return {name: test for module in (*_shared(), *modules) for name, test in module.PREDICATES.items()}
-
-
-@lru_cache(maxsize=1)
-def _shared() -> tuple[ModuleType, ...]:
-    from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import (
-        access,
-        drivers,
-        logging,
-        mfa,
-        network,
-        patching,
-        platform,
-        remote_access,
-        storage,
-        vms,
-    )
-
-    return access, drivers, logging, mfa, network, patching, platform, remote_access, storage, vms
-
-
-def _vsphere() -> tuple[ModuleType, ...]:
-    from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import (
-        vsphere_access,
-        vsphere_capacity,
-        vsphere_firewall,
-        vsphere_library,
-        vsphere_logging,
-        vsphere_network,
-        vsphere_platform,
-        vsphere_roles,
-        vsphere_vms,
-    )
-
-    return (
-        vsphere_access,
-        vsphere_capacity,
-        vsphere_firewall,
-        vsphere_library,
-        vsphere_logging,
-        vsphere_network,
-        vsphere_platform,
-        vsphere_roles,
-        vsphere_vms,
-    )
+    names = [*SHARED, *(f"{platform}.{name}" for name in OF_PLATFORM.get(platform, ()))]
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in names]
+    return {name: test for module in modules for name, test in module.PREDICATES.items()}

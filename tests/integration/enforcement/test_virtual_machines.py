@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, qemu_conf
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost, CollectError
 
 VM1, VM2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -153,7 +154,7 @@ def test_a_machine_starts_from_a_directory_that_was_closed(host: BootedHost) -> 
     images = "/var/lib/libvirt/images"
     host.run(f"chown libvirt-qemu {images} && chmod 0700 {images}")
     asked = Situation(facts=host.facts(), gold=gold.defaults(), checks=frozenset())
-    told = settings(host, *PLANS["kvm-11.2.8-path-acl"](asked))
+    told = settings(host, *planners("kvm")["kvm-11.2.8-path-acl"](asked))
     assert told["changed"]
     assert host.run(f"stat -c '%a %U' {images}").split() == ["701", "root"]
     host.run("virsh -q destroy vm1 && virsh -q start vm1")

@@ -11,9 +11,9 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import nft
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import filter_sections
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_sections
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import packets
-from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.filter_side import (
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.kvm.filter_side import (
     facts,
     listener,
     situation,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import vsphere_rows
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_changes import Done, Hosts
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_journal import Journal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import administrator, set_options
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
@@ -23,9 +23,9 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import
 FIRST, SECOND, THIRD = (f"esx0{number}.lab.example" for number in (1, 2, 3))
 ALL = (FIRST, SECOND, THIRD)
 RELEASES = ("7.0.3", "8.0.3", "9.0.0")
-LOCKDOWN = [vsphere_rows.lockdown("lockdownNormal")]
-TIMEOUT = [vsphere_rows.option("UserVars.DcuiTimeOut", 300)]
-SNMP_OFF = vsphere_rows.service_off("snmpd")
+LOCKDOWN = [host_rows.lockdown("lockdownNormal")]
+TIMEOUT = [host_rows.option("UserVars.DcuiTimeOut", 300)]
+SNMP_OFF = host_rows.service_off("snmpd")
 
 
 def asked(rows: list[dict[str, Any]], names: tuple[str, ...] = ALL) -> dict[str, list[dict[str, Any]]]:
@@ -107,7 +107,7 @@ def test_one_hosts_fault_is_its_own_and_leaves_nothing_half_done(vsphere: Target
 
 
 def test_an_option_that_is_refused_takes_the_others_of_its_host_with_it(vsphere: Target, changing: Changing) -> None:
-    rows = asked([*TIMEOUT, vsphere_rows.option("UserVars.HostClientSessionTimeout", 60)])
+    rows = asked([*TIMEOUT, host_rows.option("UserVars.HostClientSessionTimeout", 60)])
     with vsphere.fault(kind="refuse_option", key="UserVars.HostClientSessionTimeout", host=FIRST):
         done = changing.change(rows)
     assert "InvalidArgument" in done.faults[FIRST]
@@ -123,7 +123,7 @@ def running(admin: Client, name: str) -> dict[str, bool]:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", ["UpdateOptions", "StopService"])
 def test_a_connection_cut_in_the_middle_of_a_write(vsphere: Target, changing: Changing, method: str, when: str) -> None:
-    rows = asked([*TIMEOUT, *vsphere_rows.service_off("TSM")])
+    rows = asked([*TIMEOUT, *host_rows.service_off("TSM")])
     with administrator(vsphere) as admin:
         for release in RELEASES:
             admin.host(release).configManager.serviceSystem.StartService(id="TSM")
@@ -153,7 +153,7 @@ def test_a_host_that_does_not_respond_is_named_and_the_others_are_done(vsphere: 
 
 def test_a_value_of_another_type_is_not_sent(vsphere: Target, changing: Changing) -> None:
     vsphere.control("DELETE", "calls")
-    done = changing.change(asked([vsphere_rows.option("UserVars.DcuiTimeOut", "600")], (FIRST,)))
+    done = changing.change(asked([host_rows.option("UserVars.DcuiTimeOut", "600")], (FIRST,)))
     assert "UserVars.DcuiTimeOut is '600', and the server's type of it is long" in done.faults[FIRST]
     assert "UpdateOptions" not in vsphere.control("GET", "calls")
 
@@ -161,9 +161,9 @@ def test_a_value_of_another_type_is_not_sent(vsphere: Target, changing: Changing
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        (vsphere_rows.option("UserVars.NoSuchThing", 1), "the host has no advanced option UserVars.NoSuchThing"),
-        (vsphere_rows.service_off("nosuchd")[1], "the host has no service nosuchd"),
-        (vsphere_rows.ruleset("nosuch", enabled=False), "the host has no rule set nosuch"),
+        (host_rows.option("UserVars.NoSuchThing", 1), "the host has no advanced option UserVars.NoSuchThing"),
+        (host_rows.service_off("nosuchd")[1], "the host has no service nosuchd"),
+        (host_rows.ruleset("nosuch", enabled=False), "the host has no rule set nosuch"),
     ],
 )
 def test_what_a_host_does_not_have(changing: Changing, row: dict[str, Any], said: str) -> None:

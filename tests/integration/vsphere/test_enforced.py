@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 # Nine playbooks run before the first of them.
 pytestmark = pytest.mark.timeout(600)
-CHECKS = sorted(check for check in PLANS if load_standard().checks[check].platform == "vsphere")
+CHECKS = sorted(planners("vsphere"))
 RELEASES = {"esx02.lab.example": "8.0.3", "esx03.lab.example": "9.0.0"}
 # Switched off, ssh has no login of root left to judge.
 RIGHT = {"vsphere-11.4.6-ssh-root": "not_applicable"}

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import PLANS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
@@ -105,6 +106,9 @@ def test_every_measure_has_a_page_and_every_setting_a_default():
         page = made[Path(f"docs/measures/{measure.id}.md")]
         assert "Open Government Licence v3.0" in page
         assert all(check.id in page for check in measure.checks)
+
+
+PLANS = {check: planner for platform in proposal.PLATFORMS for check, planner in planners(platform).items()}
 
 
 @pytest.mark.parametrize("check", sorted(PLANS))

@@ -16,7 +16,7 @@ import yaml
 from ansible_collections.dwp.hypervisor.plugins.action import enforce
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, registry, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere_options import CONNECTION
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
 
 AREAS = sorted({area for platform in proposal.PLATFORMS for area in proposal.areas(load_standard(), platform)})
@@ -98,12 +98,12 @@ def test_planners_read_the_options_of_their_area_and_no_other():
     """Every `situation.options.get("x")` of a planner's module, against the area whose checks the module plans."""
     folder = Path(registry.__file__).parent
     read = {}
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("situation.options.get"):
                 read[ast.literal_eval(node.args[0])] = path.stem
     # image_library's planners of transport have a file of their own, and so has lockdown mode, which several areas ask
     # for and access_control alone as strict as it can be.
-    files = {"image_transport": "image_library", "vsphere_lockdown": "access_control"}
-    areas = {name: files.get(stem, stem.removeprefix("vsphere_")) for name, stem in read.items()}
+    files = {"image_transport": "image_library", "lockdown_mode": "access_control"}
+    areas = {name: files.get(stem, stem) for name, stem in read.items()}
     assert areas == {name: option.area for name, option in run_options.OPTIONS.items()}

@@ -22,12 +22,12 @@ def test_every_check_that_is_called_enforced_has_a_planner_and_no_other():
         for check in STANDARD.checks.values()
         if check.platform in proposal.PLATFORMS and check.data.get("enforced")
     }
-    assert set(registry.PLANS) == enforced
+    assert {check for platform in proposal.PLATFORMS for check in registry.planners(platform)} == enforced
 
 
 @pytest.mark.parametrize("platform", proposal.PLATFORMS)
 def test_the_safe_order_knows_every_area(platform):
-    assert set(proposal.areas(STANDARD, platform)) <= set(proposal.SAFE_ORDER)
+    assert set(proposal.areas(STANDARD, platform)) <= set(registry.SAFE_ORDER)
     assert proposal.areas(STANDARD, platform)[0] == "logging"
 
 
@@ -141,8 +141,12 @@ def test_members_of_a_group_are_one_row_at_the_place_of_the_first():
 
 def test_a_member_whom_one_check_adds_and_another_removes_refuses_the_area(monkeypatch):
     checks = proposal.area_checks(STANDARD, "access_control")[:2]
-    monkeypatch.setitem(registry.PLANS, checks[0], lambda _situation: [plan.members("libvirt", add=["oscar"])])
-    monkeypatch.setitem(registry.PLANS, checks[1], lambda _situation: [plan.members("libvirt", remove=["oscar"])])
+    monkeypatch.setitem(
+        registry.planners("kvm"), checks[0], lambda _situation: [plan.members("libvirt", add=["oscar"])]
+    )
+    monkeypatch.setitem(
+        registry.planners("kvm"), checks[1], lambda _situation: [plan.members("libvirt", remove=["oscar"])]
+    )
     situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(checks))
     found = proposal.propose("access_control", situation, STANDARD)
     assert found.rows == () and "oscar would be added to group libvirt by one of them" in found.refusal
@@ -153,7 +157,7 @@ def test_a_member_whom_one_check_adds_and_another_removes_refuses_the_area(monke
 def test_a_role_reports_each_check_of_a_merged_row(area, monkeypatch):
     checks = proposal.area_checks(STANDARD, area)
     for check in checks:
-        monkeypatch.setitem(registry.PLANS, check, lambda _situation: [plan.access("/x", mode="0600")])
+        monkeypatch.setitem(registry.planners("kvm"), check, lambda _situation: [plan.access("/x", mode="0600")])
     situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(checks))
     (row,) = proposal.propose(area, situation, STANDARD).rows
     assert row["checks"] == checks

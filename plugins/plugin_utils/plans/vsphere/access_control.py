@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accounts of an ESXi host and who administers it directly (11.2.4, 11.2.5)."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, lockdown_mode
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import (
+    DEFAULT_GROUP,
+    SYSTEM_ACCOUNTS,
+)
+
+FAILURES, UNLOCK = "Security.AccountLockFailures", "Security.AccountUnlockTime"
+HOSTSVC = "Config.HostAgent.plugins.hostsvc."
+
+
+def lockdown_exceptions(situation: Situation) -> list[Row]:
+    """vsphere-11.2.4-lockdown-exceptions."""
+    rows, stay = lockdown_mode.narrowed_exempt(situation, situation.gold["gold_lockdown_exceptions"])
+    strict = situation.facts["remote_access"]["lockdown"]["mode"] == lockdown_mode.STRICT
+    if rows and strict and not stay and not situation.options.get("console_confirmed"):
+        raise Refusal(
+            "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
+            "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
+        )
+    return rows
+
+
+def console_access(situation: Situation) -> list[Row]:
+    """vsphere-11.2.4-dcui-access."""
+    return lockdown_mode.narrowed_console(situation, ["root"])[0]
+
+
+def lockdown(situation: Situation) -> list[Row]:
+    """vsphere-11.2.5-lockdown."""
+    return lockdown_mode.on(
+        situation,
+        situation.gold["gold_lockdown_mode"],
+        exempt=lockdown_mode.exempt(situation),
+        console=lockdown_mode.console(situation),
+    )
+
+
+def default_group(situation: Situation) -> list[Row]:
+    """vsphere-11.2.5-esx-admins: the group gold names, or none (CVE-2024-37085)."""
+    options, wanted = situation.facts["advanced_options"], situation.gold["gold_esx_admins_group"]
+    group, auto, rows = f"{HOSTSVC}esxAdminsGroup", f"{HOSTSVC}esxAdminsGroupAutoAdd", []
+    now = str(options[group]).casefold()
+    if now == DEFAULT_GROUP.casefold() or (wanted and now != wanted.casefold()):
+        rows.append(host_rows.option(group, wanted))
+    if options[auto] is not False:
+        rows.append(host_rows.option(auto, False))
+    return rows
+
+
+def host_entries(situation: Situation) -> list[Row]:
+    """vsphere-11.2.5-host-entries."""
+    allowed = {str(name).casefold() for name in (*SYSTEM_ACCOUNTS, *situation.gold["gold_host_admin_principals"])}
+    extra = [
+        entry
+        for entry in situation.facts["remote_access"]["access_entries"]
+        if entry["mode"] == "accessAdmin" and str(entry["principal"]).casefold() not in allowed
+    ]
+    for entry in extra:
+        if entry["principal"] == situation.account:
+            raise Refusal(
+                f"{situation.account}, the account this run logs in as, administers the host and is not in "
+                "gold_host_admin_principals; add it, or log in as another"
+            )
+    return [host_rows.no_access(f"{'%' if entry['group'] else ''}{entry['principal']}") for entry in extra]
+
+
+def lockout(situation: Situation) -> list[Row]:
+    """vsphere-11.2.5-lockout. gold_vsphere_timeouts (11.4.6) limits the same failures: the lower of both holds."""
+    options, gold, rows = situation.facts["advanced_options"], situation.gold, []
+    most = min(gold["gold_lockout_attempts"], gold["gold_vsphere_timeouts"]["AccountLockFailures"])
+    if not 1 <= options[FAILURES] <= gold["gold_lockout_attempts"]:
+        rows.append(host_rows.option(FAILURES, most))
+    if options[UNLOCK] < gold["gold_lockout_seconds"]:
+        rows.append(host_rows.option(UNLOCK, gold["gold_lockout_seconds"]))
+    return rows
+
+
+PLANS: dict[str, Planner] = {
+    "vsphere-11.2.4-lockdown-exceptions": lockdown_exceptions,
+    "vsphere-11.2.4-dcui-access": console_access,
+    "vsphere-11.2.5-lockdown": lockdown,
+    "vsphere-11.2.5-esx-admins": default_group,
+    "vsphere-11.2.5-host-entries": host_entries,
+    "vsphere-11.2.5-lockout": lockout,
+}

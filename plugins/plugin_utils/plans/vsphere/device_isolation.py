@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Devices of virtual machines on ESXi (11.2.7)."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import virtual_machines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import DEVICE_EDIT, is_false
+
+FILTER = re.compile(r"ethernet\d+\.filter\d+\.name")
+
+
+def device_edit(situation: Situation) -> list[Row]:
+    """vsphere-11.2.7-device-edit: a filter nobody declared is a product's, which a person has to know."""
+    rows: list[Row] = []
+    for vm in virtual_machines.of_people(situation):
+        extra = vm["extra_config"]
+        if is_false(extra.get(DEVICE_EDIT)):
+            wanted = virtual_machines.option(vm, DEVICE_EDIT, "TRUE")
+            rows += virtual_machines.change(situation, vm, [wanted], f"set {DEVICE_EDIT} to TRUE")
+        filters = {str(value) for key, value in extra.items() if FILTER.fullmatch(key)}
+        strange = sorted(filters - set(situation.gold["gold_dvfilters"]))
+        if strange:
+            what = f"remove the network filter {strange[0][:60]}, or declare it in gold_dvfilters"
+            rows.append(plan.by_hand(f"{machines.called(vm)}: {what}"))
+    return rows
+
+
+PLANS: dict[str, Planner] = {"vsphere-11.2.7-device-edit": device_edit}

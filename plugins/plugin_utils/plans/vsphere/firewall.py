@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The firewall of an ESXi host: what it blocks, and which rule sets are enabled (11.4.9)."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+
+# The port a host is asked on, and the rule sets by which a vCenter keeps it, heartbeats first. Never switched off.
+CLIENT = "vSphereClient"
+VCENTER = ("vpxHeartbeats", CLIENT)
+# Rule sets that something may need which no fact shows; nobody finds out before it is gone. From 8.0.2 on vCenter
+# itself owns fdm and faultTolerance (HostFirewallSystemRuleSetId, pitfall P2), and only older releases disable them.
+NEEDED_UNSEEN = {
+    "nfsClient": "no datastore comes over NFS",
+    "nfs41Client": "no datastore comes over NFS 4.1",
+    "iSCSI": "no datastore comes over iSCSI",
+    "dhcp": "no VMkernel adapter gets its address by DHCP",
+    "DHCPv6": "no VMkernel adapter gets its address by DHCPv6",
+    "dns": "the host resolves no names",
+    "fdm": "the host is in no cluster with vSphere HA",
+    "iofiltervp": "no machine has a storage policy with an I/O filter",
+    "faultTolerance": "no machine is protected by Fault Tolerance",
+    "HBR": "no machine is replicated by vSphere Replication",
+    "DVSSync": "the host is on no distributed switch",
+    "rabbitmqproxy": "no product talks to the host by it",
+    "cmmds": "the host has no vSAN",
+    "rdt": "the host has no vSAN",
+    "vsanEncryption": "the host has no vSAN",
+    "vsanvp": "the host has no vSAN",
+    "esxupdate": "the host is never updated from a depot",
+}
+
+
+def default_block(situation: Situation) -> list[Row]:
+    """vsphere-11.4.9-default-block: refused while vCenter would lose the host."""
+    firewall = situation.facts["firewall"]
+    rows = [host_rows.blocked(name) for name in ("incoming", "outgoing") if not firewall[f"{name}_blocked"]]
+    enabled = {entry["id"] for entry in firewall["rulesets"] if entry["enabled"]}
+    lacking = [name for name in _needed(situation) if name not in enabled]
+    if rows and lacking:
+        raise Refusal(
+            f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, the host would be lost; "
+            "enable it first"
+        )
+    if not firewall["enabled"] or not firewall["loaded"]:
+        rows.append(
+            plan.by_hand(
+                "esxcli network firewall load, then esxcli network firewall set --enabled true: the API cannot"
+            )
+        )
+    return rows
+
+
+def _needed(situation: Situation) -> tuple[str, ...]:
+    return VCENTER if situation.facts["host"]["controller"] else (CLIENT,)
+
+
+def rulesets(situation: Situation) -> list[Row]:
+    """vsphere-11.4.9-rulesets: what nobody declared, or whose service is stopped, is disabled."""
+    running = {service["id"]: service["running"] for service in situation.facts["remote_access"]["services"]}
+    allowed, rows = situation.gold["gold_vsphere_rulesets"], []
+    for entry in situation.facts["firewall"]["rulesets"]:
+        name = entry["id"]
+        if not entry["enabled"] or entry["required"] or entry.get("user_controllable") is False:
+            continue
+        stopped = bool(entry["service"]) and running.get(entry["service"]) is False
+        if name in allowed and not stopped:
+            continue
+        if name in VCENTER:
+            rows.append(plan.by_hand(f"the host is administered by way of {name}: declare it in gold_vsphere_rulesets"))
+        elif name in NEEDED_UNSEEN:
+            rows.append(
+                plan.by_hand(
+                    f"disable the rule set {name} if {NEEDED_UNSEEN[name]}; else add it to gold_vsphere_rulesets"
+                )
+            )
+        else:
+            rows.append(host_rows.ruleset(name, enabled=False))
+    return rows
+
+
+PLANS: dict[str, Planner] = {
+    "vsphere-11.4.9-default-block": default_block,
+    "vsphere-11.4.9-rulesets": rulesets,
+}

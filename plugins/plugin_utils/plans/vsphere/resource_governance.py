@@ -1,0 +1,22 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the machines of an ESXi host share, and how much of it each may have (11.3)."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+
+SALTING = "Mem.ShareForceSalting"
+
+
+def page_sharing(situation: Situation) -> list[Row]:
+    """vsphere-11.3.1-pressure: salting; where machines lack memory, a person has to move or resize them."""
+    if situation.facts["advanced_options"][SALTING] != 2:
+        return [host_rows.option(SALTING, 2)]
+    return [plan.by_hand("move machines until none gives memory back, and enable admission control of the cluster")]
+
+
+PLANS: dict[str, Planner] = {"vsphere-11.3.1-pressure": page_sharing}

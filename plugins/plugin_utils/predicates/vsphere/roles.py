@@ -1,0 +1,384 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles and permissions of a vCenter (11.2.2, 11.2.3, 11.2.5, 11.2.8, 11.4.4, 11.4.5).
+
+Roles are known by name: the numbers of the built-in ones differ between releases. What a principal may do is its role
+on an object; a permission on a child replaces what the parent hands down.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import texts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import version
+
+ADMIN, NO_ACCESS = "Admin", "NoAccess"
+# vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
+_SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
+_VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}-")
+SSO_DOMAIN = "vsphere.local"
+# Principals of that domain to which every vCenter gives permissions when it is installed, and of a stand-alone host.
+_OF_VCENTER = {
+    *("administrator", "administrators", "autoupdate", "nsxadministrators", "nsxauditors", "nsxviadministrators"),
+    *("registryadministrators", "serviceproviderusers", "syncusers", "trustedadmins", "vclsadmin"),
+    *("vsphereclientsolutionusers", "vstatsgroup", "workloadstorage"),
+}
+_OF_ESXI = {"root", "vpxuser", "dcui"}
+# Privileges of the vSphere API by what they reach.
+CRYPTO = re.compile(r"Cryptographer\.")
+LOOKING = re.compile(r"ContentLibrary\.(GetConfiguration|ReadStorage|TypeIntrospection|ProbeSubscription)$")
+IMAGES = re.compile(
+    r"ContentLibrary\.|Datastore\.FileManagement$|VirtualMachine\.Provisioning\.(CreateTemplateFromVM|MarkAsTemplate|MarkAsVM"
+    r"|DeployTemplate|CloneTemplate|GetVmFiles|PutVmFiles)$"
+)
+LOGS = re.compile(
+    r"Host\.Config\.(AdvancedConfig|Settings|SystemManagement|NetService)$|Global\.(Settings|Diagnostics)$|Authorization\.Modify"
+)
+INTO_GUESTS = re.compile(
+    r"VirtualMachine\.GuestOperations\.|VirtualMachine\.Interact\.(ConsoleInteract|GuestControl|CreateScreenshot|PutUsbScanCodes)$"
+    r"|VirtualMachine\.Provisioning\.(DiskRandomAccess|DiskRandomRead|FileRandomAccess|GetVmFiles)$|Datastore\.FileManagement$"
+    r"|Cryptographer\.(Access|Decrypt|AddDisk)$"
+)
+
+
+def label(permission: Mapping[str, Any]) -> str:
+    """The principal of a permission as gold settings write it."""
+    return ("%" if flag(permission, "group") else "") + text(permission, "principal")
+
+
+class BuiltIn:
+    """Knows the principals that come with the product. names: every principal there is, as DOMAIN\\name or name@domain.
+
+    An administrator of the directory may be called Administrator too: only the single sign-on domain's own is built in.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        found = [_split(name) for name in names]
+        self._domains = {SSO_DOMAIN} | {domain for domain, name in found if domain and _VPXD.match(name)}
+
+    def holds(self, principal: str) -> bool:
+        domain, name = _split(principal)
+        if not domain:
+            return name in _OF_ESXI
+        return domain in self._domains and (name in _OF_VCENTER or bool(_SERVICE.fullmatch(name)))
+
+
+def _split(principal: str) -> tuple[str, str]:
+    """(domain, name), both in small letters; the domain of a local account is empty."""
+    bare = principal.casefold()
+    if "\\" in bare:
+        domain, _sign, name = bare.rpartition("\\")
+        return domain, name
+    name, _sign, domain = bare.rpartition("@")
+    return (domain, name) if name else ("", bare)
+
+
+def _granted(facts: Mapping[str, Any], key: str = "permissions") -> list[Mapping[str, Any]]:
+    """The permissions of everybody who does not come with the product."""
+    found = entries(facts, key)
+    product = BuiltIn(text(entry, "principal") for entry in found)
+    return [entry for entry in found if not product.holds(text(entry, "principal"))]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return str(one).casefold() == str(other).casefold()
+
+
+def _among(name: str, names: Iterable[Any]) -> bool:
+    return any(_same(name, entry) for entry in names)
+
+
+def fine_grained(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Permissions are those that were declared, no more and no fewer. facts: permissions."""
+    declared = gold["gold_vsphere_permissions"]
+    expected = "the permissions of gold_vsphere_permissions and no others"
+    faults = [entry for entry in declared if not _well_formed(entry)]
+    if faults:
+        return o.failed(
+            faults[:5],
+            "principal, role and objects",
+            "an entry of gold_vsphere_permissions lacks principal, role or objects",
+        )
+    items = []
+    granted = _granted(facts)
+    for permission in granted:
+        who, role, where = label(permission), text(permission, "role"), text(permission, "entity")
+        if role == NO_ACCESS or (role == ADMIN and flag(permission, "root")):
+            continue  # 11.2.3 judges denials, object_scoped the administrators at the root
+        if any(_matches(permission, entry) for entry in declared):
+            found = o.passed(role)
+        else:
+            found = o.failed(role, None, f"{who} holds {role} on {where}, which is not declared")
+        items.append(o.item(f"{who} on {where}", found))
+    for entry in declared:
+        for name in entry["objects"]:
+            if not any(_matches(permission, {**entry, "objects": [name]}) for permission in granted):
+                missing = o.failed("none", entry["role"], f"declared, and not granted: {entry['role']}")
+                items.append(o.item(f"{entry['principal']} on {name}", missing))
+    return o.combine(
+        items, empty=o.failed([], expected, "no permission is declared in gold_vsphere_permissions"), expected=expected
+    )
+
+
+def _well_formed(entry: Any) -> bool:
+    return (
+        isinstance(entry, Mapping)
+        and all(isinstance(entry.get(key), str) and entry[key] for key in ("principal", "role"))
+        and isinstance(entry.get("objects"), list)
+        and bool(entry["objects"])
+    )
+
+
+def _matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    return (
+        _same(label(permission), entry["principal"])
+        and text(permission, "role") == entry["role"]
+        and text(permission, "entity") in entry["objects"]
+    )
+
+
+def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Permissions below the root exist, and few groups administer everything. facts: permissions."""
+    found = _granted(facts)
+    scoped = [entry for entry in found if not flag(entry, "root") and text(entry, "role") != NO_ACCESS]
+    items = [
+        o.item(
+            "below the root",
+            o.passed(len(scoped)) if scoped else o.failed(0, "at least one", "every permission is on the root folder"),
+        )
+    ]
+    admins = sorted({label(entry) for entry in found if flag(entry, "root") and text(entry, "role") == ADMIN})
+    for name in admins:
+        single = o.failed(name, "a group", f"{name} administers everything, and is no group")
+        items.append(o.item(name, o.passed(name) if name.startswith("%") else single))
+    most = gold["gold_max_root_admins"]
+    count = o.passed(admins, f"at most {most}")
+    if len(admins) > most:
+        count = o.failed(admins, f"at most {most}", f"{len(admins)} principals administer everything")
+    items.append(o.item("administrators at the root", count))
+    return o.combine(
+        items, empty=count, expected=f"permissions on folders, pools or machines; at most {most} groups at the root"
+    )
+
+
+def global_permissions(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Global permissions are the declared ones. facts: version, assigned (nothing reads them before 9.0; P17)."""
+    expected = "the permissions of gold_vsphere_global_permissions and no others"
+    if facts["assigned"] is None:
+        if version(facts["version"]) < (9, 0):
+            return o.manual(
+                "this vCenter does not tell its global permissions: show them from the client", None, expected
+            )
+        raise MissingFact("rbac.global_permissions was not read")
+    items = []
+    for permission in _granted(facts, "assigned"):
+        who, role = label(permission), text(permission, "role")
+        listed = any(
+            isinstance(entry, Mapping) and _same(who, entry.get("principal")) and entry.get("role") == role
+            for entry in gold["gold_vsphere_global_permissions"]
+        )
+        found = (
+            o.passed(role) if listed else o.failed(role, None, f"{who} holds {role} everywhere, which is not declared")
+        )
+        items.append(o.item(who, found))
+    return o.combine(
+        items, empty=o.passed([], expected, "nobody but vCenter itself holds a global permission"), expected=expected
+    )
+
+
+def deny_capability(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
+    """A single machine can be denied: the role that grants nothing is there. facts: roles."""
+    for role in entries(facts, "roles"):
+        if text(role, "name") == NO_ACCESS:
+            granted = texts(role.get("privileges"), "privileges of NoAccess")
+            if granted:
+                return o.failed(granted[:10], [], "the role NoAccess grants privileges")
+            return o.passed(NO_ACCESS, NO_ACCESS)
+    return o.failed("none", NO_ACCESS, "there is no role NoAccess")
+
+
+def explicit_deny(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Each declared denial is a permission with the role NoAccess on the machine itself. facts: permissions."""
+    wanted, outcome = _denials(gold)
+    if outcome:
+        return outcome
+    items = []
+    denied = [entry for entry in entries(facts, "permissions") if text(entry, "role") == NO_ACCESS]
+    for principal, uuid in wanted:
+        there = any(_same(label(entry), principal) and _same(text(entry, "entity"), uuid) for entry in denied)
+        found = (
+            o.passed("denied")
+            if there
+            else o.failed("not denied", NO_ACCESS, "it has no permission with the role NoAccess")
+        )
+        items.append(o.item(f"{principal} on {uuid}", found))
+    covered = {uuid.casefold() for _principal, uuid in wanted}
+    for uuid in gold["gold_sensitive_vms"]:
+        if str(uuid).casefold() not in covered:
+            items.append(
+                o.item(uuid, o.failed("nobody", None, "declared sensitive, and gold_deny_map denies it to nobody"))
+            )
+    return o.combine(items, empty=o.manual("nothing is declared"), expected="NoAccess on the machine for each entry")
+
+
+def _denials(gold: Mapping[str, Any]) -> tuple[list[tuple[str, str]], Outcome | None]:
+    declared = gold["gold_deny_map"]
+    if any(
+        not isinstance(entry, Mapping) or not entry.get("principal") or not entry.get("domain_uuid")
+        for entry in declared
+    ):
+        return [], o.failed(declared, None, "an entry of gold_deny_map lacks principal or domain_uuid")
+    if not declared and not gold["gold_sensitive_vms"]:
+        return [], o.manual(
+            "no virtual machine is declared sensitive: declare gold_deny_map, or sign that nobody has to be denied any"
+        )
+    return [(str(entry["principal"]), str(entry["domain_uuid"])) for entry in declared], None
+
+
+def deny_effective(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Whoever is denied a machine holds nothing on it, by whatever way. facts: effective.
+
+    Two group permissions on one object add up, and global permissions hand down: only the effective rights show it.
+    They are told for one person at a time.
+    """
+    wanted, outcome = _denials(gold)
+    if outcome:
+        return outcome
+    asked = {
+        (text(entry, "principal").casefold(), text(entry, "vm").casefold()): entry
+        for entry in entries(facts, "effective")
+    }
+    items = []
+    for principal, uuid in wanted:
+        entry = asked.get((principal.casefold(), uuid.casefold()))
+        if principal.startswith("%"):
+            found = o.manual(
+                "effective rights are told per person: name a member of this group in gold_deny_map as well"
+            )
+        elif entry is None:
+            found = o.unknown("its effective rights were not read")
+        else:
+            rights = texts(entry.get("privileges"), "privileges")
+            left = f"still holds {', '.join(rights[:5])}"
+            found = o.failed(rights[:20], [], left) if rights else o.passed([], [])
+        items.append(o.item(f"{principal} on {uuid}", found))
+    return o.combine(items, empty=o.manual("gold_deny_map names nobody"), expected="no privilege on the machine")
+
+
+def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[str, tuple[str, list[str]]]:
+    """{principal on object: (principal, privileges)} of the permissions whose role holds a privilege that `reaches`."""
+    held = {
+        text(role, "name"): [name for name in texts(role.get("privileges"), "privileges of a role") if reaches(name)]
+        for role in entries(facts, "roles")
+    }
+    found = {}
+    for permission in _granted(facts):
+        role = text(permission, "role")
+        if role not in held:
+            raise MissingFact(f"the role {role[:60]} was not read")
+        if held[role]:
+            found[f"{label(permission)} on {text(permission, 'entity')}"] = (label(permission), held[role])
+    return found
+
+
+def _limited(
+    facts: Mapping[str, Any], reaches: Callable[[str], bool], allowed: Iterable[Any], what: str, setting: str
+) -> Outcome:
+    names = list(allowed)
+    items = []
+    for where, (who, privileges) in sorted(_holders(facts, reaches).items()):
+        actual = privileges[:10]
+        if _among(who, names):
+            items.append(o.item(where, o.passed(actual)))
+        else:
+            items.append(o.item(where, o.failed(actual, None, f"{who} may {what} and is not in {setting}")))
+    expected = f"held by {', '.join(map(str, names)) or 'nobody'} only (besides the built-in administrators)"
+    return o.combine(items, empty=o.passed("nobody", expected), expected=expected)
+
+
+def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Cryptographic privileges are held by those declared. facts: roles, permissions."""
+    return _limited(
+        facts,
+        lambda name: bool(CRYPTO.match(name)),
+        gold["gold_crypto_admins"],
+        "use keys and encryption",
+        "gold_crypto_admins",
+    )
+
+
+def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Images are checked in and out by those declared. facts: roles, permissions."""
+    return _limited(
+        facts,
+        lambda name: bool(IMAGES.match(name)) and not LOOKING.match(name),
+        gold["gold_image_admins"],
+        "check images in or out",
+        "gold_image_admins",
+    )
+
+
+def logs_separated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions."""
+    return _limited(
+        facts, lambda name: bool(LOGS.match(name)), gold["gold_log_admins"], "change or stop logging", "gold_log_admins"
+    )
+
+
+def guests_closed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Ways into guests are held by those whose task it is. facts: roles, permissions."""
+    return _limited(
+        facts,
+        lambda name: bool(INTO_GUESTS.match(name)),
+        gold["gold_guest_access_principals"],
+        "reach into guests",
+        "gold_guest_access_principals",
+    )
+
+
+def from_directory(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
+    """Administrators come from the directory. facts: accounts. Break-glass accounts may be local."""
+    spared = gold["gold_breakglass_accounts"]
+    items, people = [], 0
+    product = BuiltIn(text(account, "name").lstrip("%") for account in entries(facts, "accounts"))
+    for account in entries(facts, "accounts"):
+        if not flag(account, "privileged"):
+            continue
+        name, source = text(account, "name"), text(account, "source")
+        if source == "directory":
+            people += 1
+            items.append(o.item(name, o.passed(source)))
+        elif product.holds(name.lstrip("%")) or _among(name, spared):
+            items.append(o.item(name, o.passed("built in, or break-glass")))
+        else:
+            items.append(o.item(name, o.failed(source, "directory", f"the administrator {name} is a local account")))
+    if not people:
+        items.append(
+            o.item(
+                "directory", o.failed("none", "a group of the directory", "no administrator comes from the directory")
+            )
+        )
+    return o.combine(items, empty=o.unknown("no account was read"), expected="administrators of the directory")
+
+
+PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {
+    "vsphere_fine_grained": fine_grained,
+    "vsphere_object_scoped": object_scoped,
+    "vsphere_global_permissions": global_permissions,
+    "vsphere_deny_capability": deny_capability,
+    "vsphere_explicit_deny": explicit_deny,
+    "vsphere_deny_effective": deny_effective,
+    "vsphere_crypto_limited": crypto_limited,
+    "vsphere_images_limited": images_limited,
+    "vsphere_logs_separated": logs_separated,
+    "vsphere_guests_closed": guests_closed,
+    "vsphere_from_directory": from_directory,
+}

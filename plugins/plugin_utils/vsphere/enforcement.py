@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Enforce areas on the ESXi hosts behind one endpoint: collect, assess, plan, change, in one session."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold, redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
+
+Entry = dict[str, Any]
+MAX_NAMES = 5
+
+
+class Enforcement:
+    """One call of the action enforce for an endpoint.
+
+    given: the action's options. variables: gold_* of the inventory host. base: what its subjects have in common.
+    exceptions: the records of the register. say: shows a line to the operator.
+    """
+
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        standard: Standard,
+        variables: Mapping[str, Any],
+        base: Mapping[str, Any],
+        exceptions: Sequence[Mapping[str, Any]],
+        say: Callable[[str], None],
+    ) -> None:
+        self._given = given
+        self._standard = standard
+        self._variables = variables
+        self._base = dict(base)
+        self._exceptions = exceptions
+        self._say = say
+        # Whose names are in the answers: hosts whose subjects were read.
+        self.unread: dict[str, str] = {}
+
+    def run(self, endpoint: Any, checks: Sequence[str], check_mode: bool) -> dict[str, Entry]:
+        """{area: what became of it}, see plugins/modules/enforce.py.
+
+        :raises VsphereError, SoapFault: the endpoint cannot be used.
+        """
+        with logged_in(endpoint) as session:
+            proposals = self._proposals(session, endpoint.name, checks)
+            kept = Journal(self._given["state_dir"], endpoint.name)
+            hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
+            done: dict[str, Entry] = {}
+            for area, found in proposals.items():
+                failed = [name for name, entry in done.items() if entry["faults"]]
+                if failed:
+                    done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
+                else:
+                    done[area] = self._area(area, found, hosts, check_mode)
+            return done
+
+    def _proposals(self, session: Any, name: str, checks: Sequence[str]) -> dict[str, dict[str, Proposal]]:
+        """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned."""
+        found: dict[str, dict[str, Proposal]] = {area: {} for area in self._given["areas"]}
+        names = endpoint_audit.Names(self._base)
+        source = _client_address(session)
+        controller = None
+        for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
+            subject = names.subject(read, controller)
+            if read.kind == "controller":
+                controller = {"subject": subject}
+            elif read.facts is None:
+                self.unread[str(read.name)] = str(read.reason)
+            else:
+                situation = self._situation(subject, plain(read.facts), checks, source)
+                for area in found:
+                    planned = proposal.propose(area, situation, self._standard, "vsphere")
+                    if planned.checks:
+                        found[area][str(read.name)] = planned
+        return found
+
+    def _situation(
+        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
+    ) -> Situation:
+        values = gold.effective(self._variables, subject)
+        results = assess(
+            redaction.redact(facts),
+            standard=self._standard,
+            gold=values,
+            now=dt.datetime.now(dt.timezone.utc),
+            subject=subject,
+            exceptions=self._exceptions,
+        )["results"]
+        failing = proposal.failing(results)
+        excepted = {result["check"] for result in results if result["status"] == "excepted"}
+        items = {
+            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
+            for result in results
+        }
+        always = self._given["enforce"] == "always"
+        return Situation(
+            facts=facts,
+            gold=values,
+            checks=frozenset(check for check in checks if always or check in failing) - excepted,
+            account=self._given["account"],
+            source=source,
+            allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
+            excepted=items,
+            options=plain(self._given["options"]),
+        )
+
+    def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
+        entry = empty_entry()
+        refused = [f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal]
+        if refused:
+            # What gold says is the same for all hosts: the others would be refused too, or be left half done.
+            return {**entry, "refused": _several(refused)}
+        entry["by_hand"] = _by_hand(found)
+        rows = {
+            name: [row for row in planned.rows if row["kind"] != "by_hand"]
+            for name, planned in found.items()
+            if any(row["kind"] != "by_hand" for row in planned.rows)
+        }
+        if not rows:
+            return entry
+        if self._given["state"] == "planned":
+            checks = {check for name in rows for check in found[name].checks}
+            return {**entry, "planned": sorted(checks)}
+        started = time.monotonic()
+        if check_mode:
+            done = hosts.differing(rows)
+        else:
+            guarded = [name for name in rows if found[name].guarded]
+            done = hosts.change(area, self._given["run_id"], rows, guarded)
+        entry.update(self._done(done, rows), seconds=round(time.monotonic() - started, 1), change=done.change)
+        return entry
+
+    def _done(self, done: Done, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Entry:
+        updated = {
+            f"{name} {change.setting}": {
+                "host": name,
+                "setting": change.setting,
+                "old": change.old,
+                "new": change.new,
+                "checks": change.checks,
+                "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
+            }
+            for name, changes in done.changes.items()
+            for change in changes
+        }
+        pending = [
+            {"check": check, "host": name, "waits_for": row["pending"]}
+            for name in done.changes
+            for row in rows[name]
+            if row["pending"]
+            for check in row["checks"]
+        ]
+        return {"updated": updated, "pending": pending, "faults": done.faults}
+
+
+def empty_entry() -> Entry:
+    """An area of which nothing became anything."""
+    return {
+        "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
+        "seconds": 0.0, "faults": {},
+    }  # fmt: skip
+
+
+def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:
+    """One entry for what several hosts have in common."""
+    common: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for name, planned in found.items():
+        for row in planned.rows:
+            if row["kind"] == "by_hand":
+                common.setdefault((tuple(row["checks"]), row["what"]), []).append(name)
+    return [
+        {"checks": list(checks), "what": f"{_several(names, ', ')}: {what}", "hosts": names}
+        for (checks, what), names in common.items()
+    ]
+
+
+def _several(entries: Sequence[str], between: str = "; ") -> str:
+    more = len(entries) - MAX_NAMES
+    entries = [visible(entry) for entry in entries]
+    return between.join(entries[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _client_address(session: Any) -> str | None:
+    """The address this run comes from, as the endpoint sees it; None where it does not tell."""
+    try:
+        current = session.instance.content.sessionManager.currentSession
+    except Exception:  # pylint: disable=broad-except
+        # pyVmomi raises whatever the server answers; without the address, what depends on it is refused.
+        return None
+    return str(current.ipAddress) if current is not None and current.ipAddress else None

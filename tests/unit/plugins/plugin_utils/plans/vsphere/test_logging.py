@@ -1,0 +1,126 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Logs of an ESXi host: targets, certificates, audit records, levels."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
+    both,
+    by_hand,
+    options,
+    planned,
+    wanted,
+)
+
+CHECKS = ("11.4.4-audit-store", "11.4.10-tls-forward", "11.4.10-level-filter", "11.4.10-persistent-audit",
+          "11.4.11-remote-target")  # fmt: skip
+PRESENT = {"log_authority_present": True}
+AUDIT = "Syslog.global.auditRecord."
+
+
+def logs(**values):
+    """Facts about logs with other values."""
+    return lambda facts: facts["logging"].update(values)
+
+
+def audit(**values):
+    return lambda facts: facts["logging"]["audit"].update(values)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("release", ["8.0", "9.0"])
+def test_a_host_that_passes_gets_no_row(check, release):
+    assert planned(check, release=release) == []
+
+
+def test_audit_records_are_kept_and_sent():
+    off = audit(storage_enabled=False, remote_enabled=False, capacity_mb=4)
+    assert wanted(planned("11.4.4-audit-store", off)) == {
+        ("option", f"{AUDIT}storageCapacity"): 100,
+        ("option", f"{AUDIT}storageEnable"): True,
+        ("option", f"{AUDIT}remoteEnable"): True,
+    }
+    # More than gold asks for stays.
+    assert wanted(planned("11.4.4-audit-store", audit(storage_enabled=False, capacity_mb=200))) == {
+        ("option", f"{AUDIT}storageEnable"): True
+    }
+    assert ("option", f"{AUDIT}remoteEnable") not in wanted(planned("11.4.10-persistent-audit", off))
+
+
+def test_esxi_7_has_no_options_for_audit_records():
+    rows = planned("11.4.4-audit-store", audit(storage_enabled=False), release="7.0")
+    assert wanted(rows) == {} and "ESXi 7 has no options for audit records" in by_hand(rows)
+    sent = planned("11.4.11-remote-target", audit(remote_enabled=False), release="7.0")
+    assert wanted(sent) == {} and "esxcli system auditrecords remote enable" in by_hand(sent)
+
+
+def test_where_logs_are_kept_is_for_a_person_to_say():
+    rows = planned("11.4.10-persistent-audit", both(logs(local_persistent=False), audit(storage_enabled=False)))
+    assert wanted(rows) == {} and "Syslog.global.logDir" in by_hand(rows)
+
+
+@pytest.mark.parametrize(
+    ("now", "then"),
+    [
+        ([], "ssl://log1.example.test:6514"),
+        (["udp://log1.example.test:514"], "ssl://log1.example.test:6514"),
+        (["ssl://LOG1.example.test:1514?formatter=RFC_5424", "tcp://other.test"],
+         "ssl://LOG1.example.test:1514?formatter=RFC_5424"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("check", ["11.4.10-tls-forward", "11.4.11-remote-target"])
+def test_logs_go_to_named_servers_over_tls_once_their_authority_is_there(check, now, then):
+    assert wanted(planned(check, logs(hosts=now), options=PRESENT)) == {("option", "Syslog.global.logHost"): then}
+    without = planned(check, logs(hosts=now))
+    assert wanted(without) == {} and "log_authority_present: true" in by_hand(without)
+
+
+def test_an_ipv6_server_is_in_brackets():
+    rows = planned("11.4.11-remote-target", gold={"gold_log_servers": ["2001:db8::9"]}, options=PRESENT)
+    assert wanted(rows) == {("option", "Syslog.global.logHost"): "ssl://[2001:db8::9]:6514"}
+
+
+def test_no_server_is_refused_and_so_is_a_target_nobody_understands():
+    with pytest.raises(Refusal, match="gold_log_servers is empty"):
+        planned("11.4.11-remote-target", gold={"gold_log_servers": []})
+    with pytest.raises(Refusal, match="is no log server"):
+        planned("11.4.11-remote-target", logs(hosts=["ssl://a b"]))
+
+
+def test_certificates_are_checked_only_once_the_authority_is_there():
+    lax = logs(check_certificates=False, strict_x509=False)
+    assert wanted(planned("11.4.10-tls-forward", lax)) == {}
+    assert wanted(planned("11.4.10-tls-forward", lax, options=PRESENT)) == {
+        ("option", "Syslog.global.certificate.checkSSLCerts"): True,
+        ("option", "Syslog.global.certificate.strictX509Compliance"): True,
+    }
+    seven = planned("11.4.10-tls-forward", lax, release="7.0", options=PRESENT)
+    assert wanted(seven) == {("option", "Syslog.global.logCheckSSLCerts"): True}
+    assert "--x509-strict=true" in by_hand(seven)
+
+
+def test_levels_filters_and_the_way_out():
+    def closed(facts):
+        next(entry for entry in facts["firewall"]["rulesets"] if entry["id"] == "syslog")["enabled"] = False
+
+    quiet = options(Syslog__global__logLevel="error", Config__HostAgent__log__level="warning")
+    rows = planned("11.4.10-level-filter", both(quiet, closed, logs(filters_enabled=True)))
+    assert wanted(rows) == {
+        ("option", "Syslog.global.logLevel"): "info", ("option", "Config.HostAgent.log.level"): "info",
+        ("option", "Syslog.global.logFiltersEnable"): False, ("ruleset", "syslog"): True,
+    }  # fmt: skip
+    assert "logfilter set" in by_hand(planned("11.4.10-level-filter", logs(filters_enabled=True), release="7.0"))
+    # More than gold asks for stays.
+    assert planned("11.4.10-level-filter", options(Syslog__global__logLevel="debug")) == []
+
+
+def test_time_servers_are_for_a_person_to_name():
+    def stopped(facts):
+        facts["logging"]["time_sync"]["active"] = False
+
+    rows = planned("11.4.10-level-filter", stopped)
+    assert wanted(rows) == {} and by_hand(rows).startswith("no time service is running: name at least 2 time servers")
