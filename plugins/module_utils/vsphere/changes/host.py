@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine_kinds
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
@@ -55,7 +55,7 @@ ALWAYS = ("name", "hardware.systemInfo.uuid", "runtime.connectionState", "config
 class Host(object):
     """One host: its name, UUID and id, and what was read of it. session: where it is asked and told.
 
-    machines: {UUID: what was read of it}, None until somebody asks for one of them.
+    machines: {UUID: what was read of it} of those of its machines that are to be changed; machines_changed: since then.
     """
 
     def __init__(self, session, found):
@@ -67,7 +67,8 @@ class Host(object):
         self._values = found.values
         self._missing = found.missing
         self._asked = {}
-        self.machines = None
+        self.machines = {}
+        self.machines_changed = False
 
     def known(self, path):
         """The value of a property.
@@ -77,6 +78,12 @@ class Host(object):
         if self._values.get(path) is None:
             raise ChangeError("%s was not read: %s" % (path, self._missing.get(path, "it is unset")))
         return self._values[path]
+
+    def machine(self, uuid):
+        """What was read of one of its virtual machines. :raises ChangeError: it is not there."""
+        if uuid not in self.machines:
+            raise ChangeError("virtual machine %s is not on %s any more" % (uuid, self.name))
+        return self.machines[uuid]
 
     def call(self, manager, ref_type, method, arguments=""):
         """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
@@ -278,20 +285,21 @@ def _set_lockdown(host, changes):
 class Kind(object):
     """One kind of row: the properties it is read from, how it is called, the value of now, and how values are set.
 
-    current(host, name) -> value. write(host, [(name, value)]).
+    current(host, name) -> value. write(host, [(name, value)]). together: kinds with the same word are sent in one call.
     """
 
-    def __init__(self, title, paths, current, write):
+    def __init__(self, title, paths, current, write, together=""):
         self.title = title
         self.paths = paths
         self.current = current
         self.write = write
+        self.together = together
 
 
 # In the order in which they are written: who may still come in stands before what keeps the others out, and what is
 # let through before what is blocked (pitfall P4).
 KINDS = {
-    "option": Kind("%s", ("config.option",), _option, _set_options),
+    "option": Kind("%s", ("config.option",), _option, _set_options, together="options"),
     "console": Kind("%s", ("config.option",), _console, _set_console),
     "access": Kind("access of %s", (), _access, _set_access),
     "service_policy": Kind(
@@ -311,9 +319,10 @@ KINDS = {
         lambda host, name: flag(_ruleset(host, name)["enabled"]),
         _enable,
     ),
-    "firewall_default": Kind("%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block),
-    "machine_option": Kind("setting of machine %s", ("vm",), machine.option, machine.set_options),
-    "machine_migration": Kind("encrypted migration of machine %s", ("vm",), machine.migration, machine.set_migration),
+    "firewall_default": Kind(
+        "%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block, together="policy"
+    ),
+    **machine_kinds.KINDS,
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown
