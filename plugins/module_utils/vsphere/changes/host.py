@@ -322,7 +322,11 @@ KINDS = {
     "firewall_default": Kind(
         "%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block, together="policy"
     ),
-    **machine_kinds.KINDS,
+    # What is wanted of a machine is sent together, by machine.reconfigure.
+    **{
+        name: Kind(kind.title, (), kind.current, None, together="machines")
+        for name, kind in machine_kinds.KINDS.items()
+    },
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown

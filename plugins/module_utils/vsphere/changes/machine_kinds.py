@@ -67,9 +67,6 @@ class MachineKind(object):
     now(found, key) -> the value of now, found being what was read at path; part(found, key, value) -> XML of its place.
     """
 
-    together = "machines"
-    # Nothing of the host itself has to be read for it.
-    paths = ()
     reader = None
 
     def __init__(self, title, place, path):

@@ -81,7 +81,8 @@ def cpu_policy(situation: Situation) -> list[Row]:
         priority = vm_limits.number(CPU, wanted, "priority")
         if priority is not None and _share(vm) < priority:
             edits.append(setting(vm, "machine_cpu_shares", _shares(priority, _count(situation, vm))))
-        limit = _limit_mhz(whole, vm_limits.number(CPU, wanted, "limit_percent"))
+        percent = vm_limits.number(CPU, wanted, "limit_percent")
+        limit = None if percent is None else _limit_mhz(whole, percent)
         if limit is not None and not 0 <= cpu["limit_mhz"] <= limit:
             rows += _cpu_limit(situation, vm, limit, edits)
         if wanted.get("dedicated") and cpu["reservation_mhz"] < whole:
@@ -102,7 +103,8 @@ def _for_a_person(vm: Vm, what: str) -> Row:
 
 
 def _change(situation: Situation, vm: Vm, edits: list[Row], by_hand: str) -> list[Row]:
-    return virtual_machines.change(situation, vm, edits, by_hand, taken=AT_ONCE) if edits else []
+    live = situation.options.get("live_vm_changes") is True
+    return virtual_machines.change(situation, vm, edits, by_hand, taken=AT_ONCE, live=live) if edits else []
 
 
 def _left(situation: Situation, vm: Vm, what: str, key: str, total: int) -> int:
@@ -115,8 +117,8 @@ def _whole_mhz(situation: Situation, vm: Vm) -> int:
     return _count(situation, vm) * int(situation.facts["cpu"]["mhz"])
 
 
-def _limit_mhz(whole: int, percent: float | None) -> int | None:
-    return None if percent is None else max(int(whole * percent / 100), 1)
+def _limit_mhz(whole: int, percent: float) -> int:
+    return max(int(whole * percent / 100), 1)
 
 
 def _share(vm: Vm) -> float:
@@ -237,8 +239,9 @@ def _default_cpu_limit(situation: Situation, vm: Vm) -> list[Row]:
     known = [percent for percent in percents if percent is not None]
     if not known:
         return [_undeclared(vm, "cpu_percent")]
-    limit, edits = _limit_mhz(_whole_mhz(situation, vm), min(known)), []
-    rows = _cpu_limit(situation, vm, limit or 1, edits)
+    edits: list[Row] = []
+    limit = _limit_mhz(_whole_mhz(situation, vm), min(known))
+    rows = _cpu_limit(situation, vm, limit, edits)
     return rows + _change(situation, vm, edits, f"no cap on processor time: set a limit of {limit} MHz")
 
 

@@ -26,10 +26,12 @@ def of_people(situation: Situation) -> list[Vm]:
     return [vm for vm in situation.facts["vms"] if not vm["system"]]
 
 
-def change(situation: Situation, vm: Vm, rows: Sequence[Row], by_hand: str, *, taken: str = NEXT_START) -> list[Row]:
+def change(
+    situation: Situation, vm: Vm, rows: Sequence[Row], by_hand: str, *, taken: str = NEXT_START, live: bool = False
+) -> list[Row]:
     """Rows of one machine, or what a person has to do. by_hand: what is wrong and what to do.
 
-    taken: NEXT_START, AT_ONCE (a running machine only with live_vm_changes) or POWERED_OFF.
+    taken: NEXT_START, AT_ONCE or POWERED_OFF. live: whether the operator allows what holds at once.
     """
     called = machines.called(vm)
     if vm.get("template"):
@@ -38,7 +40,7 @@ def change(situation: Situation, vm: Vm, rows: Sequence[Row], by_hand: str, *, t
         return [plan.by_hand(f"{called}: {by_hand}; to have it done, put its UUID into hypervisor_allow_vm_changes")]
     if vm["active"] and taken == POWERED_OFF:
         return [plan.by_hand(f"{called}: {by_hand}; it runs, and vSphere takes that only when it is off: shut it down")]
-    if vm["active"] and taken == AT_ONCE and situation.options.get("live_vm_changes") is not True:
+    if vm["active"] and taken == AT_ONCE and not live:
         how = "shut it down, or run with hypervisor_options: {live_vm_changes: true}"
         return [plan.by_hand(f"{called}: {by_hand}; it runs, and vSphere does that at once: {how}")]
     return list(rows)
