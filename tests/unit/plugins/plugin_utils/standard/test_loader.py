@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import MEASURES_DIR, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import loader as module
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import MEASURES_DIR, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError
 
 ROOT = Path(__file__).parents[5]
