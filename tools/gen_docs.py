@@ -7,7 +7,7 @@
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
 Generated: docs/measures/*, docs/checks.md, docs/register-keys.md,
-plugins/plugin_utils/{exceptions,attestations}_schema.json, plugins/plugin_utils/parsed_data.json,
+plugins/plugin_utils/schemas/{exceptions,attestations}.json, plugins/plugin_utils/standard/parsed_data.json,
 roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
@@ -25,9 +25,9 @@ import register_pages  # noqa: E402
 import role_files  # noqa: E402
 from seen import load_snapshot  # noqa: E402
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import parsed_data  # noqa: E402
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import settings_files  # noqa: E402
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import (  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import parsed_data  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import settings_files  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (  # noqa: E402
     MEASURES_DIR,
     files_of,
     load_standard,

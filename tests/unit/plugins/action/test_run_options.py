@@ -15,7 +15,7 @@ import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.action import enforce
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, registry, run_options
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
 
