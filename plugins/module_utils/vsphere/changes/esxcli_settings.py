@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Settings of an ESXi host that esxcli alone sets. A setting is named `<namespace>.<what>`.
 
-Commands, fields and arguments are those of the vendor's Security Configuration Guides and the STIGs for ESXi 7, 8 and 9.
+Commands, fields and arguments: the vendor's Security Configuration Guides, and the STIGs for ESXi 7, 8 and 9.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ def service_shells(situation: Situation) -> list[Row]:
         else:
             rows.append(
                 plan.by_hand(
-                    "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: make "
-                    "sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                    "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
                 )
             )
     return rows

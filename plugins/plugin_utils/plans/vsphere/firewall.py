@@ -60,8 +60,8 @@ def _refuse_to_cut_datastores(situation: Situation, enabled: set[str]) -> None:
         needed = NFS.get(str(store["kind"]).upper())
         if needed and needed not in enabled:
             raise Refusal(
-                f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
-                f"{needed} is not enabled: its machines would lose it; enable the rule set first"
+                f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule "
+                f"set {needed} is not enabled: its machines would lose it; enable the rule set first"
             )
 
 

@@ -32,7 +32,8 @@ def _refused(situation: Situation, group: Group, users: list[Vm]) -> Row:
     items = [vm["id"] for vm in users]
     called = port_groups.called(group)
     if not port_groups.standard(situation, group):
-        return {**plan.by_hand(f"{called} is on a distributed switch: {REJECT} there, for all its hosts"), "items": items}
+        what = f"{called} is on a distributed switch: {REJECT} there, for all its hosts"
+        return {**plan.by_hand(what), "items": items}
     others = [vm for vm in users if not vm["template"] and not machines.allowed(situation, vm)]
     if not others:
         return host_rows.portgroup_security(group["id"], items)

@@ -15,13 +15,13 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere 
 
 Adapter = Mapping[str, Any]
 BOARD = "Net.BMCNetworkEnable"
-# What can be taken off an adapter while machines run, once another adapter carries it: storage, vSAN and Fault Tolerance
-# would lose connections that are in use.
+# What can be taken off an adapter while machines run, once another adapter carries it: storage, vSAN and Fault
+# Tolerance would lose connections that are in use.
 MOVABLE = ("vmotion", "vSphereProvisioning", "vSphereReplication", "vSphereReplicationNFC", "vSphereBackupNFC")
 
 
 def dedicated(situation: Situation) -> list[Row]:
-    """vsphere-11.4.12-dedicated: other services go where another adapter has them; addresses and VLANs are a person's."""
+    """vsphere-11.4.12-dedicated: services go that another adapter has too; addresses and VLANs are a person's."""
     network = situation.facts["network"]
     rows: list[Row] = []
     for adapter in network["vmkernel"]:

@@ -42,8 +42,8 @@ def _joined(situation: Situation, group: Group, users: list[Vm], spare: list[str
         return plan.by_hand(f"{called} balances by IP hash: add {', '.join(spare)} to the link of the physical switch")
     if not situation.options.get("standby_uplinks"):
         return plan.by_hand(
-            f"{called} leaves {', '.join(spare)} unused: make sure that the physical switch carries its VLAN there, then "
-            "allow it by hypervisor_options: {standby_uplinks: true}"
+            f"{called} leaves {', '.join(spare)} unused: make sure that the physical switch carries its VLAN there, "
+            "then allow it by hypervisor_options: {standby_uplinks: true}"
         )
     standby = [*group["standby"], *spare]
     return host_rows.portgroup_adapters(group["id"], group["active"], standby, [vm["id"] for vm in users])

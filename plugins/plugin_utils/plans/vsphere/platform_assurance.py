@@ -18,6 +18,8 @@ def iommu(situation: Situation) -> list[Row]:
         return [host_rows.option(IOMMU_OFF, False, pending="reboot")]
     if situation.facts["boot"]["options"]["noIOMMU"] is not False:
         return [plan.waiting("restart the host: noIOMMU is switched off, and in force from its next start on")]
+    if situation.facts["cpu"]["iommu"]:
+        return []
     return [plan.by_hand("enable the IOMMU (VT-d, AMD-Vi) in the firmware setup: ESXi's own option leaves it on")]
 
 
@@ -31,8 +33,8 @@ def secure_boot_enforced(situation: Situation) -> list[Row]:
     if boot["encryption"]["mode"] != "tpm":
         return [
             plan.by_hand(
-                "seal the configuration to the TPM first (esxcli system settings encryption set --mode=TPM, which cannot "
-                "be taken back), restart the host, and store its recovery key off the host (esxcli system settings "
+                "seal the configuration to the TPM first (esxcli system settings encryption set --mode=TPM, which "
+                "cannot be taken back), restart the host, and store its recovery key off the host (esxcli system settings "
                 "encryption recovery list)"
             )
         ]
@@ -46,8 +48,8 @@ def secure_boot_enforced(situation: Situation) -> list[Row]:
     if not situation.options.get("recovery_keys_stored"):
         return [
             plan.by_hand(
-                "store the recovery key of the host off the host (esxcli system settings encryption recovery list), then "
-                "allow it by hypervisor_options: {recovery_keys_stored: true}"
+                "store the recovery key of the host off the host (esxcli system settings encryption recovery list), "
+                "then allow it by hypervisor_options: {recovery_keys_stored: true}"
             )
         ]
     return [host_rows.esxcli("system settings encryption.require-secure-boot", True, pending="reboot")]

@@ -84,7 +84,7 @@ def exec_from_the_start(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome
 
 
 def iommu(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
-    """An IOMMU guards memory from devices. facts: options, running, devices (whether one can be handed to a machine)."""
+    """An IOMMU guards memory from devices. facts: options, running, devices: whether one can be handed to a machine."""
     if not isinstance(facts["devices"], bool):
         raise MissingFact("whether a device can be handed to a machine was not read")
     devices = (
