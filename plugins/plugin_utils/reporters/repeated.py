@@ -44,16 +44,18 @@ class Once(Generic[Made]):
 
     def __init__(self, make: Callable[[Mapping[str, Any]], Made]) -> None:
         self._make = make
-        self._made: dict[int, Made] = {}
+        self._made: dict[tuple[int, str], Made] = {}
 
-    def of(self, result: Mapping[str, Any]) -> Made:
+    def of(self, result: Mapping[str, Any], own: str = "") -> Made:
+        """own: what `make` looks at of the subject's own after all."""
         common = result.common if result.__class__ is Repeated else None  # type: ignore[attr-defined]
         if common is None:
             return self._make(result)
         # The results hold what they share as long as a format is written, so an id is of one object only.
-        found = self._made.get(id(common))
+        key = (id(common), own)
+        found = self._made.get(key)
         if found is None:
             found = self._make(result)
             if len(self._made) < MOST:
-                self._made[id(common)] = found
+                self._made[key] = found
         return found
