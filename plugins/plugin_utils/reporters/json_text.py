@@ -8,14 +8,13 @@ ASCII, so that lone surrogates and bidirectional controls in a VM's name stay vi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-_NEXT = ",\n"
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
 
-compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_NEXT = ",\n"
 
 
 def array(entries: Iterable[Any], at_once: int = 250, encode: Callable[[Any], str] = compact) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import coverage
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
     Html,
@@ -26,7 +27,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import PLATFORM_WORDS, Site, page
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_todo import effects_of, status_of, weight
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, count, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, Check, Measure
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     Row,
@@ -38,7 +39,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_tabl
     tag_words,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_todo import effects_of, status_of
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES
 

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import LINE_DEPTH, in_lines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import in_lines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import LINE_DEPTH
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Encoder
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import Once, Repeated
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
 FILE = "results.json"
@@ -29,30 +30,12 @@ def chunks(run: Mapping[str, Any]) -> Iterator[bytes]:
     for number, (key, value) in enumerate(run.items()):
         yield f"{',' if number else '{'}\n{compact(key)}:".encode("ascii")
         if key == "results":
-            yield from array(value, encode=_encoder())
+            yield from array(value, encode=Encoder())
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             yield from array(value)
         else:
             yield in_lines(value, LINE_DEPTH - 1).encode("ascii")
     yield b"}\n"
-
-
-def _encoder() -> Callable[[Mapping[str, Any]], str]:
-    """Encodes a result as `compact` does, what subjects share of it once."""
-
-    def shared(result: Repeated) -> str:
-        # From the second key on: the first is the subject. Without failing_since, which stands last.
-        return compact({key: result[key] for key in result if key not in ("subject", "failing_since")})[1:-1]
-
-    once = Once(shared)
-
-    def encode(result: Mapping[str, Any]) -> str:
-        if not isinstance(result, Repeated) or result.common is None:
-            return compact(result)
-        since = f',"failing_since":{compact(result["failing_since"])}' if "failing_since" in result else ""
-        return f'{{"subject":{compact(result["subject"])},{once.of(result)}{since}}}'
-
-    return encode
 
 
 def render(run: Mapping[str, Any]) -> bytes:

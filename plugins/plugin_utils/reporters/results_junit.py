@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import escaped
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal, oscal_poam
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
 
 FILE = "results.oscal.json"
@@ -165,9 +165,7 @@ class _Writer:
         made = [f',"{name}":[{",".join(texts)}]' for name, texts in parts.items() if texts]
         return f"{compact(node)[:-1]}{''.join(made)}}}"
 
-    def _observations(
-        self, subject: Mapping[str, Any], results: Iterable[Mapping[str, Any]], ids: _Ids
-    ) -> list[str]:
+    def _observations(self, subject: Mapping[str, Any], results: Iterable[Mapping[str, Any]], ids: _Ids) -> list[str]:
         where = {"subjects": [{"subject-uuid": oscal.item_id(subject["id"]), "type": "inventory-item"}]}
         about = compact({**where, "collected": oscal.time(subject["collected_at"])})[1:]
         href = compact(f"evidence/{subject['slug']}.json")

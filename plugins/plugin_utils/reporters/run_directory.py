@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import SCHEMA as SUBJECT_SCHEMA
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import encode, write_private
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.repeated import MOST, Repeated
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import MOST, Repeated
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
 
 LATEST = "latest"

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
+
 Made = TypeVar("Made")
 # A fleet in which nothing is alike must not be in memory once more for each format.
 MOST = 20_000
@@ -48,7 +50,7 @@ class Once(Generic[Made]):
 
     def of(self, result: Mapping[str, Any], own: str = "") -> Made:
         """own: what `make` looks at of the subject's own after all."""
-        common = result.common if result.__class__ is Repeated else None  # type: ignore[attr-defined]
+        common = result.common if result.__class__ is Repeated else None
         if common is None:
             return self._make(result)
         # The results hold what they share as long as a format is written, so an id is of one object only.
@@ -59,3 +61,21 @@ class Once(Generic[Made]):
             if len(self._made) < MOST:
                 self._made[key] = found
         return found
+
+
+class Encoder:
+    """Encodes results as `compact` does, what they share once."""
+
+    def __init__(self) -> None:
+        self._shared = Once(_shared)
+
+    def __call__(self, result: Mapping[str, Any]) -> str:
+        if result.__class__ is not Repeated or result.common is None:
+            return compact(result)
+        since = f',"failing_since":{compact(result["failing_since"])}' if "failing_since" in result else ""
+        return f'{{"subject":{compact(result["subject"])},{self._shared.of(result)}{since}}}'
+
+
+def _shared(result: Mapping[str, Any]) -> str:
+    """The inside of a result between its subject, which stands first, and failing_since, which stands last."""
+    return compact({key: value for key, value in result.items() if key not in _OWN})[1:-1]
