@@ -34,8 +34,8 @@ def secure_boot_enforced(situation: Situation) -> list[Row]:
         return [
             plan.by_hand(
                 "seal the configuration to the TPM first (esxcli system settings encryption set --mode=TPM, which "
-                "cannot be taken back), restart the host, and store its recovery key off the host (esxcli system settings "
-                "encryption recovery list)"
+                "cannot be taken back), restart the host, and store its recovery key off the host (esxcli system "
+                "settings encryption recovery list)"
             )
         ]
     if boot.get("secure_boot") is not True:
