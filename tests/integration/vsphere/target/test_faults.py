@@ -226,7 +226,7 @@ def test_esxcli(admin: client.Client) -> None:
 
 def test_what_waits_for_a_restart(admin: client.Client) -> None:
     """Options of the VMkernel and the TLS profile are told as they are set and as the host has started with them."""
-    host = admin.host("8.0.3")
+    host = admin.host("9.0.0")
 
     def told() -> tuple[str, ...]:
         (option,) = admin.esxcli(host, "system.settings.kernel.list", option="noIOMMU")
