@@ -25,6 +25,7 @@ SITE: dict[str, Any] = {
     "gold_log_servers": ["log.example.test"],
     "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
+    "gold_notify": {"target": "soc@example.test"},
     "hypervisor_options": {"log_authority_present": True},
     "hypervisor_fail_on": [],
     "hypervisor_rollback_seconds": 20,
@@ -102,6 +103,16 @@ def spoil_machines(admin: Client) -> list[str]:
             done(machine.ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=[option], migrateEncryption="disabled")))
             found.append(machine.config.instanceUuid)
     return found
+
+
+def spoil_controller(admin: Client) -> None:
+    """Have every check of the vCenter itself fail that is enforced, and of what its hosts share."""
+    settings = admin.content.setting
+    values = {"event.maxAge": 7, "task.maxAge": 7, "vpxd.event.syslog.enabled": False}
+    settings.UpdateOptions(changedValue=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()])
+    off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
+    for cluster in admin.all(vim.ClusterComputeResource):
+        done(cluster.ReconfigureComputeResource_Task(spec=off, modify=True))
 
 
 class Played:

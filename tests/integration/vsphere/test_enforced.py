@@ -34,6 +34,7 @@ def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
         for release in RELEASES.values():
             hardening.spoil(admin, admin.host(release))
         machines = hardening.spoil_machines(admin)
+        hardening.spoil_controller(admin)
     yield found, tmp_path_factory.mktemp("law"), machines
     found.down()
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
 
 SALTING = "Mem.ShareForceSalting"
 
 
-def page_sharing(situation: Situation) -> list[Row]:
-    """vsphere-11.3.1-pressure: salting; where machines lack memory, a person has to move or resize them."""
+def memory_pressure(situation: Situation) -> list[Row]:
+    """vsphere-11.3.1-pressure: where machines lack memory, a person has to move or resize them."""
+    rows: list[Row] = []
     if situation.facts["advanced_options"][SALTING] != 2:
-        return [host_rows.option(SALTING, 2)]
-    return [plan.by_hand("move machines until none gives memory back, and enable admission control of the cluster")]
+        rows.append(host_rows.option(SALTING, 2))
+    cluster = situation.facts["cluster"]
+    if cluster.get("ha") and cluster.get("admission_control") is False:
+        rows.append(controller_rows.admission_control(cluster["name"]))
+    return rows or [plan.by_hand("move machines until none gives memory back")]
 
 
-PLANS: dict[str, Planner] = {"vsphere-11.3.1-pressure": page_sharing}
+PLANS: dict[str, Planner] = {"vsphere-11.3.1-pressure": memory_pressure}
