@@ -29,7 +29,9 @@ class Scope:
         if name != CONTROLLER:
             self._asked += [row for row in planned.rows if _shared(row)]
             # What one host is excepted from, another may not bring about by what both share.
-            self._spared |= {_subject(row) for one in excepted for row in one.rows if _shared(row)}
+            for one in excepted:
+                asked = {_subject(row) for row in planned.rows if set(row["checks"]) & set(one.checks)}
+                self._spared |= {_subject(row) for row in one.rows if _shared(row)} - asked
             planned = replace(planned, rows=tuple(row for row in planned.rows if not _shared(row)))
         if planned.checks:
             self._own[name] = planned

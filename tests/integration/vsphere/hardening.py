@@ -20,12 +20,31 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client 
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
 
+# A role that grants what only others may have, with one privilege of each kind.
+TOO_MUCH = "everything"
+GRANTS = ["VirtualMachine.Interact.PowerOn", "ContentLibrary.AddLibraryItem", "Global.Settings", "Cryptographer.Access",
+          "VirtualMachine.GuestOperations.Execute"]  # fmt: skip
+# The instance UUID of db01, made from its name.
+DENIED = "a7137af8-721c-5f92-9c39-5f124e47b418"
 SITE: dict[str, Any] = {
     "gold_remote_admins": ["alice"],
     "gold_log_servers": ["log.example.test"],
     "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
     "gold_notify": {"target": "soc@example.test"},
+    "gold_vsphere_permissions": [
+        {"principal": "auditor@vsphere.local", "role": "ReadOnly", "objects": ["Datacenters"]},
+        {"principal": "%LAB\\vm-operators", "role": "VM operator", "objects": ["vm"]},
+        {"principal": "%LAB\\vm-admins", "role": "NoCryptoAdmin", "objects": ["vm"]},
+        {"principal": "%LAB\\image-admins", "role": "Image administrator", "objects": ["lab"]},
+        {"principal": "LAB\\bob", "role": TOO_MUCH, "objects": ["vm"]},
+        {"principal": "LAB\\alice", "role": "VM operator", "objects": ["vm"]},
+    ],
+    "gold_image_admins": ["%LAB\\image-admins", "%LAB\\vm-admins"],
+    "gold_log_admins": ["%LAB\\vm-admins"],
+    "gold_guest_access_principals": ["%LAB\\vm-operators", "%LAB\\vm-admins", "%LAB\\image-admins", "LAB\\alice"],
+    "gold_deny_map": [{"principal": "LAB\\carol", "domain_uuid": DENIED}],
+    "gold_sensitive_vms": [DENIED],
     "hypervisor_options": {"log_authority_present": True},
     "hypervisor_fail_on": [],
     "hypervisor_rollback_seconds": 20,
@@ -89,6 +108,10 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
         if known[name].ipListUserConfigurable is False:
             continue
         manager.firewallSystem.UpdateRuleset(id=name, spec=spec)
+    rejected = vim.host.NetworkPolicy.SecurityPolicy(allowPromiscuous=False, macChanges=False, forgedTransmits=False)
+    for group in host.config.network.portgroup:
+        group.spec.policy.security = rejected
+        manager.networkSystem.UpdatePortGroup(pgName=group.spec.name, portgrp=group.spec)
     servers = vim.host.NtpConfig(server=["ntp1.example.test", "ntp2.example.test"])
     manager.dateTimeSystem.UpdateDateTimeConfig(config=vim.host.DateTimeConfig(ntpConfig=servers))
     manager.serviceSystem.StartService(id="ntpd")
@@ -113,6 +136,29 @@ def spoil_controller(admin: Client) -> None:
     off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
     for cluster in admin.all(vim.ClusterComputeResource):
         done(cluster.ReconfigureComputeResource_Task(spec=off, modify=True))
+    for switch in admin.all(vim.DistributedVirtualSwitch):
+        switch.EnableNetworkResourceManagement(enable=False)
+    accepted = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
+        inherited=False,
+        **{name: vim.BoolPolicy(inherited=False, value=True) for name in ("allowPromiscuous", "macChanges")},
+        forgedTransmits=vim.BoolPolicy(inherited=False, value=False),
+    )
+    for group in admin.all(vim.dvs.DistributedVirtualPortgroup):
+        if group.name == "dvpg-production":
+            setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=accepted)
+            spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(
+                configVersion=group.config.configVersion, defaultPortConfig=setting
+            )
+            done(group.ReconfigureDVPortgroup_Task(spec=spec))
+    manager = admin.content.authorizationManager
+    roles = {role.name: role.roleId for role in manager.roleList}
+    roles[TOO_MUCH] = manager.AddAuthorizationRole(name=TOO_MUCH, privIds=GRANTS)
+    (datacenter,) = admin.all(vim.Datacenter)
+    for where, who, role in ((datacenter.vmFolder, "bob", TOO_MUCH), (datacenter, "carol", "ReadOnly")):
+        permission = vim.AuthorizationManager.Permission(
+            principal=f"LAB\\{who}", group=False, roleId=roles[role], propagate=True
+        )
+        manager.SetEntityPermissions(entity=where, permission=[permission])
 
 
 class Played:

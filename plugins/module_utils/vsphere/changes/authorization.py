@@ -14,8 +14,8 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 
 # Every role has these; the server adds them by itself.
 EVERYBODYS = frozenset(("System.Anonymous", "System.Read", "System.View"))
-# Between the principal and the object in the name of a permission.
-ON = " on "
+# Between the principal and the object in the name of a permission, and the role and the privilege in that of a grant.
+ON, GRANTS = " on ", " grants "
 ENTITIES = Properties("ManagedEntity", {"name": None}, page=1000)
 MACHINES = Properties("VirtualMachine", {"config.instanceUuid": None}, page=1000)
 ROOT = Properties("Folder", {"name": None})
@@ -35,21 +35,29 @@ def _role(controller, name):
     return _roles(controller)[name]
 
 
-def privileges(controller, name):
-    """What a role grants beside what every role does."""
-    return sorted({str(found) for found in many(_role(controller, name).get("privilege"))} - EVERYBODYS)
+def grants(controller, name):
+    """Whether a role grants a privilege. name: role and privilege, with " grants " between them."""
+    role, _grants, privilege = name.rpartition(GRANTS)
+    return privilege in _privileges(_role(controller, role))
 
 
-def set_privileges(controller, changes):
-    """The same, set. :raises ChangeError: it is a role of the product's own."""
+def _privileges(role):
+    return {str(found) for found in many(role.get("privilege"))} - EVERYBODYS
+
+
+def set_grants(controller, changes):
+    """The same, set; what else the role grants stays. :raises ChangeError: it is a role of the product's own."""
     for name, wanted in changes:
-        role = _role(controller, name)
+        called, _grants, privilege = name.rpartition(GRANTS)
+        controller.written()
+        role = _role(controller, called)
         if flag(role["system"]):
-            raise ChangeError("the role %s comes with the product and cannot be edited" % name)
+            raise ChangeError("the role %s comes with the product and cannot be edited" % called)
+        kept = _privileges(role) - {privilege} | ({privilege} if wanted else set())
         _tell(
             controller, "UpdateAuthorizationRole",
-            element("roleId", role["roleId"]) + element("newName", name)
-            + "".join(element("privIds", privilege) for privilege in wanted),
+            element("roleId", role["roleId"]) + element("newName", called)
+            + "".join(element("privIds", one) for one in sorted(kept)),
         )  # fmt: skip
 
 

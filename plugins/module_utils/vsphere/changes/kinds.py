@@ -23,7 +23,7 @@ CONTROLLER_KINDS = {
     "network_control": Kind("network I/O control of switch %s", (), shared.network_control, shared.set_network_control),
     "portgroup_security": Kind("security policy of port group %s", (), shared.security, shared.set_security),
     "permission": Kind("permission of %s", (), authorization.permission, authorization.set_permissions),
-    "role": Kind("privileges of role %s", (), authorization.privileges, authorization.set_privileges),
+    "role": Kind("role %s", (), authorization.grants, authorization.set_grants),
 }
 # With these, whoever changes them can cut himself off, whatever risk a check states.
 CUTTING_OFF = frozenset(("permission", "role"))

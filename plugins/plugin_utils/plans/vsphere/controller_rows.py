@@ -35,22 +35,22 @@ def admission_control(cluster: str) -> Row:
     return _row("admission_control", cluster, True)
 
 
-def network_control(switch: str) -> Row:
-    """A distributed switch shares out its bandwidth, so that limits of adapters are in force."""
-    return _row("network_control", switch, True)
+def network_control(switch: str, *, items: Sequence[str] = ()) -> Row:
+    """A distributed switch shares out its bandwidth, so that limits of adapters are in force.
+
+    items, here and below: the items of the check that the row puts right.
+    """
+    return {**_row("network_control", switch, True), "items": list(items)}
 
 
-def portgroup_rejects(name: str, key: str) -> Row:
+def portgroup_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Row:
     """A distributed port group on which guests neither listen to others nor pass for them."""
     wanted = dict.fromkeys(("allowPromiscuous", "macChanges", "forgedTransmits"), "reject")
-    return _row("portgroup_security", f"{name} ({key})", wanted)
+    return {**_row("portgroup_security", f"{name} ({key})", wanted), "items": list(items)}
 
 
 def permission(principal: str, entity: str, role: str, *, propagate: bool = True, items: Sequence[str] = ()) -> Row:
-    """A principal (a group with a leading %) holds a role on an object: an instance UUID or a name.
-
-    items: the items of the check that it puts right.
-    """
+    """A principal (a group with a leading %) holds a role on an object: an instance UUID or a name."""
     found = _row("permission", f"{principal} on {entity}", {"role": role, "propagate": propagate})
     return {**found, "items": list(items)}
 
@@ -60,6 +60,6 @@ def no_permission(principal: str, entity: str, *, items: Sequence[str] = ()) -> 
     return {**_row("permission", f"{principal} on {entity}", None), "items": list(items)}
 
 
-def role_without(name: str, privileges: Iterable[str], *, items: Sequence[str] = ()) -> Row:
-    """A role of the site's own that does not grant some privileges; what else it grants stays."""
-    return {"kind": "role", "name": name, "remove": sorted(privileges), "pending": "", "items": list(items)}
+def role_without(name: str, privilege: str, *, items: Sequence[str] = ()) -> Row:
+    """A role of the site's own that does not grant a privilege; what else it grants stays."""
+    return {**_row("role", f"{name} grants {privilege}", False), "items": list(items)}

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    controller_rows,
+    distributed,
+    host_rows,
+)
 
 SALTING = "Mem.ShareForceSalting"
 
@@ -23,4 +27,12 @@ def memory_pressure(situation: Situation) -> list[Row]:
     return rows or [plan.by_hand("move machines until none gives memory back")]
 
 
-PLANS: dict[str, Planner] = {"vsphere-11.3.1-pressure": memory_pressure}
+def network_limits(situation: Situation) -> list[Row]:
+    """vsphere-11.3.10-network: limits that are set already are in force under network I/O control only."""
+    return distributed.controlling(situation) or [plan.by_hand("set a limit at each network adapter")]
+
+
+PLANS: dict[str, Planner] = {
+    "vsphere-11.3.1-pressure": memory_pressure,
+    "vsphere-11.3.10-network": network_limits,
+}
