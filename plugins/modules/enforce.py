@@ -80,6 +80,12 @@ options:
     type: dict
     default: {}
     suboptions:
+      appliance_console_confirmed:
+        description:
+          - Read by role admin_network. Limit who reaches a vCenter by the firewall of its appliance. A list that leaves
+            somebody out can be put right at the appliance's console only.
+        type: bool
+        default: false
       console_confirmed:
         description:
           - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for

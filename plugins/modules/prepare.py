@@ -59,6 +59,12 @@ options:
     description: What M(dwp.hypervisor.enforce) will be allowed to, in its words. Names and types are checked here.
     type: dict
     suboptions:
+      appliance_console_confirmed:
+        description:
+          - Read by role admin_network. Limit who reaches a vCenter by the firewall of its appliance. A list that leaves
+            somebody out can be put right at the appliance's console only.
+        type: bool
+        default: false
       console_confirmed:
         description:
           - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for

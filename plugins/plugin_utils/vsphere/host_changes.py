@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import engine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import appliance_settings, engine
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER, Controller
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
@@ -126,7 +126,9 @@ class Hosts:
         """Why nobody could take the change back if it went wrong, or nothing."""
         if isinstance(host, Controller):
             host.remember_rights()
-            return ""
+            rules = next((change.new for change in changes if change.kind == "appliance_firewall"), None)
+            left = [] if rules is None else appliance_settings.cut_off(host, rules)
+            return f"the hosts {', '.join(left[:5])} would not reach the vCenter any more" if left else ""
         return self._no_way_in(host, changes)
 
     def _no_way_in(self, host: Host, changes: list[Any]) -> str:
@@ -151,7 +153,7 @@ class Hosts:
         deadline = time.monotonic() + RETURN_SECONDS
         while True:
             try:
-                with self._log_in() as session:
+                with self._way_back(name) as session:
                     rows = [{"kind": change.kind} for change in changes]
                     left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
                 return f"NOT put back: {'; '.join(left)}" if left else "its old values were put back"
@@ -159,6 +161,10 @@ class Hosts:
                 if time.monotonic() > deadline:
                     return f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
             time.sleep(RETRY_SECONDS)
+
+    def _way_back(self, name: str) -> AbstractContextManager[Any]:
+        """A session to put old values back. A firewall lets what is connected already stay connected."""
+        return nullcontext(self._session) if name == CONTROLLER else self._log_in()
 
     def _last_look(self, record: dict[str, Any], done: Done, guarded: frozenset[str]) -> None:
         """The state of a connection lags behind: those proved first are looked at again when all are done."""

@@ -45,7 +45,10 @@ SITE: dict[str, Any] = {
     "gold_guest_access_principals": ["%LAB\\vm-operators", "%LAB\\vm-admins", "%LAB\\image-admins", "LAB\\alice"],
     "gold_deny_map": [{"principal": "LAB\\carol", "domain_uuid": DENIED}],
     "gold_sensitive_vms": [DENIED],
-    "hypervisor_options": {"log_authority_present": True},
+    "gold_image_manifest": [
+        {"name": name, "signature_verified_on": "2026-11-01"} for name in ("rescue", "tpl-debian12")
+    ],
+    "hypervisor_options": {"log_authority_present": True, "appliance_console_confirmed": True},
     "hypervisor_fail_on": [],
     "hypervisor_rollback_seconds": 20,
 }
@@ -150,6 +153,15 @@ def spoil_controller(admin: Client) -> None:
                 configVersion=group.config.configVersion, defaultPortConfig=setting
             )
             done(group.ReconfigureDVPortgroup_Task(spec=spec))
+    for library in admin.rest("GET", "/api/content/local-library")[1]:
+        path = f"/api/content/local-library/{library}"
+        assert admin.rest("PATCH", path, {"unset_security_policy_id": True})[0] == 204
+    for library in admin.rest("GET", "/api/content/subscribed-library")[1]:
+        # What its publisher has signed is a person's to see to: here that has been done.
+        for item in admin.rest("GET", f"/api/content/library/item?library_id={library}")[1]:
+            path = f"/api/content/library/item/{item}"
+            signed = {**admin.rest("GET", path)[1], "certificate_verification_info": {"status": "VERIFIED"}}
+            admin.control("POST", "/documents", {"path": path, "value": signed})
     manager = admin.content.authorizationManager
     roles = {role.name: role.roleId for role in manager.roleList}
     roles[TOO_MUCH] = manager.AddAuthorizationRole(name=TOO_MUCH, privIds=GRANTS)

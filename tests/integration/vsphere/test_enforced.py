@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
@@ -90,6 +91,9 @@ PAIRS = [
 def test_what_fails_is_put_right(law: Law, host: str, check: str) -> None:
     assert statuses(law.applied, "before")[host, check] == "fail"
     assert statuses(law.applied, "after")[host, check] == RIGHT.get(check, "pass")
+    assert law.applied_again.changes == {}
+    assert statuses(law.audited, "")[host, check] == "fail"
+    seen.ENFORCED_VSPHERE.status(check, seen.ENFORCED_VSPHERE.where, f"test_enforced.py, ESXi {RELEASES[host]}")
 
 
 def test_check_mode_says_what_would_change_and_changes_nothing(law: Law) -> None:

@@ -30,16 +30,27 @@ def log_forwarding(targets: Iterable[str]) -> Row:
     return _row("log_forwarding", "", list(targets))
 
 
+def appliance_firewall(networks: Iterable[str]) -> Row:
+    """What comes in to the appliance comes from these networks in CIDR form, and from nowhere else."""
+    rules = [*(f"ACCEPT {network}" for network in networks), "REJECT 0.0.0.0/0", "REJECT ::/0"]
+    return _row("appliance_firewall", "", "; ".join(rules))
+
+
+def library_policy(library: str, policy: str, *, items: Sequence[str] = ()) -> Row:
+    """A content library asks for the certificates of its templates. library: its kind, id and name.
+
+    items, here and below: the items of the check that the row puts right.
+    """
+    return {**_row("library_policy", library, policy), "items": list(items)}
+
+
 def admission_control(cluster: str) -> Row:
     """A cluster keeps capacity for a host that is lost."""
     return _row("admission_control", cluster, True)
 
 
 def network_control(switch: str, *, items: Sequence[str] = ()) -> Row:
-    """A distributed switch shares out its bandwidth, so that limits of adapters are in force.
-
-    items, here and below: the items of the check that the row puts right.
-    """
+    """A distributed switch shares out its bandwidth, so that limits of adapters are in force."""
     return {**_row("network_control", switch, True), "items": list(items)}
 
 
