@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
 # From here on somebody could be locked out (catalogue, field `op`).
 GUARDED = 2
@@ -143,8 +143,9 @@ def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> 
 
 def _is_named(row: Row, item: str) -> bool:
     name = str(row.get("name", ""))
-    alike = name == item or name.endswith(f".{item}") or name.startswith(f"{item} ")
-    return bool(item) and (alike or item in row.get("items", ()))
+    if item in row.get("items", ()):
+        return True
+    return bool(item) and (name == item or name.endswith(f".{item}") or name.startswith(f"{item} "))
 
 
 def _is_excepted(row: Row, items: frozenset[str]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS
 
 
 class Html(str):

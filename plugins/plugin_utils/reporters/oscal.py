@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import moment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import Remembered, plain
 
 OSCAL_VERSION = "1.1.3"
 NAMESPACE = "https://github.com/dwp/ansible-collection-hypervisor/ns/oscal"

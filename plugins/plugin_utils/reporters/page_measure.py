@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import coverage
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
@@ -26,8 +25,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import PLATFORM_WORDS, Site, page
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_todo import effects_of, status_of, weight
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, count, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, Check, Measure
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import coverage
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, Check, Measure
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS, count, plain
 
 UP = "../../"
 # Rows of one check; subjects that agree share one. What is left out is on the pages of its subjects.

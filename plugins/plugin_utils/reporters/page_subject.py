@@ -33,8 +33,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_tabl
     tag_words,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_todo import effects_of, status_of
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SEVERITIES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS, plain
 
 NAV = (("#verdict", "Verdict"), ("#todo", "What to do"), ("#measures", "Measures"), ("#checks", "Checks"))
 

@@ -31,7 +31,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     Site,
     page,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 NAV = (
     ("#answer", "The answer"),

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import LINE_DEPTH, in_lines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import LINE_DEPTH, in_lines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 FILE = "results.json"
 

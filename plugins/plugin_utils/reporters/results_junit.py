@@ -16,8 +16,8 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import escaped
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import Remembered, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import Remembered, plain
 
 FILE = "results.junit.xml"
 TEXT_LIMIT = 2000

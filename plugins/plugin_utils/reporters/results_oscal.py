@@ -18,7 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import os
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 FILE = "results.oscal.json"
 # status: (state, reason); what is left out has no finding, only its observation

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import SCHEMA as SUBJECT_SCHEMA
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import encode, write_private
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import SCHEMA as SUBJECT_SCHEMA
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import encode, write_private
 
 LATEST = "latest"
 # 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.

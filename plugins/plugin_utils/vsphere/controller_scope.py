@@ -12,7 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CONTROLLER_KINDS, KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 
 class Scope:
@@ -28,7 +28,10 @@ class Scope:
         """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
         if name != CONTROLLER:
             self._asked += [row for row in planned.rows if _shared(row)]
-            # What one host is excepted from, another may not bring about by what both share.
+            # What one host is excepted from or may not have done, another may not bring about by what both share.
+            self._spared |= {
+                (row["instead_of"][0], row["instead_of"][1]) for row in planned.rows if "instead_of" in row
+            }
             for one in excepted:
                 asked = {_subject(row) for row in planned.rows if set(row["checks"]) & set(one.checks)}
                 self._spared |= {_subject(row) for row in one.rows if _shared(row)} - asked
@@ -54,7 +57,8 @@ class Scope:
 
 
 def _left(row: Row) -> Row:
-    what = f"{KINDS[row['kind']].title % row['name']}: an exception covers it on one of the hosts that share it"
+    called = KINDS[row["kind"]].title % row["name"]
+    what = f"{called}: left alone, as one of the hosts that share it has an exception or may not be changed"
     return {**by_hand(what), "checks": row["checks"]}
 
 

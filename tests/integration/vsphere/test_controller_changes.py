@@ -94,7 +94,7 @@ def test_what_the_server_refuses_takes_what_was_written_before_it_back(changing:
         (controller_rows.option("no.such", 1), "InvalidName"),
         (controller_rows.alarm("a" * 81, mail="soc@example.test"), "InvalidName"),
         (controller_rows.admission_control("no such"), "0 objects of type ClusterComputeResource"),
-        (controller_rows.portgroup_rejects("gone", "dvportgroup-0"), "there is no distributed port group gone"),
+        (controller_rows.distributed_rejects("gone", "dvportgroup-0"), "there is no distributed port group gone"),
         (
             controller_rows.permission("LAB\\bob", "no such", "ReadOnly"),
             "0 objects of the inventory are called no such",
@@ -124,7 +124,7 @@ def test_somebody_who_changes_a_port_group_meanwhile_is_not_overwritten(
     vsphere: Target, changing: Changing, admin: Client
 ) -> None:
     group = next(one for one in admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-dmz")
-    row = controller_rows.portgroup_rejects(group.name, group.key)
+    row = controller_rows.distributed_rejects(group.name, group.key)
     with vsphere.fault(kind="fault", fault="ConcurrentAccess", method="ReconfigureDVPortgroup_Task", count=1):
         assert "ConcurrentAccess" in changing.fault(row)
     assert len(changing.differing(row)) == 1

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import time
-
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import CURRENT
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_object
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import in_view, of_object
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element, reference
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, at, flag, many, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, value
 
 # Stands where the name of a host stands, for plans, messages and the journal; no host can be called so.
 CONTROLLER = "the vCenter"
@@ -30,8 +29,6 @@ GOVERNING = (
     "Host.Config.Settings",
     "Host.Inventory.EditCluster",
 )
-TASK = Properties("Task", {"info.state": None, "info.error": None})
-TASK_SECONDS = 120
 
 
 class Controller(object):
@@ -79,23 +76,11 @@ class Controller(object):
             raise ChangeError("%d objects of type %s are called %s, expected one" % (len(found), wanted.type, name))
         return found[0]
 
-    def finish(self, answer, what):
-        """Wait for the task that a call returned. :raises ChangeError: it failed, or takes longer than two minutes."""
-        deadline = time.monotonic() + TASK_SECONDS
-        while True:
-            try:
-                values = of_object(self.session, TASK, Ref(answer[0], "Task"), {}).values
-            except Unreadable as error:
-                raise ChangeError("what became of the change of %s is not known: %s" % (what, error))
-            if values.get("info.state") == "success":
-                return
-            if values.get("info.state") == "error":
-                why = at(values.get("info.error") or {}, "fault._type", "") or "no reason given"
-                said = at(values.get("info.error") or {}, "localizedMessage", "")
-                raise ChangeError("%s: %s %s" % (what, why, str(said)[:200]))
-            if time.monotonic() > deadline:
-                raise ChangeError("the change of %s takes longer than %d s" % (what, TASK_SECONDS))
-            time.sleep(0.2)
+    def run(self, ref_type, moid, method, arguments, what):
+        """Call a method that starts a task, and wait for it. :raises ChangeError: it failed; what: it was about."""
+        faults = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]})
+        if faults:
+            raise ChangeError("%s: %s" % (what, faults[what]))
 
     def asked(self, path):
         """An answer of the vSphere Automation API, asked for once."""

@@ -16,7 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.hos
 
 # Permissions before roles: who is granted something of his own loses nothing when the role that he shared is cut.
 CONTROLLER_KINDS = {
-    "controller_option": Kind("%s", (), controller_options.option, controller_options.set_options),
+    "controller_option": Kind("%s", (), controller_options.option, controller_options.set_options, together="settings"),
     "alarm": Kind("alarm %s", (), controller_options.alarm, controller_options.set_alarm),
     "log_forwarding": Kind("log servers", (), appliance_settings.forwarding, appliance_settings.set_forwarding),
     "library_policy": Kind(
@@ -24,7 +24,7 @@ CONTROLLER_KINDS = {
     ),
     "admission_control": Kind("admission control of cluster %s", (), shared.admission, shared.set_admission),
     "network_control": Kind("network I/O control of switch %s", (), shared.network_control, shared.set_network_control),
-    "portgroup_security": Kind("security policy of port group %s", (), shared.security, shared.set_security),
+    "distributed_security": Kind("security policy of port group %s", (), shared.security, shared.set_security),
     "permission": Kind("permission of %s", (), authorization.permission, authorization.set_permissions),
     "role": Kind("role %s", (), authorization.grants, authorization.set_grants),
     "appliance_firewall": Kind(
@@ -33,6 +33,4 @@ CONTROLLER_KINDS = {
 }
 # With these, whoever changes them can cut himself off, whatever risk a check states.
 CUTTING_OFF = frozenset(("permission", "role", "appliance_firewall"))
-# What the server takes as one.
-TOGETHER = frozenset(("option", "firewall_default", "controller_option"))
 KINDS = {**host.KINDS, **CONTROLLER_KINDS}

@@ -38,12 +38,12 @@ def set_admission(controller, changes):
     """The same, set; the rest of the cluster's configuration stays."""
     for name, wanted in changes:
         spec = element("admissionControlEnabled", WORDS[wanted])
-        answer = controller.call(
+        controller.run(
             "ClusterComputeResource", controller.named(CLUSTERS, name).moid, "ReconfigureComputeResource_Task",
             '<spec xsi:type="ClusterConfigSpecEx"><dasConfig>%s</dasConfig></spec>%s'
             % (spec, element("modify", "true")),
+            "cluster %s" % name,
         )  # fmt: skip
-        controller.finish(answer, "cluster %s" % name)
         controller.written()
 
 
@@ -93,7 +93,7 @@ def set_security(controller, changes):
         controller.written()
         found = _portgroup(controller, name)
         policy = "".join("<%s>%s</%s>" % (field, _policy(wanted[field]), field) for field in SECURITY)
-        answer = controller.call(
+        controller.run(
             "DistributedVirtualPortgroup", found.moid, "ReconfigureDVPortgroup_Task",
             '<spec>%s<defaultPortConfig xsi:type="VMwareDVSPortSetting"><securityPolicy>%s%s</securityPolicy>'
             "</defaultPortConfig></spec>"
@@ -102,8 +102,8 @@ def set_security(controller, changes):
                 element("inherited", WORDS[all(said == INHERITED for said in wanted.values())]),
                 policy,
             ),
+            "port group %s" % name,
         )  # fmt: skip
-        controller.finish(answer, "port group %s" % name)
         controller.written()
 
 

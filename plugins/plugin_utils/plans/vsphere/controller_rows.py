@@ -54,10 +54,10 @@ def network_control(switch: str, *, items: Sequence[str] = ()) -> Row:
     return {**_row("network_control", switch, True), "items": list(items)}
 
 
-def portgroup_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Row:
+def distributed_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Row:
     """A distributed port group on which guests neither listen to others nor pass for them."""
     wanted = dict.fromkeys(("allowPromiscuous", "macChanges", "forgedTransmits"), "reject")
-    return {**_row("portgroup_security", f"{name} ({key})", wanted), "items": list(items)}
+    return {**_row("distributed_security", f"{name} ({key})", wanted), "items": list(items)}
 
 
 def permission(principal: str, entity: str, role: str, *, propagate: bool = True, items: Sequence[str] = ()) -> Row:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 
 AREA, CHECK = "resource_governance", "vsphere-11.3.1-pressure"
@@ -49,7 +50,15 @@ def test_what_one_host_is_excepted_from_no_other_brings_about():
     scope.add("esx2", NOTHING, [proposed(CLUSTER)])
     planned = scope.proposals(AREA)[CONTROLLER]
     assert [row["kind"] for row in planned.rows] == ["by_hand", "admission_control"]
-    assert planned.rows[0]["what"].startswith("admission control of cluster prod: an exception covers it")
+    assert planned.rows[0]["what"].startswith("admission control of cluster prod: left alone, as one of the hosts")
+
+
+def test_what_one_host_may_not_have_done_no_other_brings_about():
+    scope = Scope(load_standard())
+    instead = {**by_hand("allow its machines first"), "instead_of": [CLUSTER["kind"], CLUSTER["name"]]}
+    scope.add("esx1", proposed(CLUSTER))
+    scope.add("esx2", proposed(instead))
+    assert [row["kind"] for row in scope.proposals(AREA)[CONTROLLER].rows] == ["by_hand"]
 
 
 def test_what_an_exception_leaves_of_a_check_is_still_asked():
