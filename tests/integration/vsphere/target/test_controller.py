@@ -21,7 +21,7 @@ def specification(name: str = "reconfigured", mail: str = "soc@example.test", **
     triggering = Alarm.AlarmTriggeringAction(
         action=sent, green2yellow=False, yellow2red=False, red2yellow=False, yellow2green=False
     )
-    event = Alarm.EventAlarmExpression(eventType=vim.event.VmReconfiguredEvent)
+    event = Alarm.EventAlarmExpression(eventType=vim.event.VmReconfiguredEvent, objectType=vim.VirtualMachine)
     given = {"name": name, "description": "", "enabled": True, "expression": event, "action": triggering, **more}
     return Alarm.AlarmSpec(**given)
 

@@ -23,7 +23,7 @@ func (s *alarmManagerShim) CreateAlarm(ctx *simulator.Context, req *types.Create
 	if _, ok := ctx.Map.Get(req.Entity).(mo.Entity); !ok {
 		return &methods.CreateAlarmBody{Fault_: simulator.Fault("", &types.ManagedObjectNotFound{Obj: req.Entity})}
 	}
-	if fault := badAlarm(req.Spec.GetAlarmSpec()); fault != nil {
+	if fault := refusedAlarm(ctx, req.Spec.GetAlarmSpec(), types.ManagedObjectReference{}); fault != nil {
 		return &methods.CreateAlarmBody{Fault_: fault}
 	}
 	return s.AlarmManager.CreateAlarm(ctx, req)
@@ -35,16 +35,20 @@ type alarmShim struct {
 }
 
 func (s *alarmShim) ReconfigureAlarm(ctx *simulator.Context, req *types.ReconfigureAlarm) soap.HasFault {
-	spec := req.Spec.GetAlarmSpec()
-	if fault := badAlarm(spec); fault != nil {
+	if fault := refusedAlarm(ctx, req.Spec.GetAlarmSpec(), s.Self); fault != nil {
 		return &methods.ReconfigureAlarmBody{Fault_: fault}
 	}
+	return s.Alarm.ReconfigureAlarm(ctx, req)
+}
+
+// refusedAlarm is why a specification is not taken; self is the alarm that it is for, if there is one.
+func refusedAlarm(ctx *simulator.Context, spec *types.AlarmSpec, self types.ManagedObjectReference) *soap.Fault {
 	for _, other := range ctx.Map.AllReference("Alarm") {
-		if alarm := other.(*simulator.Alarm); alarm.Self != s.Self && alarm.Info.Name == spec.Name {
-			return &methods.ReconfigureAlarmBody{Fault_: simulator.Fault("", &types.DuplicateName{Name: spec.Name, Object: alarm.Self})}
+		if alarm := other.(*simulator.Alarm); alarm.Self != self && alarm.Info.Name == spec.Name {
+			return simulator.Fault("", &types.DuplicateName{Name: spec.Name, Object: alarm.Self})
 		}
 	}
-	return s.Alarm.ReconfigureAlarm(ctx, req)
+	return badAlarm(spec)
 }
 
 func badAlarm(spec *types.AlarmSpec) *soap.Fault {
