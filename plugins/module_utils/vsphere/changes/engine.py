@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.esxcli_settings import OF_LOGS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, KINDS, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 
@@ -150,8 +150,9 @@ def _told(left):
 
 def take_up(host, changes):
     """Have the log service read options that were changed."""
-    if any(change.kind == "option" and change.name.startswith(SYSLOG) for change in changes):
-        EsxCli(host.session, host.moid).run("system syslog reload")
+    names = {"option": SYSLOG, "esxcli": OF_LOGS}
+    if any(change.kind in names and change.name.startswith(names[change.kind]) for change in changes):
+        host.cli.run("system syslog reload")
 
 
 def put_back(host, changes):

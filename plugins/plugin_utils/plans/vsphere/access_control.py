@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
@@ -19,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import ISOLATION, is_false
 
 FAILURES, UNLOCK = "Security.AccountLockFailures", "Security.AccountUnlockTime"
+SERVICES = ("dcui", "vpxuser")
 HOSTSVC = "Config.HostAgent.plugins.hostsvc."
 
 
@@ -31,6 +33,23 @@ def lockdown_exceptions(situation: Situation) -> list[Row]:
             "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
             "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
         )
+    return rows
+
+
+def service_shells(situation: Situation) -> list[Row]:
+    """vsphere-11.2.4-service-shell: dcui's, and vpxuser's last and only when asked for (pitfall P4)."""
+    shells = {entry["name"]: entry["shell"] for entry in situation.facts["accounts"] if entry["name"] in SERVICES}
+    rows = [host_rows.esxcli("system account.dcui", False)] if shells.get("dcui") else []
+    if shells.get("vpxuser"):
+        if situation.options.get("vpxuser_shell_off"):
+            rows.append(host_rows.esxcli("system account.vpxuser", False))
+        else:
+            rows.append(
+                plan.by_hand(
+                    "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                )
+            )
     return rows
 
 
@@ -109,6 +128,7 @@ def _console(situation: Situation, vm: Vm) -> list[Row]:
 PLANS: dict[str, Planner] = {
     "vsphere-11.2.4-lockdown-exceptions": lockdown_exceptions,
     "vsphere-11.2.4-dcui-access": console_access,
+    "vsphere-11.2.4-service-shell": service_shells,
     "vsphere-11.2.5-lockdown": lockdown,
     "vsphere-11.2.5-esx-admins": default_group,
     "vsphere-11.2.5-host-entries": host_entries,

@@ -19,6 +19,10 @@ def iommu(situation: Situation) -> list[Row]:
     """vsphere-11.1.2-iommu: the option; firmware that has it off is a person's."""
     if situation.facts["advanced_options"][IOMMU_OFF] is not False:
         return [host_rows.option(IOMMU_OFF, False, pending="reboot")]
+    if situation.facts["boot"]["options"]["noIOMMU"] is not False:
+        return [plan.waiting("restart the host: noIOMMU is switched off, and in force from its next start on")]
+    if situation.facts["cpu"]["iommu"]:
+        return []
     return [plan.by_hand("enable the IOMMU (VT-d, AMD-Vi) in the firmware setup: ESXi's own option leaves it on")]
 
 
@@ -55,8 +59,41 @@ def _not_nested(situation: Situation, vm: Vm) -> list[Row]:
     return virtual_machines.change(situation, vm, edits, what, taken=POWERED_OFF)
 
 
+def secure_boot_enforced(situation: Situation) -> list[Row]:
+    """vsphere-11.1.3-sb-enforced.
+
+    A host that is told to require what its firmware does not do never starts again, and one whose TPM or board is
+    changed starts with its recovery key alone (pitfall P4).
+    """
+    boot = situation.facts["boot"]
+    if boot["encryption"]["mode"] != "tpm":
+        return [
+            plan.by_hand(
+                "seal the configuration to the TPM first (esxcli system settings encryption set --mode=TPM, which "
+                "cannot be taken back), restart the host, and store its recovery key off the host (esxcli system "
+                "settings encryption recovery list)"
+            )
+        ]
+    if boot.get("secure_boot") is not True:
+        return [
+            plan.by_hand(
+                "the host does not say that it has started with secure boot (it does from 8.0.3 on): make sure that it "
+                "has, then run esxcli system settings encryption set --require-secure-boot=true and restart it"
+            )
+        ]
+    if not situation.options.get("recovery_keys_stored"):
+        return [
+            plan.by_hand(
+                "store the recovery key of the host off the host (esxcli system settings encryption recovery list), "
+                "then allow it by hypervisor_options: {recovery_keys_stored: true}"
+            )
+        ]
+    return [host_rows.esxcli("system settings encryption.require-secure-boot", True, pending="reboot")]
+
+
 PLANS: dict[str, Planner] = {
     "vsphere-11.1.2-vm-monitor": vm_monitor,
     "vsphere-11.1.2-iommu": iommu,
     "vsphere-11.1.2-nested-off": nested_off,
+    "vsphere-11.1.3-sb-enforced": secure_boot_enforced,
 }

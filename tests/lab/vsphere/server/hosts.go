@@ -114,6 +114,7 @@ func (h *esxHost) addManagers(ctx *simulator.Context) {
 	h.options.changed = func(ctx *simulator.Context) {
 		h.update(ctx, func(config *types.HostConfigInfo) { config.Option = h.options.Setting })
 	}
+	h.shell.started()
 
 	manager.AdvancedOption = h.put(ctx, "OptionManager", "EsxHostAdvSettings", h.options)
 	manager.ServiceSystem = h.put(ctx, "HostServiceSystem", "serviceSystem", h.services)
@@ -186,7 +187,7 @@ func (s *hostShim) RebootHostTask(ctx *simulator.Context, req *types.RebootHost_
 		}
 		now := time.Now()
 		ctx.WithLock(h.system, func() { h.runtime().BootTime = &now })
-		h.shell.tlsBoot = h.shell.tlsProfile
+		h.shell.started()
 		return nil, nil
 	})
 	return &methods.RebootHost_TaskBody{Res: &types.RebootHost_TaskResponse{Returnval: task.Run(ctx)}}
