@@ -110,6 +110,24 @@ options:
         type: list
         elements: str
         default: []
+      recovery_keys_stored:
+        description:
+          - Read by role platform_assurance. The recovery key of every ESXi host is stored off the host. Without it, a host
+            that requires secure boot and has its board or TPM changed has to be installed anew, so nothing is required.
+        type: bool
+        default: false
+      standby_uplinks:
+        description:
+          - Read by role network_resilience. Give port groups of standard switches the adapters of their switch that they
+            leave unused, as standby. The physical switches have to carry the VLANs of the port group on them.
+        type: bool
+        default: false
+      vpxuser_shell_off:
+        description:
+          - Read by role access_control. Take the shell from vpxuser, as whom vCenter comes to an ESXi host. Neither vCenter
+            nor a revert can give an account a shell afterwards.
+        type: bool
+        default: false
   libvirt_uri:
     description: Where libvirt is asked on the host.
     type: str
