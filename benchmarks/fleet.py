@@ -21,12 +21,12 @@ from clock import BIN, CHECKOUT, WORK, Figure
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import slug
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import effective, load_settings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import rollup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import slug
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import effective, load_settings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard, load_standard
 
 MOMENT = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
 SUPPLIERS = ("Northern Hosting", "Example Ltd", "Estates IT")

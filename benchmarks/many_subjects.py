@@ -15,9 +15,12 @@ from pathlib import Path
 from clock import WORK, Figure
 
 from ansible_collections.dwp.hypervisor.plugins.action import report as action
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess, evidence, gold, run_history
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import run_history
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 SUBJECTS = 1000
 # What a host with a few dozen virtual machines leaves.

@@ -15,10 +15,10 @@ from clock import BIN, CHECKOUT, WORK, Figure, in_turn
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Host
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess as assessor
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import effective, load_settings
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import assess as assessor
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import effective, load_settings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, load_standard
 
 DOMAINS = 200
 MODULE_BUDGET = 2.0  # seconds

@@ -10,10 +10,10 @@ from typing import Any
 
 from markdown_text import plain, table
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import GoldSetting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
 # area: (the first line of its README)
 AREAS = {

@@ -7,8 +7,8 @@
     python tools/gen_docs.py --check    exit 1 and name what is out of date
 
 Generated: docs/measures/*, docs/checks.md, docs/register-keys.md,
-plugins/plugin_utils/{exceptions,attestations}_schema.json, plugins/plugin_utils/parsed_data.json,
-roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
+plugins/plugin_utils/schemas/{exceptions,attestations}.json, plugins/plugin_utils/standard/parsed_data.json,
+plugins/doc_fragments/run_options.py, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / ".collections"))
 
+import option_docs  # noqa: E402
 import page_checks  # noqa: E402
 import page_measures  # noqa: E402
 import register_pages  # noqa: E402
 import role_files  # noqa: E402
 from seen import load_snapshot  # noqa: E402
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import parsed_data  # noqa: E402
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import settings_files  # noqa: E402
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import (  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import parsed_data  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import settings_files  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (  # noqa: E402
     MEASURES_DIR,
     files_of,
     load_standard,
@@ -44,6 +45,7 @@ def generate() -> dict[Path, str]:
         **page_measures.pages(standard, seen),
         **page_checks.pages(standard, seen),
         **register_pages.files(),
+        **option_docs.files(),
         **role_files.files(standard, CHECKOUT / "roles"),
     }
 

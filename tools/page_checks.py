@@ -10,7 +10,7 @@ from pathlib import Path
 from markdown_text import table
 from seen import BROKEN, ENFORCED, WANTED, WHERE, Seen, booted_failures, decided_by_machine
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
 PAGE = Path("docs/checks.md")
 

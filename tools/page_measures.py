@@ -12,8 +12,8 @@ from typing import Any
 from markdown_text import plain, table
 from seen import PROVEN, WHERE, Seen
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import describe
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SECTIONS, Check, Measure, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.expect import describe
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SECTIONS, Check, Measure, Standard
 
 FOLDER = Path("docs/measures")
 ROLES = Path(__file__).resolve().parents[1] / "roles"

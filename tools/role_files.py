@@ -15,9 +15,9 @@ import area_roles
 import yaml
 from markdown_text import plain, table
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import describe
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.expect import describe
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import GoldSetting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 GENERATED_AREA = "# Generated from plugins/plugin_utils/measures and gold_settings: edit there, then run `make docs`.\n"
 GENERATED = "# Generated from plugins/plugin_utils/gold_settings: edit there, then run `make docs`.\n"

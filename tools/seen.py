@@ -20,7 +20,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / ".collections"))
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard, load_standard  # noqa: E402
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard, load_standard  # noqa: E402
 
 SNAPSHOT = CHECKOUT / "tests" / "seen.json"
 FRESH = CHECKOUT / "tests" / "output"

@@ -15,13 +15,15 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleE
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import collector_archive, evidence, gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import collector_archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {

@@ -8,18 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    compare,
-    evidence,
-    failing_since,
-    pack_verify,
-    provenance,
-)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, pack_verify, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import rejudge, subjects_of
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import compare, failing_since
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs.run_history import rejudge, subjects_of
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 ARGUMENTS: dict[str, Any] = {
     "before": {"type": "path", "required": True},

@@ -15,21 +15,19 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    collector_archive,
-    evidence,
-    gold,
-    redaction,
-    register_files,
-)
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, select
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError, Lost, ask
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess, select
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import collector_archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import Guard, HostError, Lost, ask
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {

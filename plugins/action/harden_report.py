@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening, run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 
 ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path", "required": True},

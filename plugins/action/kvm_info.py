@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import collector_archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import collector_archive
 
 # The main process imports this plugin before it forks a worker for each host: packed here, it is packed once.
 collector_archive.archive()

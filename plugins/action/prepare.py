@@ -15,21 +15,18 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    archive,
-    assess,
-    gold,
-    provenance,
-    register_files,
-    run_report,
-)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import registry
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_scope import covers_subject
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.registers.register_scope import covers_subject
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 ARGUMENTS: dict[str, Any] = {
@@ -42,7 +39,7 @@ ARGUMENTS: dict[str, Any] = {
     "signing_key": {"type": "path"},
     "line": {"type": "str", "choices": list(run_report.LINES), "default": "first"},
     "fail_on": {"type": "list", "elements": "str"},
-    "options": {"type": "dict", "options": run_options.SPEC},
+    "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
 }
 
 # The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard and
@@ -79,7 +76,7 @@ class ActionModule(ActionBase):
             registers = register_files.read(files, standard, given["allowed_signers"])
             if given["signing_key"]:
                 # Now, and not when every host has been read and the report cannot be sealed.
-                from ansible_collections.dwp.hypervisor.plugins.plugin_utils import signatures
+                from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import signatures
 
                 signatures.sign(b"", given["signing_key"])
             if given["fail_on"] is not None:

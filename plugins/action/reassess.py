@@ -9,18 +9,13 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    archive,
-    pack_verify,
-    provenance,
-    reassessment,
-    register_files,
-    run_report,
-)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files, run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, reassessment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import MEASURES_DIR, load_standard
 
 ARGUMENTS: dict[str, Any] = {
     "source": {"type": "path", "required": True},

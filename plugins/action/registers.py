@@ -12,17 +12,16 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    register_csv,
-    register_files,
-    register_scope,
-    register_state,
-)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files, register_state
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import write_private
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.register_fields import ATTESTATION_FIELDS, EXCEPTION_FIELDS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import write_private
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.registers import register_csv, register_scope
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.registers.register_fields import (
+    ATTESTATION_FIELDS,
+    EXCEPTION_FIELDS,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 FIELDS = {"exceptions": EXCEPTION_FIELDS, "attestations": ATTESTATION_FIELDS}
 FAIL_ON = ("pending", "expiring", "expired", "review_due", "unused", "unsigned", "new_match")

@@ -13,21 +13,19 @@ from typing import Any
 
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import (
-    archive,
-    evidence_wanted,
-    failing_since,
-    pack_verify,
-    provenance,
-    register_files,
-    run_report,
-)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import evidence_wanted, register_files, run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_history import History
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import MEASURES_DIR, PLATFORMS, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, failing_since
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs.run_history import History
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (
+    MEASURES_DIR,
+    PLATFORMS,
+    load_standard,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 # The kinds of run that read hosts: only they become `latest`.
 COLLECTING = ("audit", "check", "harden")

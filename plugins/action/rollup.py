@@ -9,11 +9,13 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, merge_runs, provenance, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, merge_runs
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 ARGUMENTS: dict[str, Any] = {
     "sources": {"type": "list", "elements": "raw", "required": True},

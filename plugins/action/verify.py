@@ -10,9 +10,9 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import pack_verify
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 ARGUMENTS: dict[str, Any] = {
     "directories": {"type": "list", "elements": "path", "required": True},

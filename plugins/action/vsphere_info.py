@@ -12,9 +12,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.redaction import redact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import redact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 
 ARGUMENTS: dict[str, Any] = {

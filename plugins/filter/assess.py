@@ -11,12 +11,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess as assessor
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, registers
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import assess as assessor
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.redaction import redact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.redaction import redact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, Standard, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.registers import registers
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, Standard, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 # The product line of a vCenter (vim.AboutInfo.productLineId): it is judged as the controller of its hosts.

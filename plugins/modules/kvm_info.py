@@ -95,7 +95,7 @@ SYSTEM_PYTHONS = ["/usr/libexec/platform-python", "/usr/bin/python3"]
 
 
 class Archive(object):
-    """Imports the collector from the archive that the action has packed (plugin_utils/collector_archive.py).
+    """Imports the collector from the archive that the action has packed (plugin_utils/kvm/collector_archive.py).
 
     It stays in memory: an audit writes nothing on the host. And zipimport would compile each module twice.
     """

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess, unreachable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import defaults
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import formats, run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import defaults
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard, load_standard
 from ansible_collections.dwp.hypervisor.tests.formats.programs import run as run_program
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder, builder_history
 

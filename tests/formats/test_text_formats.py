@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import results_csv, results_junit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS
 
 # RFC 4180 section 2, with the text of RFC 7111: any character but the separators, quoted or not.
 FIELD = r'(?:"(?:[^"]|"")*"|[^",\r\n]*)'

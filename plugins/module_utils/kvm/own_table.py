@@ -68,7 +68,7 @@ def seen(text):
 
 
 def _packet(name, element):
-    """An element of <section>_<ip|ip6>_<ports|others> (plugin_utils/filter_table.py)."""
+    """An element of <section>_<ip|ip6>_<ports|others> (plugin_utils/packets/filter_table.py)."""
     section, _family, kind = name.rsplit("_", 2)
     words = list(element["val"]["concat"])
     port = words.pop() if kind == "ports" else 0

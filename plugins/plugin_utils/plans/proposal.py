@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
 # From here on somebody could be locked out (catalogue, field `op`).
 GUARDED = 2

@@ -10,11 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import segments
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reachability import OTHER, Opening, openings
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import (
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.reachability import OTHER, Opening, openings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import (
     ADMINISTRATION,
     CONTROL,
     MOST_PORTS,
@@ -24,6 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import (
     ports,
     services,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import segments
 
 # What libvirt's own rules open on the bridge of a network it runs: DNS, DHCP, TFTP for its guests (virFirewall).
 OF_LIBVIRT = {"tcp": (53, 67, 68), "udp": (53, 67, 68, 69, 546, 547)}

@@ -10,9 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import ADMINISTRATION, inside, networks, ports
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import (
+    ADMINISTRATION,
+    inside,
+    networks,
+    ports,
+)
 
 # Modes of libvirt networks whose bridge and addresses libvirt makes itself (https://libvirt.org/formatnetwork.html).
 ROUTED = ("nat", "route", "open")

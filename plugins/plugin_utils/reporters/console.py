@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, fit, plain, width
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SEVERITIES, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count, fit, plain, width
 
 COLUMNS = 100
 MAX_FAILING = 20

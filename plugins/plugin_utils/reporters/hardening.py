@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 SCHEMA = "dwp.hypervisor.hardening/1"
 MAX_LINES = 40

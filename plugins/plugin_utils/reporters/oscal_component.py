@@ -12,12 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import coverage
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, SECTIONS, Measure, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import coverage
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (
+    PLATFORMS,
+    SECTIONS,
+    Measure,
+    Standard,
+)
 
 CATALOG_FILE = "oscal/standard.json"
 COMPONENT_FILE = "oscal/component.json"

@@ -16,8 +16,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count
 
 FILE = "results.poam.json"
 # status: what is to be planned for it

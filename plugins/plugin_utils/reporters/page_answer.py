@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS as VERDICT_ORDER
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     Row,
@@ -23,8 +24,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     table,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import VERDICTS, Site, day_in_words
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS as VERDICT_ORDER
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count, plain
 
 MAX_DUE = 5
 NOT_SHOWN = (o.UNKNOWN, o.MANUAL, o.NOT_EVALUATED)

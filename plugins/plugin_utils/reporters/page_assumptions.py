@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.expect import describe
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     Row,
@@ -20,7 +19,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     table,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import Site, page
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.expect import describe
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import plain
 
 UP = "../"
 MAX_SETTINGS = 300

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import moment, names_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     bdi,
@@ -27,9 +28,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     listed,
     p,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment, names_of
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import plain
 
 FRONT = "report.html"
 ALL_SUBJECTS = "report/subjects.html"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     Row,
@@ -18,8 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     table,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import Site, some
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import plain
 
 MAX_CHANGES = 60
 WIDTH, HEIGHT = 720, 240

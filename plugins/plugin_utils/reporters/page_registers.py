@@ -21,7 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     table,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import Site
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count, plain
 
 MAX_RECORDS = 100
 MAX_WANTED = 60

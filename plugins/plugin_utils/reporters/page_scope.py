@@ -30,7 +30,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     some,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_registers import SIGNATURES
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count, plain
 
 MAX_ROWS = 60
 

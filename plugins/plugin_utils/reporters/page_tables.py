@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import coverage
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import CSF_FUNCTIONS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS as VERDICT_ORDER
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
     EMPTY,
@@ -30,10 +31,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     VERDICTS,
     Site,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import CSF_FUNCTIONS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS as VERDICT_ORDER
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import PLATFORMS, SECTIONS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import coverage
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, SECTIONS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS, plain
 
 FRONT_SUBJECTS = 50
 NOT_SHOWN = (o.UNKNOWN, o.MANUAL, o.NOT_EVALUATED)

@@ -21,8 +21,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup im
     table,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_frame import Site
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import count, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SEVERITIES
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import count, plain
 
 MAX_CHECKS = 60
 LOCKOUT = ("none", "low", "medium", "high")

@@ -31,7 +31,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     Site,
     page,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 NAV = (
     ("#answer", "The answer"),
@@ -61,8 +61,9 @@ def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, byt
             page_measure.measure_page(site, measure, entries[measure.id], results[measure.id]),
         )
     results, entries = _grouped(run["results"], "subject"), _grouped(run["measures"], "subject")
+    pages = page_subject.SubjectPages(site)
     for name, subject in site.subjects.items():
-        yield site.subject_page(name), page_subject.subject_page(site, subject, entries[name], results[name])
+        yield site.subject_page(name), pages.page(subject, entries[name], results[name])
     if len(site.subjects) > page_tables.FRONT_SUBJECTS:
         yield ALL_SUBJECTS, page_subject.all_subjects(site)
 

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import moment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import uid
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import moment
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import plain
 
 FILE = "results.sarif"
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

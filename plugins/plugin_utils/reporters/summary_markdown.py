@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS, count, plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SEVERITIES, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS, count, plain
 
 FILE = "summary.md"
 MAX_ROWS = 25

@@ -15,10 +15,10 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, provenance
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
 Document = dict[str, Any]
 QUIET = 10.0  # seconds after which a run says how far it is, and between two such lines

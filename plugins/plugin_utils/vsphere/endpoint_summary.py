@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup, run_report
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.disposition import enforceable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import rollup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import run_report
 
 Document = dict[str, Any]
 

@@ -12,14 +12,15 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold, redaction
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 
 SCHEMA = "dwp.hypervisor.vsphere_change/1"
 # A controller that died in between leaves STARTED: each setting then has its old value or its new one.

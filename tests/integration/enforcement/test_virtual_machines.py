@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.booted import BootedHost, CollectError
 
 VM1, VM2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"

@@ -16,7 +16,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import assess, gold, standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold, loader
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
 from ansible_collections.dwp.hypervisor.tests.lab.kvm import host as nspawn
 from ansible_collections.dwp.hypervisor.tests.lab.kvm import inventory, rootfs, vm, vmimage
@@ -162,7 +163,7 @@ class BootedHost:
         }
         document = assess.assess(
             facts,
-            standard=standard.load_standard(),
+            standard=loader.load_standard(),
             gold=gold.effective({**gold.defaults(), **(gold_overrides or {})}, subject),
             subject=subject,
             now=dt.datetime.now(dt.timezone.utc),

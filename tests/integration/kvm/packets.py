@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-RULESETS = pathlib.Path(__file__).parents[2] / "unit/plugins/plugin_utils/rulesets"
+RULESETS = pathlib.Path(__file__).parents[2] / "unit/plugins/plugin_utils/packets/rulesets"
 # The pid keeps two test runs on one machine apart.
 INSIDE, OUTSIDE = f"dwppf-in-{os.getpid()}", f"dwppf-out-{os.getpid()}"
 OWN = {4: "192.0.2.2", 6: "2001:db8:ffff::2"}

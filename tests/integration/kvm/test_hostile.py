@@ -83,7 +83,7 @@ def test_nothing_broke_inside_the_collector(both: tuple[Run, float], hostile_hos
 
 
 def test_the_results_follow_the_schema(both: tuple[Run, float]) -> None:
-    schema = json.loads((CHECKOUT / "plugins" / "plugin_utils" / "results_schema.json").read_text())
+    schema = json.loads((CHECKOUT / "plugins/plugin_utils/schemas/results.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(both[0].document)
 
 

@@ -10,15 +10,15 @@ import random
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import nft
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_sections
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import packets
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.packets.test_packet_filter import judge
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.kvm.filter_side import (
     facts,
     listener,
     situation,
 )
-from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.test_packet_filter import judge
 
 ROUNDS = 40
 SOURCES = [

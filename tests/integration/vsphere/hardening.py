@@ -16,6 +16,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere import machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
@@ -25,6 +26,7 @@ SITE: dict[str, Any] = {
     "gold_log_servers": ["log.example.test"],
     "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
+    **machines.GOLD,
     "gold_vsphere_rulesets": [
         "dns", "ntpClient", "syslog", "updateManager", "vSphereClient", "webAccess", "vpxHeartbeats", "vMotion", "NFC",
         "fdm", "nfs41Client",
@@ -133,17 +135,6 @@ def close_distributed(admin: Client) -> None:
                 configVersion=group.config.configVersion, defaultPortConfig=port
             )
             done(group.ReconfigureDVPortgroup_Task(spec=spec))
-
-
-def spoil_machines(admin: Client) -> list[str]:
-    """Have every machine of people fail what is set on machines; returns their UUIDs."""
-    found = []
-    for machine in admin.all(vim.VirtualMachine):
-        if machine.config.managedBy is None and not machine.config.template:
-            option = vim.option.OptionValue(key="isolation.device.connectable.disable", value="FALSE")
-            done(machine.ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=[option], migrateEncryption="disabled")))
-            found.append(machine.config.instanceUuid)
-    return found
 
 
 class Played:

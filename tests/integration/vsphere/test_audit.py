@@ -91,7 +91,7 @@ def test_the_vcenter_and_each_host_has_all_36_measures(vsphere: Target, run: Run
 
 
 def test_the_results_keep_to_their_schema(run: Run) -> None:
-    schema = json.loads((CHECKOUT / "plugins/plugin_utils/results_schema.json").read_text())
+    schema = json.loads((CHECKOUT / "plugins/plugin_utils/schemas/results.json").read_text())
     jsonschema.validate(run.document, schema)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening, machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
@@ -49,17 +49,17 @@ def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
             hardening.spoil(admin, admin.host(release))
             hardening.restart(admin, admin.host(release))
         hardening.close_distributed(admin)
-        machines = hardening.spoil_machines(admin)
-    yield found, tmp_path_factory.mktemp("law"), machines
+        allowed = machines.spoil(admin)
+    yield found, tmp_path_factory.mktemp("law"), allowed
     found.down()
 
 
 class Law:
     """The playbooks of the test law, one after the other on one target."""
 
-    def __init__(self, vsphere: Target, folder: Path, machines: list[str]) -> None:
+    def __init__(self, vsphere: Target, folder: Path, uuids: list[str]) -> None:
         self.folder = folder
-        allowed = {"hypervisor_allow_vm_changes": machines}
+        allowed = {"hypervisor_allow_vm_changes": uuids}
         self.previewed = play(folder, vsphere, "harden", "--check", "--diff", **allowed)
         self.applied = play(folder, vsphere, "harden", **allowed)
         self.previewed_again = play(folder, vsphere, "harden", "--check", **allowed)
@@ -101,7 +101,13 @@ def said(run: Played, stage: str = "") -> dict[tuple[str, str], str]:
     }
 
 
-PAIRS = [(host, check) for host in RELEASES for check in CHECKS if check not in NOT_THERE[host]]
+# The others have a template, a machine that runs, and a network filter, which are for a person.
+PAIRS = [
+    (host, check)
+    for host in RELEASES
+    for check in CHECKS
+    if check not in NOT_THERE[host] and (host == "esx02.lab.example" or check not in machines.CHECKS)
+]
 
 
 @pytest.mark.parametrize(("host", "check"), PAIRS)

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.playbook_run import audit_playbook
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 

@@ -17,10 +17,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import steps
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import Check, load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.evaluate import evaluate
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import steps
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import load
 
 CASES = Path(__file__).parent / "cases"

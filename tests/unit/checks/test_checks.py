@@ -10,8 +10,8 @@ import re
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import lookup, steps
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup, steps
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.checks.case_files import all_cases, leaves, replaced
 
 CASES = all_cases()

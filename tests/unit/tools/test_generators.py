@@ -14,7 +14,7 @@ import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "tools"))
 

@@ -11,7 +11,11 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import esxcli_settings, machine, network
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
+    esxcli_settings,
+    machine_kinds,
+    network,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
@@ -57,7 +61,8 @@ ALWAYS = ("name", "hardware.systemInfo.uuid", "runtime.connectionState", "config
 class Host(object):
     """One host: its name, UUID and id, and what was read of it. session: where it is asked and told.
 
-    machines: {UUID: what was read of it}, None until somebody asks for one of them. cli: its esxcli.
+    machines: {UUID: what was read of it} of those of its machines that are to be changed; machines_changed: since then.
+    cli: its esxcli.
     """
 
     def __init__(self, session, found):
@@ -69,7 +74,8 @@ class Host(object):
         self._values = found.values
         self._missing = found.missing
         self._asked = {}
-        self.machines = None
+        self.machines = {}
+        self.machines_changed = False
         self.cli = EsxCli(session, found.moid)
 
     def known(self, path):
@@ -80,6 +86,12 @@ class Host(object):
         if self._values.get(path) is None:
             raise ChangeError("%s was not read: %s" % (path, self._missing.get(path, "it is unset")))
         return self._values[path]
+
+    def machine(self, uuid):
+        """What was read of one of its virtual machines. :raises ChangeError: it is not there."""
+        if uuid not in self.machines:
+            raise ChangeError("virtual machine %s is not on %s any more" % (uuid, self.name))
+        return self.machines[uuid]
 
     def call(self, manager, ref_type, method, arguments=""):
         """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
@@ -306,20 +318,21 @@ def _set_time_servers(host, changes):
 class Kind(object):
     """One kind of row: the properties it is read from, how it is called, the value of now, and how values are set.
 
-    current(host, name) -> value. write(host, [(name, value)]).
+    current(host, name) -> value. write(host, [(name, value)]). together: kinds with the same word are sent in one call.
     """
 
-    def __init__(self, title, paths, current, write):
+    def __init__(self, title, paths, current, write, together=""):
         self.title = title
         self.paths = paths
         self.current = current
         self.write = write
+        self.together = together
 
 
 # In the order in which they are written: who may still come in stands before what keeps the others out, and what is
 # let through before what is blocked (pitfall P4).
 KINDS = {
-    "option": Kind("%s", ("config.option",), _option, _set_options),
+    "option": Kind("%s", ("config.option",), _option, _set_options, together="options"),
     "console": Kind("%s", ("config.option",), _console, _set_console),
     "access": Kind("access of %s", (), _access, _set_access),
     "time_servers": Kind("time servers", ("config.dateTimeInfo",), _time_servers, _set_time_servers),
@@ -340,7 +353,9 @@ KINDS = {
         lambda host, name: flag(_ruleset(host, name)["enabled"]),
         _enable,
     ),
-    "firewall_default": Kind("%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block),
+    "firewall_default": Kind(
+        "%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block, together="policy"
+    ),
     "portgroup_security": Kind(
         "security policy of port group %s", ("config.network.portgroup",), network.security, network.set_security
     ),
@@ -352,8 +367,11 @@ KINDS = {
     ),
     # The firewall itself is among them: it is switched on when its rule sets are as they should be.
     "esxcli": Kind("esxcli %s", (), esxcli_settings.current, esxcli_settings.write),
-    "machine_option": Kind("setting of machine %s", ("vm",), machine.option, machine.set_options),
-    "machine_migration": Kind("encrypted migration of machine %s", ("vm",), machine.migration, machine.set_migration),
+    # What is wanted of a machine is sent together, by machine.reconfigure.
+    **{
+        name: Kind(kind.title, (), kind.current, None, together="machines")
+        for name, kind in machine_kinds.KINDS.items()
+    },
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown

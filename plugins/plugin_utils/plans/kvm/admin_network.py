@@ -10,11 +10,11 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import GoldFault, networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_rows, listen_addresses
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import segments
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import GoldFault, networks
 
 
 def source_limits(situation: Situation) -> list[Row]:

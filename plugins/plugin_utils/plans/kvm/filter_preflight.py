@@ -14,14 +14,14 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table as nft
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.filter_table import Section
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import PROTOCOLS, WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table as nft
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.filter_table import Section
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.packet_match import PROTOCOLS, WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.reachability import OTHER, Opening, openings
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import CONTROL, ports
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm.filter_sections import OWN_NETWORKS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reachability import OTHER, Opening, openings
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import CONTROL, ports
 
 # IP protocols that tunnels of the kernel carry without a socket anybody could see, by the kind ip(8) gives them.
 TUNNELS = {"gre": "gre", "gretap": "gre", "erspan": "gre", "ip6gre": "gre", "ip6gretap": "gre", "ipip": "ipip"}

@@ -10,13 +10,13 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table as nft
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.filter_table import Section
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table as nft
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.filter_table import Section
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import GoldFault, inside
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_sections, firewalld_zones
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm.filter_preflight import cuts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import GoldFault, inside
 
 DIRECTORY = "/etc/dwp-hypervisor"
 # Loads one of our tables and nothing else, before the network is up. nftables.service flushes every table when it is

@@ -12,13 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table as nft
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.filter_table import Rule, Section
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table as nft
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.filter_table import Rule, Section
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.packet_match import WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import (
+    CONTROL,
+    Service,
+    networks,
+    services,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.network import management_ports
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import CONTROL, Service, networks, services
 
 # libvirt's own networks: isolated, NAT, routed, open (https://libvirt.org/formatnetwork.html).
 OWN_NETWORKS = ("", "nat", "route", "open")

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packet_match import WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.packet_match import WITH_PORTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import Service
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_sections
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import Service
 
 ZONES, POLICIES = "/etc/firewalld/zones", "/etc/firewalld/policies"
 EGRESS = "dwp-egress"

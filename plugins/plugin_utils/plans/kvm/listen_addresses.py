@@ -11,6 +11,12 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import (
+    ADMINISTRATION,
+    GoldFault,
+    networks,
+    ports,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import qemu_conf
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm.ssh_server import (
@@ -20,7 +26,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm.ssh_serve
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import segments
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import ADMINISTRATION, GoldFault, networks, ports
 
 SSH = "/etc/ssh/sshd_config.d/00-dwp-hypervisor-listen.conf"
 DROP_IN = "dwp-hypervisor-listen.conf"

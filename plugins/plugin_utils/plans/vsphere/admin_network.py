@@ -9,11 +9,11 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet, of_cidrs
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet, of_cidrs
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, management_segment
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import networks
 
 
 def administration_sources(situation: Situation) -> list[Row]:

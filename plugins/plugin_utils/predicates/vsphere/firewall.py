@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet, everything, of_cidrs
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet, everything, of_cidrs
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.network import strict
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded, mappings
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text, whole
@@ -20,7 +21,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     names_of,
     version,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import networks
 
 # The version from which a rule set says itself whether it, and its list of addresses, can be set (pitfall P2).
 OWNERSHIP = (8, 0, 2)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.addresses import AddressSet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.network import strict
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import (
@@ -30,7 +31,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     user_machines,
     version,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.services import networks
 
 NSX = "nsx:"
 NO_NIC = "it has no connected network adapter"

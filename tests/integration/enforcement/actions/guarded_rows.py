@@ -8,9 +8,9 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.guard import Guard, HostError
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import Guard, HostError
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Access
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 
 
 class ActionModule(ActionBase):

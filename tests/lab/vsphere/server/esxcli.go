@@ -21,9 +21,10 @@ import (
 )
 
 // shell answers esxcli over the API. The calls are private and govmomi keeps their types to itself, so that requests are
-// read by reflection; its client, cli/esx, shows the protocol.
+// read by reflection; its client, cli/esx, shows the protocol. vcsim's SearchIndex looks for the type of package mo that every
+// object begins with, and keeps its lock for good where there is none.
 type shell struct {
-	Self types.ManagedObjectReference
+	mo.ExtensibleManagedObject
 
 	host       *esxHost
 	accounts   []account
@@ -37,8 +38,6 @@ type shell struct {
 	// bootOptions are the values of VMkernel.Boot.* with which the host has started.
 	bootOptions map[string]any
 }
-
-func (s *shell) Reference() types.ManagedObjectReference { return s.Self }
 
 type retrieveExecuterBody struct {
 	Res    *RetrieveManagedMethodExecuterResponse `xml:"urn:vim25 RetrieveManagedMethodExecuterResponse"`

@@ -222,6 +222,7 @@ func (h *esxHost) identify(certificate []byte) {
 	summary.CpuModel = "Intel(R) Xeon(R) Gold 6342 CPU @ 2.80GHz"
 	summary.CpuMhz, summary.NumCpuPkgs, summary.NumCpuCores, summary.NumCpuThreads = 2800, 2, 32, 64
 
+	system.Capability.CpuHwMmuSupported = types.NewBool(true)
 	system.Capability.TpmSupported = true
 	system.Capability.TpmVersion = "2.0"
 	// uefiSecureBoot came with the 8.0.3 API (pitfall P2).

@@ -20,13 +20,16 @@ import jsonschema
 import pytest
 import yaml
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, disposition, pack_verify, registers
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import disposition
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.registers import registers
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
-from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.packs import a_key, allow
+from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.runs.packs import a_key, allow
 
 SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((CHECKOUT / "plugins/plugin_utils/results_schema.json").read_text(encoding="utf-8")),
+    json.loads((CHECKOUT / "plugins/plugin_utils/schemas/results.json").read_text(encoding="utf-8")),
     format_checker=jsonschema.FormatChecker(),
 )
 TODAY = dt.datetime.now(dt.timezone.utc).date()

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.action.enforce import ActionModule
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 AREAS = proposal.areas(load_standard())
 ROWS = ({**plan.access("/x", mode="0600"), "checks": ["c"]},)

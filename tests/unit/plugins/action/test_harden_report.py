@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.action import harden_report as action
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive, pack_verify
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import jsonschema
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.action import report as action
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import assess
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import defaults
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory as rd
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import defaults
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
 
 SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((CHECKOUT / "plugins/plugin_utils/results_schema.json").read_text(encoding="utf-8")),
+    json.loads((CHECKOUT / "plugins/plugin_utils/schemas/results.json").read_text(encoding="utf-8")),
     format_checker=jsonschema.FormatChecker(),
 )
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)

@@ -16,7 +16,8 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.dwp.hypervisor.plugins.filter.assess import FilterModule
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import evidence, gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 
 ROOT = Path(__file__).parents[4]
 FILTERS = FilterModule().filters()

@@ -17,10 +17,10 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Answer, Unreadable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import Errors, lookup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.evaluate import evaluate
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import Errors, lookup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.recorded_host import ReplayHost
 
 RECORDING = json.loads((Path(__file__).parent / "recordings" / "debian12.json").read_text())

@@ -18,10 +18,10 @@ import pytest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evaluate import evaluate
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.facts_path import Errors
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.evaluate import evaluate
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import Errors
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.vsphere.recorded_session import (
     ReplaySession,
     load,

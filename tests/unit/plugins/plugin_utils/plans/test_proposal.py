@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal, registry
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 STANDARD = load_standard()
 ROOT = "kvm-11.4.6-ssh-root"

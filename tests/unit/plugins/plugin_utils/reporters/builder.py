@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import rollup
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.gold import GoldSetting
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import merge
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import SEVERITIES, Check, Measure, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import rollup
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import merge
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import GoldSetting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SEVERITIES, Check, Measure, Standard
 
 NOW = dt.datetime(2026, 11, 23, 17, 44, tzinfo=dt.timezone.utc)
 RUN = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.run_report import VERDICTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import VERDICTS
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
 
 SUBJECT = builder.a_subject()["id"]

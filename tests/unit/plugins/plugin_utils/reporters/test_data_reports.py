@@ -18,20 +18,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import run_report
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assess import unreachable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import unreachable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
     console,
     results_csv,
     results_json,
     results_junit,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import plain, visible, width
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import plain, visible, width
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
 
 STANDARD = builder.a_standard()
-SCHEMA = json.loads(Path(run_report.__file__).with_name("results_schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((Path(run_report.__file__).parents[1] / "schemas/results.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 UNFIT = [chr(code) for code in (*range(32), 0x7F, 0x9B, 0x202E, 0x2066, 0x200B, 0xFEFF, 0xD800)]
 

@@ -17,7 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import (
     page_frame,
     results_json,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.text import STATUS_WORDS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters.html_page import Page
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters.html_sites import (

@@ -11,8 +11,8 @@ import stat
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory as rd
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.reporters import builder
 
 STANDARD = builder.a_standard(1)

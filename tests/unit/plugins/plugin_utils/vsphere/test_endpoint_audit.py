@@ -13,9 +13,10 @@ import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.collector import Subject
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold, provenance
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import provenance
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_summary import Summary
 

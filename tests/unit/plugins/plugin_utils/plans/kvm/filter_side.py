@@ -8,10 +8,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import filter_table, gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import filter_sections
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 
 SERVICES = [
     {"name": "ssh", "protocol": "tcp", "ports": "22"},

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm import recorded_host
 
 RECORDING = Path(recorded_host.__file__).parent / "recordings" / "debian12.json"

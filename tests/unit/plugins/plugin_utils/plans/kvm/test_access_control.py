@@ -10,13 +10,13 @@ import copy
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.changes.text import edit_lines
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import polkit_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import access_libvirt
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.kvm.people_side import (
     SITE,
     account,

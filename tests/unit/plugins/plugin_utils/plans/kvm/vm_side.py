@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import collector
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.kvm.recorded_host import ReplayHost
 
 RECORDING = Path(__file__).parents[3] / "module_utils" / "kvm" / "recordings" / "debian12.json"

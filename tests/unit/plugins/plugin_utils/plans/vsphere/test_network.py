@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     both,
     by_hand,
