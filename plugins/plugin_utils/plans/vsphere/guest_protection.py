@@ -33,17 +33,15 @@ def _refused(situation: Situation, group: Group, users: list[Vm]) -> Row:
     called = port_groups.called(group)
     if not port_groups.standard(situation, group):
         what = f"{called} is on a distributed switch: {REJECT} there, for all its hosts"
-        return {**plan.by_hand(what), "items": items}
+        return plan.by_hand(what, items)
     others = [vm for vm in users if not vm["template"] and not machines.allowed(situation, vm)]
     if not others:
         return host_rows.portgroup_security(group["id"], items)
-    return {
-        **plan.by_hand(
-            f"{called}: {REJECT}. It holds at once for all machines on it; to have it done, put their UUIDs into "
-            f"hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})"
-        ),
-        "items": items,
-    }
+    return plan.by_hand(
+        f"{called}: {REJECT}. It holds at once for all machines on it; to have it done, put their UUIDs into "
+        f"hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})",
+        items,
+    )
 
 
 PLANS: dict[str, Planner] = {"vsphere-11.3.5-nsx-prepared": network_policy}
