@@ -18,6 +18,13 @@ options:
     type: dict
     default: {}
     suboptions:
+      appliance_console_confirmed:
+        description:
+        - Read by role admin_network.
+        - Limit who reaches a vCenter (11.4.2) by the firewall of its appliance. A list that leaves somebody out
+          can be put right at the appliance's console only, so confirm that it can be reached.
+        type: bool
+        default: false
       console_confirmed:
         description:
         - Read by role access_control.

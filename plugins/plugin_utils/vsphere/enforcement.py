@@ -1,16 +1,19 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Enforce areas on the ESXi hosts behind one endpoint: collect, assess, plan, change, in one session."""
+"""Enforce areas on the ESXi hosts of one endpoint and on the vCenter itself, in one session."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
@@ -22,11 +25,14 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gol
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 Entry = dict[str, Any]
 MAX_NAMES = 5
+# Stands for every item of a check that an exception covers as a whole; no item is called so.
+WHOLE = "*"
 
 
 class Enforcement:
@@ -73,24 +79,29 @@ class Enforcement:
             return done
 
     def _proposals(self, session: Any, name: str, checks: Sequence[str]) -> dict[str, dict[str, Proposal]]:
-        """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned."""
-        found: dict[str, dict[str, Proposal]] = {area: {} for area in self._given["areas"]}
+        """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned.
+
+        The vCenter is among the hosts, as CONTROLLER, after them: what they share is set there once.
+        """
+        scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
         source = _client_address(session)
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
-            if read.kind == "controller":
+            of_controller = read.kind == "controller"
+            if of_controller:
                 controller = {"subject": subject}
-            elif read.facts is None:
+            if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
-            else:
-                situation = self._situation(subject, plain(read.facts), checks, source)
-                for area in found:
-                    planned = proposal.propose(area, situation, self._standard, "vsphere")
-                    if planned.checks:
-                        found[area][str(read.name)] = planned
-        return found
+                continue
+            situation = self._situation(subject, plain(read.facts), checks, source)
+            covered = _excepted(situation, checks)
+            for area, scope in scopes.items():
+                planned = proposal.propose(area, situation, self._standard, "vsphere")
+                spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
+                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+        return {area: scope.proposals(area) for area, scope in scopes.items()}
 
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
@@ -110,15 +121,17 @@ class Enforcement:
             result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
             for result in results
         }
-        always = self._given["enforce"] == "always"
+        # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
+        judged = {result["check"] for result in results if result["measured"] in ("pass", "fail")}
+        wanted = judged if self._given["enforce"] == "always" else set(failing)
         return Situation(
             facts=facts,
             gold=values,
-            checks=frozenset(check for check in checks if always or check in failing) - excepted,
+            checks=frozenset(wanted & set(checks)) - excepted,
             account=self._given["account"],
             source=source,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted=items,
+            excepted={**items, **{check: frozenset({WHOLE}) for check in excepted}},
             options=plain(self._given["options"]),
         )
 
@@ -143,7 +156,7 @@ class Enforcement:
         if check_mode:
             done = hosts.differing(rows)
         else:
-            guarded = [name for name in rows if found[name].guarded]
+            guarded = [name for name in rows if found[name].guarded or _cuts_off(rows[name])]
             done = hosts.change(area, self._given["run_id"], rows, guarded)
         entry.update(self._done(done, rows), seconds=round(time.monotonic() - started, 1), change=done.change)
         return entry
@@ -169,6 +182,16 @@ class Enforcement:
             for check in row["checks"]
         ]
         return {"updated": updated, "pending": pending, "faults": done.faults}
+
+
+def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
+    """The same for each check that an exception covers, wholly or in part, as if there were none."""
+    covered = [check for check in checks if situation.excepted.get(check)]
+    return [replace(situation, checks=frozenset({check}), excepted={}) for check in covered]
+
+
+def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(row["kind"] in CUTTING_OFF for row in rows)
 
 
 def empty_entry() -> Entry:

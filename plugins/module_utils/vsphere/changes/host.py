@@ -156,13 +156,14 @@ def _set_options(host, changes):
     host.call(
         "advancedOption", "OptionManager", "UpdateOptions",
         "".join(
-            "<changedValue>%s%s</changedValue>" % (element("key", name), _as_typed(name, options[name].kind, wanted))
+            "<changedValue>%s%s</changedValue>" % (element("key", name), as_typed(name, options[name].kind, wanted))
             for name, wanted in changes
         ),
     )  # fmt: skip
 
 
-def _as_typed(name, kind, wanted):
+def as_typed(name, kind, wanted):
+    """A value as XML of the type in which the server gave the option. :raises ChangeError: it is of another."""
     good = isinstance(wanted, bool) if kind == "boolean" else (
         isinstance(wanted, int) and not isinstance(wanted, bool) if kind in NUMBERS else
         isinstance(wanted, str) and kind == "string"
