@@ -50,7 +50,8 @@ def service_shells(situation: Situation) -> list[Row]:
             rows.append(
                 plan.by_hand(
                     "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
-                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}",
+                    ["vpxuser"],
                 )
             )
     return rows
