@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import coll
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
@@ -57,6 +57,7 @@ class Enforcement:
         self._base = dict(base)
         self._exceptions = exceptions
         self._say = say
+        self._alike = Alike()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
@@ -69,10 +70,16 @@ class Enforcement:
             proposals = self._proposals(session, endpoint.name, checks)
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
+            refused = {area: reason for area, found in proposals.items() if (reason := _refusal(found))}
             done: dict[str, Entry] = {}
             for area, found in proposals.items():
                 failed = [name for name, entry in done.items() if entry["faults"]]
-                if failed:
+                if area in refused:
+                    done[area] = {**empty_entry(), "refused": refused[area]}
+                elif refused and not check_mode and self._given["state"] == "applied":
+                    # Everything is planned before anything is changed.
+                    done[area] = {**empty_entry(), "deferred": f"not attempted, as {next(iter(refused))} is refused"}
+                elif failed:
                     done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
                 else:
                     done[area] = self._area(area, found, hosts, check_mode)
@@ -106,14 +113,16 @@ class Enforcement:
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
     ) -> Situation:
-        values = gold.effective(self._variables, subject)
+        values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
-            redaction.redact(facts),
+            self._alike.clean(facts),
             standard=self._standard,
             gold=values,
             now=dt.datetime.now(dt.timezone.utc),
             subject=subject,
             exceptions=self._exceptions,
+            measures={self._standard.checks[check].measure for check in checks},
+            alike=self._alike,
         )["results"]
         failing = proposal.failing(results)
         excepted = {result["check"] for result in results if result["status"] == "excepted"}
@@ -136,12 +145,7 @@ class Enforcement:
         )
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
-        entry = empty_entry()
-        refused = [f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal]
-        if refused:
-            # What gold says is the same for all hosts: the others would be refused too, or be left half done.
-            return {**entry, "refused": _several(refused)}
-        entry["by_hand"] = _by_hand(found)
+        entry = {**empty_entry(), "by_hand": _by_hand(found)}
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -200,6 +204,12 @@ def empty_entry() -> Entry:
         "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
         "seconds": 0.0, "faults": {},
     }  # fmt: skip
+
+
+def _refusal(found: Mapping[str, Proposal]) -> str:
+    """Why an area is refused, or nothing. What gold says is the same for all hosts: where it is refused on one, the
+    others would be refused too, or be left half done."""
+    return _several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal])
 
 
 def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:
