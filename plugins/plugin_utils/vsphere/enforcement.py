@@ -21,6 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -124,23 +125,17 @@ class Enforcement:
             measures={self._standard.checks[check].measure for check in checks},
             alike=self._alike,
         )["results"]
-        failing = proposal.failing(results)
-        excepted = {result["check"] for result in results if result["status"] == "excepted"}
-        items = {
-            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
-            for result in results
-        }
+        found = Verdicts.of(results)
         # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
-        judged = {result["check"] for result in results if result["measured"] in ("pass", "fail")}
-        wanted = judged if self._given["enforce"] == "always" else set(failing)
+        wanted = found.judged if self._given["enforce"] == "always" else found.failing
         return Situation(
             facts=facts,
             gold=values,
-            checks=frozenset(wanted & set(checks)) - excepted,
+            checks=wanted & frozenset(checks) - found.excepted,
             account=self._given["account"],
             source=source,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted={**items, **{check: frozenset({WHOLE}) for check in excepted}},
+            excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
 
