@@ -23,10 +23,18 @@ def declared(situation: Situation) -> list[Row]:
     Administrators at the root folder and denials are other checks'.
     """
     wanted = situation.gold["gold_vsphere_permissions"]
-    if not wanted or not all(rules.well_formed(entry) for entry in wanted):
+    if not wanted:
+        # Refused, it would keep every site that has not got to permissions yet from everything else of the area.
+        return [
+            plan.by_hand(
+                "declare who holds which role on what in gold_vsphere_permissions: while it is empty, every permission "
+                "would be taken away, so none is changed"
+            )
+        ]
+    if not all(rules.well_formed(entry) for entry in wanted):
         raise Refusal(
-            "gold_vsphere_permissions is empty or has an entry without principal, role or objects: every permission "
-            "that it does not declare would be taken away"
+            "gold_vsphere_permissions has an entry without principal, role or objects: every permission that it does "
+            "not declare would be taken away"
         )
     facts = situation.facts["rbac"]
     known = {role["name"] for role in facts["roles"]}
