@@ -275,7 +275,8 @@ def test_adapters_are_limited_where_the_switch_keeps_to_it():
         facts["network"]["switches"][1]["nioc"] = False
 
     rows = planned("11.3.10-network", uncontrolled, LIMITS, **allowed)
-    assert of_app(rows) == {} and "enable network I/O control of switch dvs-prod" in by_hand(rows)
+    assert of_app(rows) == {("machine_nic_limit", "4000"): 1024}
+    assert wanted(rows)["network_control", "dvs-prod"] is True
 
     def standard(facts):
         open_nic(facts)
