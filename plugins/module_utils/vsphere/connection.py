@@ -125,18 +125,19 @@ class Connections(object):
         """(HTTP status, headers, body). into: gets a 200's body in pieces (its feed method), None is returned then.
 
         Nothing goes through here that would do harm if it were done twice: reads, logins, and writes that say what a
-        value is to be. So a kept connection that the server has closed meanwhile is opened again and asked once more.
+        value is to be. So a connection that the server closes without an answer, as it does with one that was kept too
+        long, is opened again and asked once more.
 
         :raises Lost: no connection, an answer that breaks off, or more than time_limit seconds.
         :raises VsphereError: the certificate is not trusted, or the answer is larger than 512 MiB.
         """
         kept = getattr(self._mine, "connection", None)
-        for connection in (kept, None) if kept else (None,):
+        for connection, last in ((kept, False), (None, True)):
             try:
                 return self._asked(connection or self._opened(), method, path, body, headers or {}, into)
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 self.close()
-                if connection is None:
+                if last:
                     raise Lost("unreachable: %s closed the connection (%s)" % (self._endpoint, error))
             except ssl.SSLCertVerificationError as error:
                 self.close()

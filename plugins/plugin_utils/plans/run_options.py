@@ -58,8 +58,8 @@ OPTIONS: dict[str, RunOption] = {
         area="resource_governance",
         type="bool",
         default=False,
-        description="Set the limits of 11.3.4 and 11.3.10, on vSphere also those of 11.3.2, on running machines too, "
-        "of those that C(hypervisor_allow_vm_changes) names.",
+        description="Set the limits of 11.3.4 and 11.3.10, on vSphere of 11.3.2 too, on running machines as well, of "
+        "those that C(hypervisor_allow_vm_changes) names.",
     ),
     "log_authority_present": RunOption(
         area="logging",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -29,6 +30,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal imp
 LogIn = Callable[[], AbstractContextManager[Any]]
 # How often the way back is tried when the endpoint does not answer, and how long in all.
 RETRY_SECONDS, RETURN_SECONDS = 5, 90
+# Hosts that are changed at once where nobody can be locked out.
+AT_ONCE = 8
 # What a fault says where a host has kept some of what was written, so that revert can still take it back.
 LEFT = ("NOT put back", "NOT be put back")
 Target = Union[Host, Controller]
@@ -97,17 +100,22 @@ class Hosts:
         return done, hosts
 
     def _each(self, record: dict[str, Any], hosts: Mapping[str, Target], done: Done, guarded: frozenset[str]) -> None:
+        """One after the other where somebody could be locked out, and if all went well the others side by side."""
         stopped = ""
+        free = []
         for entry in record["hosts"]:
             name = entry["name"]
-            if stopped:
-                fault = f"not attempted, as {stopped} failed before it"
-            elif name in guarded:
-                fault = self._guarded(hosts[name], done.changes[name])
-                stopped = name if fault else ""
-            else:
-                fault = _written(hosts[name], done.changes[name])
+            if name not in guarded:
+                free.append(entry)
+                continue
+            fault = _not_attempted(stopped) if stopped else self._guarded(hosts[name], done.changes[name])
+            stopped = stopped or (name if fault else "")
             _note(entry, done, fault)
+        if stopped:
+            for entry in free:
+                _note(entry, done, _not_attempted(stopped))
+        else:
+            _side_by_side(free, hosts, done)
         self._last_look(record, done, guarded)
 
     def _guarded(self, host: Target, changes: list[Any]) -> str:
@@ -221,6 +229,21 @@ def _written(host: Target, changes: list[Any]) -> str:
     except engine.SERVER_ERRORS as error:
         return str(error)
     return ""
+
+
+def _side_by_side(entries: list[dict[str, Any]], hosts: Mapping[str, Target], done: Done) -> None:
+    pool = ThreadPoolExecutor(max_workers=AT_ONCE)
+    try:
+        running = {pool.submit(_written, hosts[entry["name"]], done.changes[entry["name"]]): entry for entry in entries}
+        for future in as_completed(running):
+            _note(running[future], done, future.result())
+    finally:
+        # Who interrupts this waits for the hosts that are being changed, and no further one is begun.
+        pool.shutdown(cancel_futures=True)
+
+
+def _not_attempted(failed: str) -> str:
+    return f"not attempted, as {failed} failed before it"
 
 
 def _note(entry: dict[str, Any], done: Done, fault: str) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,23 @@ def test_one_hosts_fault_is_its_own_and_leaves_nothing_half_done(vsphere: Target
     assert changing.differing(rows) == {SECOND}
     assert changing.differing(asked(TIMEOUT, (SECOND,))) == {SECOND}
     assert changing.states() == {FIRST: "confirmed", SECOND: "rolled back", THIRD: "confirmed"}
+
+
+def test_hosts_are_changed_side_by_side_where_nobody_can_be_locked_out(vsphere: Target, changing: Changing) -> None:
+    with vsphere.fault(kind="latency", milliseconds=700, method="UpdateOptions"):
+        started = time.monotonic()
+        assert changing.change(asked(TIMEOUT)).faults == {}
+        together = time.monotonic() - started
+    assert together < 1.4
+    assert set(changing.states().values()) == {"confirmed"}
+
+
+def test_a_guarded_host_that_fails_leaves_all_others_alone(vsphere: Target, changing: Changing) -> None:
+    with vsphere.fault(kind="fault", fault="HostConfigFault", method="UpdateOptions", host=SECOND):
+        done = changing.change(asked(TIMEOUT), (SECOND,))
+    assert done.changes == {}
+    assert done.faults[FIRST] == done.faults[THIRD] == f"not attempted, as {SECOND} failed before it"
+    assert changing.differing(asked(TIMEOUT)) == set(ALL)
 
 
 def test_an_option_that_is_refused_takes_the_others_of_its_host_with_it(vsphere: Target, changing: Changing) -> None:

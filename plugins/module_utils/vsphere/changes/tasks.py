@@ -12,8 +12,8 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, at
 
 TASK = Properties("Task", {"info.state": None, "info.error": None})
-# A host works on a few reconfigurations at once, and a vCenter lets the rest wait in its queue.
-AT_ONCE = 16
+# Of one host; several hosts are changed at once.
+AT_ONCE = 8
 SECONDS = 120
 # How long to wait between two questions, at first and at most.
 SHORT, LONG = 0.05, 1.0

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
     controller_rows,
@@ -50,7 +51,8 @@ def service_shells(situation: Situation) -> list[Row]:
             rows.append(
                 plan.by_hand(
                     "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
-                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}",
+                    ["vpxuser"],
                 )
             )
     return rows
@@ -113,18 +115,19 @@ def lockout(situation: Situation) -> list[Row]:
 
 def consoles(situation: Situation) -> list[Row]:
     """vsphere-11.4.5-isolation: settings that open the clipboard go, so that ESXi's own default holds."""
-    most, rows = situation.gold["gold_max_console"], []
-    for vm in virtual_machines.of_people(situation):
-        opened = [key for key in ISOLATION if is_false(vm["extra_config"].get(key))]
-        edits = [virtual_machines.option(vm, key, None) for key in opened]
-        if not 1 <= vm["max_console"] <= most:
-            edits.append(virtual_machines.setting(vm, "machine_consoles", most))
-        if vm["autolock"] is not True:
-            edits.append(virtual_machines.setting(vm, "machine_autolock", True))
-        if edits:
-            by_hand = f"close its clipboard, lock it when its console closes, and admit {most} to the console at once"
-            rows += virtual_machines.change(situation, vm, edits, by_hand)
-    return rows
+    return virtual_machines.each(situation, _console)
+
+
+def _console(situation: Situation, vm: Vm) -> list[Row]:
+    most = situation.gold["gold_max_console"]
+    opened = [key for key in ISOLATION if is_false(vm["extra_config"].get(key))]
+    edits = [virtual_machines.option(vm, key, None) for key in opened]
+    if not 1 <= vm["max_console"] <= most:
+        edits.append(virtual_machines.setting(vm, "machine_consoles", most))
+    if vm["autolock"] is not True:
+        edits.append(virtual_machines.setting(vm, "machine_autolock", True))
+    by_hand = f"close its clipboard, lock it when its console closes, and admit {most} to the console at once"
+    return virtual_machines.change(situation, vm, edits, by_hand) if edits else []
 
 
 PLANS: dict[str, Planner] = {

@@ -46,7 +46,7 @@ def _refused(situation: Situation, group: Group, users: list[Vm]) -> Row:
         f"{port_groups.called(group)}: {REJECT}. It holds at once for all machines on it; to have it done, put their "
         f"UUIDs into hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})"
     )
-    return {**plan.by_hand(what), "items": items, "instead_of": [row["kind"], row["name"]]}
+    return {**plan.by_hand(what, items), "instead_of": [row["kind"], row["name"]]}
 
 
 PLANS: dict[str, Planner] = {"vsphere-11.3.5-nsx-prepared": network_policy}

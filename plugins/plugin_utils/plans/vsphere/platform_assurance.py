@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.virtual_machines import POWERED_OFF, setting
@@ -29,33 +30,33 @@ def vm_monitor(situation: Situation) -> list[Row]:
     """vsphere-11.1.2-vm-monitor: the host chooses, by guest and processor."""
     if situation.facts["cpu"]["slat"] is not True:
         return [plan.by_hand("the processor cannot virtualise memory (EPT, RVI): replace the host")]
-    rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        edits = []
-        if vm["flags"]["exec_usage"] == "hvOff":
-            edits.append(setting(vm, "machine_exec", "hvAuto"))
-        if vm["flags"]["mmu_usage"] == "off":
-            edits.append(setting(vm, "machine_mmu", "automatic"))
-        if edits:
-            by_hand = "let the host choose how it virtualises (hvAuto, automatic)"
-            rows += virtual_machines.change(situation, vm, edits, by_hand, taken=POWERED_OFF)
-    return rows
+    return virtual_machines.each(situation, _assisted)
+
+
+def _assisted(situation: Situation, vm: Vm) -> list[Row]:
+    edits = []
+    if vm["flags"]["exec_usage"] == "hvOff":
+        edits.append(setting(vm, "machine_exec", "hvAuto"))
+    if vm["flags"]["mmu_usage"] == "off":
+        edits.append(setting(vm, "machine_mmu", "automatic"))
+    by_hand = "let the host choose how it virtualises (hvAuto, automatic)"
+    return virtual_machines.change(situation, vm, edits, by_hand, taken=POWERED_OFF) if edits else []
 
 
 def nested_off(situation: Situation) -> list[Row]:
     """vsphere-11.1.2-nested-off: a guest whose own security needs it (VBS) is a person's."""
-    rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        if vm["nested_hv"] is not True or named(vm, situation.gold["gold_nested_vms"]):
-            continue
-        what = "take hardware virtualisation from it, or declare it in gold_nested_vms"
-        if vm["flags"].get("vbs"):
-            vbs = "virtualization-based security of its guest needs it: declare it in gold_nested_vms"
-            rows.append(plan.by_hand(f"{machines.called(vm)}: {vbs}"))
-        else:
-            edits = [setting(vm, "machine_nested", False)]
-            rows += virtual_machines.change(situation, vm, edits, what, taken=POWERED_OFF)
-    return rows
+    return virtual_machines.each(situation, _not_nested)
+
+
+def _not_nested(situation: Situation, vm: Vm) -> list[Row]:
+    if vm["nested_hv"] is not True or named(vm, situation.gold["gold_nested_vms"]):
+        return []
+    if vm["flags"].get("vbs"):
+        what = "virtualization-based security of its guest needs it: declare it in gold_nested_vms"
+        return [plan.by_hand(f"{machines.called(vm)}: {what}")]
+    edits = [setting(vm, "machine_nested", False)]
+    what = "take hardware virtualisation from it, or declare it in gold_nested_vms"
+    return virtual_machines.change(situation, vm, edits, what, taken=POWERED_OFF)
 
 
 def secure_boot_enforced(situation: Situation) -> list[Row]:

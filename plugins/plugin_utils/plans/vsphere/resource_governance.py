@@ -10,8 +10,7 @@ reservation is set where the host has as much left, as a machine that cannot hav
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan, vm_limits
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
@@ -55,56 +54,65 @@ def memory_pressure(situation: Situation) -> list[Row]:
 
 def memory_policy(situation: Situation) -> list[Row]:
     """vsphere-11.3.2-policy: reservations; memory below what is declared as its limit is a person's to take."""
+    return virtual_machines.each(situation, _memory)
+
+
+def _memory(situation: Situation, vm: Vm) -> list[Row]:
     rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        wanted = declared(situation.gold[MEMORY], vm)
-        if wanted is None:
-            continue
-        size, mem, edits = vm["mem_max_b"] // MIB, vm["mem"], []
-        if 0 <= mem["limit_b"] < size * MIB:
-            edits.append(setting(vm, "machine_memory_limit", NO_LIMIT))
-        most = vm_limits.number(MEMORY, wanted, "limit_mib")
-        if most is not None and size > most:
-            rows.append(_for_a_person(vm, f"lower its memory of {size} MiB to {most} MiB or less while it is off"))
-        kept = math.ceil(vm_limits.number(MEMORY, wanted, "soft_limit_mib") or 0)
-        if wanted.get("guaranteed") and not mem["locked_to_max"]:
-            kept = max(kept, size)
-        if kept > size:
-            rows.append(_for_a_person(vm, f"{kept} MiB are declared as kept for it, and it has {size}: declare less"))
-        elif kept * MIB > mem["reservation_b"]:
-            if _left(situation, vm, "mem", "reservation_b", situation.facts["memory"]["total_b"]) < kept * MIB:
-                rows.append(_for_a_person(vm, f"the host has no {kept} MiB left to reserve for it: move it"))
-            else:
-                edits.append(setting(vm, "machine_memory_reservation", kept))
-        rows += _change(situation, vm, edits, f"set what {MEMORY} declares")
+    wanted = declared(situation.gold[MEMORY], vm)
+    if wanted is None:
+        return rows
+    size, mem, edits = vm["mem_max_b"] // MIB, vm["mem"], []
+    if 0 <= mem["limit_b"] < size * MIB:
+        edits.append(setting(vm, "machine_memory_limit", NO_LIMIT))
+    most = vm_limits.number(MEMORY, wanted, "limit_mib")
+    if most is not None and size > most:
+        rows.append(_for_a_person(vm, f"lower its memory of {size} MiB to {most} MiB or less while it is off"))
+    kept = _kept_mib(situation, vm)
+    if kept > size:
+        rows.append(_for_a_person(vm, f"{kept} MiB are declared as kept for it, and it has {size}: declare less"))
+    elif kept * MIB > mem["reservation_b"]:
+        others = sum(
+            max(other["mem"]["reservation_b"], _kept_mib(situation, other) * MIB) for other in _others(situation, vm)
+        )
+        if situation.facts["memory"]["total_b"] - others < kept * MIB:
+            rows.append(_for_a_person(vm, f"the host has no {kept} MiB left to reserve for it: move it"))
+        else:
+            edits.append(setting(vm, "machine_memory_reservation", kept))
+    rows += _change(situation, vm, edits, f"set what {MEMORY} declares")
     return rows
 
 
 def cpu_policy(situation: Situation) -> list[Row]:
     """vsphere-11.3.4-policy: shares, limit and reservation as declared."""
+    return virtual_machines.each(situation, _processors)
+
+
+def _processors(situation: Situation, vm: Vm) -> list[Row]:
     rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        wanted = declared(situation.gold[CPU], vm)
-        if wanted is None:
-            continue
-        cpu, whole, edits = vm["cpu"], _whole_mhz(situation, vm), []
-        priority = vm_limits.number(CPU, wanted, "priority")
-        if priority is not None and _share(vm) < priority:
-            edits.append(setting(vm, "machine_cpu_shares", _shares(priority, _count(situation, vm))))
-        percent = vm_limits.number(CPU, wanted, "limit_percent")
-        limit = None if percent is None else _limit_mhz(whole, percent)
-        if limit is not None and not 0 <= cpu["limit_mhz"] <= limit:
-            rows += _cpu_limit(situation, vm, limit, edits)
-        if wanted.get("dedicated") and cpu["reservation_mhz"] < whole:
-            ceiling = limit if limit is not None else cpu["limit_mhz"]
-            total = situation.facts["cpu"]["cores"] * situation.facts["cpu"]["mhz"]
-            if 0 <= ceiling < whole:
-                rows.append(_for_a_person(vm, f"its limit of {ceiling} MHz is below the {whole} MHz to reserve"))
-            elif _left(situation, vm, "cpu", "reservation_mhz", total) < whole:
-                rows.append(_for_a_person(vm, f"the host has no {whole} MHz left to reserve for it: move it"))
-            else:
-                edits.append(setting(vm, "machine_cpu_reservation", whole))
-        rows += _change(situation, vm, edits, f"set what {CPU} declares")
+    wanted = declared(situation.gold[CPU], vm)
+    if wanted is None:
+        return rows
+    cpu, whole, edits = vm["cpu"], _whole_mhz(situation, vm), []
+    priority = vm_limits.number(CPU, wanted, "priority")
+    if priority is not None and _share(vm) < priority:
+        edits.append(setting(vm, "machine_cpu_shares", _shares(priority, _count(situation, vm))))
+    percent = vm_limits.number(CPU, wanted, "limit_percent")
+    limit = None if percent is None else _limit_mhz(whole, percent)
+    if limit is not None and not 0 <= cpu["limit_mhz"] <= limit:
+        rows += _cpu_limit(situation, vm, limit, edits)
+    if wanted.get("dedicated") and cpu["reservation_mhz"] < whole:
+        ceiling = limit if limit is not None else cpu["limit_mhz"]
+        others = sum(
+            max(other["cpu"]["reservation_mhz"], _own_mhz(situation, other)) for other in _others(situation, vm)
+        )
+        if 0 <= ceiling < whole:
+            rows.append(_for_a_person(vm, f"its limit of {ceiling} MHz is below the {whole} MHz to reserve"))
+        elif situation.facts["cpu"]["cores"] * situation.facts["cpu"]["mhz"] - others < whole:
+            rows.append(_for_a_person(vm, f"the host has no {whole} MHz left to reserve for it: move it"))
+        else:
+            edits.append(setting(vm, "machine_cpu_reservation", whole))
+    rows += _change(situation, vm, edits, f"set what {CPU} declares")
     return rows
 
 
@@ -117,10 +125,23 @@ def _change(situation: Situation, vm: Vm, edits: list[Row], by_hand: str) -> lis
     return virtual_machines.change(situation, vm, edits, by_hand, taken=AT_ONCE, live=live) if edits else []
 
 
-def _left(situation: Situation, vm: Vm, what: str, key: str, total: int) -> int:
-    """What the other machines that run leave of the host to be reserved."""
-    others = (other for other in situation.facts["vms"] if other["id"] != vm["id"] and other["active"])
-    return total - sum(other[what][key] for other in others)
+def _kept_mib(situation: Situation, vm: Vm) -> int:
+    """The memory that is declared as kept for it; locked to its size, it keeps all."""
+    wanted = declared(situation.gold[MEMORY], vm) or {}
+    kept = math.ceil(vm_limits.number(MEMORY, wanted, "soft_limit_mib") or 0)
+    if wanted.get("guaranteed") and not vm["mem"]["locked_to_max"]:
+        kept = max(kept, vm["mem_max_b"] // MIB)
+    return kept
+
+
+def _own_mhz(situation: Situation, vm: Vm) -> int:
+    """The processor time that is declared as its own."""
+    return _whole_mhz(situation, vm) if (declared(situation.gold[CPU], vm) or {}).get("dedicated") else 0
+
+
+def _others(situation: Situation, vm: Vm) -> list[Vm]:
+    """The other machines that run, whose reservations the host has to keep besides."""
+    return [other for other in situation.facts["vms"] if other["id"] != vm["id"] and other["active"]]
 
 
 def _whole_mhz(situation: Situation, vm: Vm) -> int:
@@ -146,8 +167,7 @@ def _shares(priority: float, count: int) -> str:
 
 def _cpu_limit(situation: Situation, vm: Vm, limit: int, edits: list[Row]) -> list[Row]:
     """Adds the limit to edits, or returns what a person has to do: a server takes none below the reservation."""
-    policy = declared(situation.gold[CPU], vm) or {}
-    kept = max(vm["cpu"]["reservation_mhz"], _whole_mhz(situation, vm) if policy.get("dedicated") else 0)
+    kept = max(vm["cpu"]["reservation_mhz"], _own_mhz(situation, vm))
     if limit < kept:
         what = f"a limit of {limit} MHz is below the {kept} MHz that are reserved for it: declare one of them otherwise"
         return [_for_a_person(vm, what)]
@@ -157,7 +177,7 @@ def _cpu_limit(situation: Situation, vm: Vm, limit: int, edits: list[Row]) -> li
 
 def vcpus(situation: Situation) -> list[Row]:
     """vsphere-11.3.3-vcpu: the most vCPUs below the cores of the smallest host that make whole sockets."""
-    return [row for vm in virtual_machines.of_people(situation) for row in _fewer_vcpus(situation, vm)]
+    return virtual_machines.each(situation, _fewer_vcpus)
 
 
 def _fewer_vcpus(situation: Situation, vm: Vm) -> list[Row]:
@@ -192,30 +212,34 @@ def _count(situation: Situation, vm: Vm) -> int:
 
 def network_limits(situation: Situation) -> list[Row]:
     """vsphere-11.3.10-network: limits of adapters, and network I/O control, without which none of them holds."""
+    without: dict[str, list[str]] = {}
+    rows = virtual_machines.each(situation, lambda asked, vm: _adapters(asked, vm, without))
+    return rows + [controller_rows.network_control(name, items=items) for name, items in without.items()]
+
+
+def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> list[Row]:
+    """without: gains {switch without network I/O control: [machine]}."""
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
-    without: dict[str, list[str]] = {}
-    rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        open_nics = []
-        for nic in vm["nics"]:
-            name = nic["portgroup"]
-            if not name or name.startswith(NSX) or groups[name]["nsx"]:
-                continue
-            group = groups[name]
-            switch = switches[group["switch"]]
-            if group["shaping_in"] and group["shaping_out"]:
-                continue
-            if switch["kind"] != DISTRIBUTED:
-                rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
-                continue
-            if not switch["nioc"]:
-                without.setdefault(switch["id"], []).append(vm["id"])
-            if nic["limit_mbps"] <= 0:
-                open_nics.append(nic["id"])
-        if open_nics:
-            rows += _limits(situation, vm, "network_kib", "machine_nic_limit", open_nics, _mbps)
-    return rows + [controller_rows.network_control(name, items=items) for name, items in without.items()]
+    unlimited, rows = [], []
+    for nic in vm["nics"]:
+        name = nic["portgroup"]
+        if not name or name.startswith(NSX) or groups[name]["nsx"]:
+            continue
+        group = groups[name]
+        switch = switches[group["switch"]]
+        if group["shaping_in"] and group["shaping_out"]:
+            continue
+        if switch["kind"] != DISTRIBUTED:
+            rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
+            continue
+        if not switch["nioc"]:
+            without.setdefault(switch["id"], []).append(vm["id"])
+        if nic["limit_mbps"] <= 0:
+            unlimited.append(nic["id"])
+    if unlimited:
+        rows += _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
+    return rows
 
 
 def _mbps(kib: int) -> int:
@@ -224,17 +248,20 @@ def _mbps(kib: int) -> int:
 
 def disk_and_cpu_limits(situation: Situation) -> list[Row]:
     """vsphere-11.3.10-disk: limits of disks, where the release has them, and of processor time."""
+    return virtual_machines.each(situation, _disks)
+
+
+def _disks(situation: Situation, vm: Vm) -> list[Row]:
     rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        unlimited = [disk for disk in vm["disks"] if disk["iops_limit"] <= 0 and not (disk.get("policy_iops") or 0) > 0]
-        if any(disk["iops_limit"] == CANNOT for disk in unlimited):
-            what = "give its disks a storage policy with an IOPS limit: this release has no limit of single disks"
-            rows.append(_for_a_person(vm, what))
-        elif unlimited:
-            keys = [disk["id"] for disk in unlimited]
-            rows += _limits(situation, vm, "disk_iops", "machine_disk_limit", keys, lambda iops: iops)
-        if "cpu" in situation.gold["gold_limits_required"] and vm["cpu"]["limit_mhz"] == NO_LIMIT:
-            rows += _default_cpu_limit(situation, vm)
+    unlimited = [disk for disk in vm["disks"] if disk["iops_limit"] <= 0 and not (disk.get("policy_iops") or 0) > 0]
+    if any(disk["iops_limit"] == CANNOT for disk in unlimited):
+        what = "give its disks a storage policy with an IOPS limit: this release has no limit of single disks"
+        rows.append(_for_a_person(vm, what))
+    elif unlimited:
+        keys = [disk["id"] for disk in unlimited]
+        rows += _limits(situation, vm, "disk_iops", "machine_disk_limit", keys, lambda iops: iops)
+    if "cpu" in situation.gold["gold_limits_required"] and vm["cpu"]["limit_mhz"] == NO_LIMIT:
+        rows += _default_cpu_limit(situation, vm)
     return rows
 
 
@@ -253,7 +280,9 @@ def _default_cpu_limit(situation: Situation, vm: Vm) -> list[Row]:
     return rows + _change(situation, vm, edits, f"no cap on processor time: set a limit of {limit} MHz")
 
 
-def _limits(situation: Situation, vm: Vm, key: str, kind: str, devices: Iterable[str], convert: Any) -> list[Row]:
+def _limits(
+    situation: Situation, vm: Vm, key: str, kind: str, devices: Iterable[str], convert: Callable[[int], int]
+) -> list[Row]:
     figure = vm_limits.limit(situation.gold["gold_vm_limits"], vm, key)
     if figure is None:
         return [_undeclared(vm, key)]

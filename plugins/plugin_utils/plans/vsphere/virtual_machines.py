@@ -10,7 +10,7 @@ it runs holds at once, waits for its next start, or is refused.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
@@ -24,6 +24,17 @@ NEXT_START, AT_ONCE, POWERED_OFF = "next start", "at once", "powered off"
 def of_people(situation: Situation) -> list[Vm]:
     """Every machine of the host that vSphere does not make itself."""
     return [vm for vm in situation.facts["vms"] if not vm["system"]]
+
+
+def each(situation: Situation, planned: Callable[[Situation, Vm], list[Row]]) -> list[Row]:
+    """The rows of every machine of people. One whose facts are not whole is named, and the others are planned."""
+    rows: list[Row] = []
+    for vm in of_people(situation):
+        try:
+            rows += planned(situation, vm)
+        except (KeyError, TypeError) as error:
+            rows.append(plan.by_hand(f"{machines.called(vm)}: what its planning needs was not read ({error})"))
+    return rows
 
 
 def change(

@@ -148,12 +148,47 @@ def test_virtual_machines_are_reconfigured(admin: client.Client) -> None:
         ({"nestedHVEnabled": True}, vim.fault.InvalidPowerState),
         ({"firmware": "efi"}, vim.fault.InvalidPowerState),
         ({"changeVersion": "yesterday"}, vim.fault.ConcurrentAccess),
+        ({"numCPUs": 1}, vim.fault.InvalidPowerState),
+        ({"flags": vim.vm.FlagInfo(virtualMmuUsage="off")}, vim.fault.InvalidPowerState),
+        ({"memoryAllocation": vim.ResourceAllocationInfo(reservation=8192)}, vmodl.fault.InvalidArgument),
+        ({"maxMksConnections": 41}, vmodl.fault.InvalidArgument),
     ):
         with client.refused(fault):
             _reconfigure(machine, **spec)
     client.done(machine.PowerOffVM_Task())
     _reconfigure(machine, nestedHVEnabled=True)
     assert machine.config.nestedHVEnabled
+    with client.refused(vmodl.fault.InvalidArgument):
+        _reconfigure(machine, numCPUs=5, numCoresPerSocket=2)
+    _reconfigure(machine, numCPUs=6, numCoresPerSocket=3)
+    assert (machine.config.hardware.numCPU, machine.config.cpuAllocation.shares.shares) == (6, 6000)
+    _reconfigure(machine, memoryAllocation=vim.ResourceAllocationInfo(reservation=0))
+    assert machine.config.memoryAllocation.reservation == 0
+
+
+def test_limits_of_devices(admin: client.Client) -> None:
+    """A device is edited whole; a limit that is none, or below what is reserved, is refused."""
+    machine = admin.machine("web01")
+
+    def limited(limit: int) -> vim.vm.device.VirtualDeviceSpec:
+        (card,) = [device for device in machine.config.hardware.device if device.key == 4000]
+        card.resourceAllocation.limit, card.resourceAllocation.reservation = limit, 5
+        return vim.vm.device.VirtualDeviceSpec(operation="edit", device=card)
+
+    for limit in (0, -2, 4):
+        with client.refused(vim.fault.InvalidDeviceSpec):
+            _reconfigure(machine, deviceChange=[limited(limit)])
+    _reconfigure(machine, deviceChange=[limited(100)])
+    (card,) = [device for device in machine.config.hardware.device if device.key == 4000]
+    assert (card.resourceAllocation.limit, card.resourceAllocation.reservation) == (100, 5)
+
+
+def test_machines_are_found_by_uuid_once_esxcli_was_used(admin: client.Client) -> None:
+    machine = admin.machine("db01")
+    admin.esxcli(machine.runtime.host, "system.account.list")
+    index = admin.content.searchIndex
+    assert index.FindByUuid(None, machine.config.instanceUuid, True, True) == machine
+    assert index.FindByUuid(None, machine.runtime.host.hardware.systemInfo.uuid, False) == machine.runtime.host
 
 
 def test_roles_and_permissions(admin: client.Client) -> None:

@@ -117,8 +117,12 @@ def test_a_reply_that_drips_has_a_limit_as_a_whole(ask: Any, monkeypatch: pytest
 )
 def test_what_goes_wrong_names_the_endpoint(ask: Any, error: Exception, said: str) -> None:
     with pytest.raises(Lost, match=said) as raised:
-        ask(error)
+        ask(error, error)
     assert "vc1 (192.0.2.10 port 443)" in str(raised.value)
+
+
+def test_a_connection_that_is_closed_without_an_answer_is_opened_once_more(ask: Any) -> None:
+    assert ask(ConnectionResetError(104, "reset"), Response([b"<a/>"]))[2] == b"<a/>"
 
 
 @pytest.mark.parametrize("pin", ["AB:" * 31 + "AB", "ab" * 32, "AB " * 32])
