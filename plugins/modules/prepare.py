@@ -71,8 +71,8 @@ options:
         default: false
       live_vm_changes:
         description:
-          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
-            that C(hypervisor_allow_vm_changes) names.
+          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10, on vSphere of 11.3.2 too, on running
+            machines as well, of those that C(hypervisor_allow_vm_changes) names.
         type: bool
         default: false
       log_authority_present:
