@@ -7,6 +7,7 @@ what was."""
 from __future__ import annotations
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,7 +44,7 @@ NOT_THERE = {
 
 @pytest.fixture(scope="module")
 def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, Path, list[str]]]:
-    found = Target.up("enforced-" + tmp_path_factory.getbasetemp().parent.name, "--vms", "6")
+    found = Target.up(f"enforced-{os.getpid()}", "--vms", "6")
     with hardening.administrator(found) as admin:
         for release in RELEASES.values():
             hardening.spoil(admin, admin.host(release))
