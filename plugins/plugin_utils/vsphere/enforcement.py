@@ -173,12 +173,17 @@ class Enforcement:
             for name, changes in done.changes.items()
             for change in changes
         }
-        pending = [
-            {"check": check, "host": name, "waits_for": row["pending"]}
+        waiting = dict.fromkeys(
+            (check, name, row["pending"])
             for name in done.changes
             for row in rows[name]
             if row["pending"]
             for check in row["checks"]
+        )
+        # vSphere shows a machine's settings as they are set, and not whether it was started with them.
+        pending = [
+            {"check": check, "host": name, "waits_for": what, "unseen": what == "vm_power"}
+            for check, name, what in waiting
         ]
         return {"updated": updated, "pending": pending, "faults": done.faults}
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan, vm_limits
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, vm_limits
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
@@ -117,12 +117,12 @@ def _processors(situation: Situation, vm: Vm) -> list[Row]:
 
 
 def _for_a_person(vm: Vm, what: str) -> Row:
-    return plan.by_hand(f"{machines.called(vm)}: {what}")
+    return virtual_machines.by_hand(vm, f": {what}")
 
 
-def _change(situation: Situation, vm: Vm, edits: list[Row], by_hand: str) -> list[Row]:
+def _change(situation: Situation, vm: Vm, edits: list[Row], what: str) -> list[Row]:
     live = situation.options.get("live_vm_changes") is True
-    return virtual_machines.change(situation, vm, edits, by_hand, taken=AT_ONCE, live=live) if edits else []
+    return virtual_machines.change(situation, vm, edits, what, taken=AT_ONCE, live=live) if edits else []
 
 
 def _kept_mib(situation: Situation, vm: Vm) -> int:
@@ -218,10 +218,10 @@ def network_limits(situation: Situation) -> list[Row]:
 
 
 def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> list[Row]:
-    """without: gains {switch without network I/O control: [machine]}."""
+    """without: gains {switch without network I/O control: [machine]} where a limit is there, or is set here."""
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
-    unlimited, rows = [], []
+    limited, unlimited, rows = [], {}, []
     for nic in vm["nics"]:
         name = nic["portgroup"]
         if not name or name.startswith(NSX) or groups[name]["nsx"]:
@@ -232,13 +232,17 @@ def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> li
             continue
         if switch["kind"] != DISTRIBUTED:
             rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
-            continue
+        elif nic["limit_mbps"] > 0:
+            limited.append(switch)
+        else:
+            unlimited[nic["id"]] = switch
+    if unlimited:
+        limits = _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
+        rows += limits
+        limited += unlimited.values() if any(row["kind"] != "by_hand" for row in limits) else ()
+    for switch in limited:
         if not switch["nioc"]:
             without.setdefault(switch["id"], []).append(vm["id"])
-        if nic["limit_mbps"] <= 0:
-            unlimited.append(nic["id"])
-    if unlimited:
-        rows += _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
     return rows
 
 
@@ -291,7 +295,7 @@ def _limits(
 
 
 def _undeclared(vm: Vm, key: str) -> Row:
-    return plan.by_hand(f"{machines.called(vm)} has no limit: declare {key} for it, or a default, in gold_vm_limits")
+    return virtual_machines.by_hand(vm, f" has no limit: declare {key} for it, or a default, in gold_vm_limits")
 
 
 PLANS: dict[str, Planner] = {
