@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.redaction import redact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import collector_archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import Guard, ask
@@ -20,7 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import propos
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import Answer
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts, judge
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
@@ -67,8 +70,9 @@ class Enforcement:
         facts = plain(ask(self._action, "kvm_info", question, self._vars)["facts"])
         self._subject["id"] = evidence.subject_id(self._subject["endpoint"], lookup(facts, "host.uuid"))
         values = gold.effective(self._variables, self._subject)
-        verdicts = judge(facts, self._standard, values, self._subject, self._exceptions)
-        wanted = verdicts.wanted(checks, given["enforce"])
+        verdicts = self._verdicts(facts, values)
+        wanted = frozenset(checks) if given["enforce"] == "always" else verdicts.failing & frozenset(checks)
+        wanted -= verdicts.excepted
         access = guard.access(values) if wanted else None
         situation = self._situation(facts, values, wanted, verdicts, access)
         for area in given["areas"]:
@@ -82,6 +86,17 @@ class Enforcement:
                 answer.add(area, found, self._change(guard, found, access, values))
             else:
                 answer.plan(area, found)
+
+    def _verdicts(self, facts: Mapping[str, Any], values: Mapping[str, Any]) -> Verdicts:
+        document = assess(
+            redact(facts),
+            standard=self._standard,
+            gold=values,
+            now=dt.datetime.now(dt.timezone.utc),
+            subject=self._subject,
+            exceptions=self._exceptions,
+        )
+        return Verdicts.of(document["results"])
 
     def _situation(
         self,

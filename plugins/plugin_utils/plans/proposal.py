@@ -215,12 +215,3 @@ def loss(before: Access, after: Access) -> str:
     ]
     lost += [f"migration peer {name} cannot be reached any more" for name in sorted(before.peers - after.peers)]
     return "; ".join(lost)
-
-
-def failing(results: Iterable[Mapping[str, Any]], excepted_too: bool = False) -> list[str]:
-    """Checks that measured fail and also count as fail; never unknown, never excepted."""
-    return [
-        result["check"]
-        for result in results
-        if result["measured"] == "fail" and (excepted_too or result["status"] == "fail")
-    ]

@@ -5,52 +5,35 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """failing, excepted: ids of checks; items: of each check, the ids of its items that are excepted."""
+    """failing, judged, excepted: ids of checks. judged: those measured to pass or fail from facts of the subject.
+
+    items: of each check, the ids of its items that are excepted.
+    """
 
     failing: frozenset[str]
+    judged: frozenset[str]
     excepted: frozenset[str]
     items: Mapping[str, frozenset[str]]
 
-    def wanted(self, checks: Sequence[str], enforce: str) -> frozenset[str]:
-        """Those of the checks that are to be planned. enforce: drift for those that fail, always for all."""
-        chosen = frozenset(checks) if enforce == "always" else self.failing & frozenset(checks)
-        return chosen - self.excepted
-
-
-def judge(
-    facts: Mapping[str, Any],
-    standard: Standard,
-    gold: Mapping[str, Any],
-    subject: Mapping[str, Any],
-    exceptions: Sequence[Mapping[str, Any]],
-) -> Verdicts:
-    """Assess a subject by its facts of this moment. exceptions: records of the register."""
-    results = assess(
-        redaction.redact(facts),
-        standard=standard,
-        gold=gold,
-        now=dt.datetime.now(dt.timezone.utc),
-        subject=subject,
-        exceptions=exceptions,
-    )["results"]
-    return Verdicts(
-        failing=frozenset(proposal.failing(results)),
-        excepted=frozenset(result["check"] for result in results if result["status"] == "excepted"),
-        items={
-            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
-            for result in results
-        },
-    )
+    @classmethod
+    def of(cls, results: Iterable[Mapping[str, Any]]) -> Verdicts:
+        """From the results of assess. What fails counts unless it is excepted; unknown never does."""
+        results = list(results)
+        return cls(
+            failing=frozenset(
+                result["check"] for result in results if result["measured"] == "fail" and result["status"] == "fail"
+            ),
+            judged=frozenset(result["check"] for result in results if result["measured"] in ("pass", "fail")),
+            excepted=frozenset(result["check"] for result in results if result["status"] == "excepted"),
+            items={
+                result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
+                for result in results
+            },
+        )

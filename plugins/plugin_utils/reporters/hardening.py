@@ -41,8 +41,8 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
     first, last = _verdicts(before, name), _verdicts(after, name)
     areas = about["areas"]
     many = len({subject["id"] for subject in _subjects(before, name)}) > 1
-    pending = {
-        _on(entry["check"], entry["host"]) if many else entry["check"]: entry["waits_for"]
+    waiting = {
+        _on(entry["check"], entry["host"]) if many else entry["check"]: entry
         for area in areas.values()
         for entry in area["pending"]
     }
@@ -57,11 +57,15 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "seconds": round(sum(entry["seconds"] for entry in areas.values()), 1),
         "fixed": sorted(check for check, status in first.items() if status == o.FAIL and last.get(check) == o.PASS),
         "worse": sorted(check for check, status in first.items() if status == o.PASS and last.get(check) == o.FAIL),
-        "pending": [{"check": check, "waits_for": what} for check, what in sorted(pending.items()) if check in failing],
+        "pending": [
+            {"check": check, "waits_for": entry["waits_for"]}
+            for check, entry in sorted(waiting.items())
+            if check in failing or entry.get("unseen")
+        ],
         "by_hand": [entry for area in areas.values() for entry in area["by_hand"]],
         "refused": {area: entry["refused"] for area, entry in areas.items() if entry["refused"]},
         "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
-        "still_failing": [check for check in failing if check not in pending],
+        "still_failing": [check for check in failing if check not in waiting],
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
     }
 

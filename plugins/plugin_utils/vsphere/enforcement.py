@@ -15,12 +15,13 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import coll
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -57,6 +58,7 @@ class Enforcement:
         self._base = dict(base)
         self._exceptions = exceptions
         self._say = say
+        self._alike = Alike()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
@@ -69,10 +71,16 @@ class Enforcement:
             proposals = self._proposals(session, endpoint.name, checks)
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
+            refused = {area: reason for area, found in proposals.items() if (reason := _refusal(found))}
             done: dict[str, Entry] = {}
             for area, found in proposals.items():
                 failed = [name for name, entry in done.items() if entry["faults"]]
-                if failed:
+                if area in refused:
+                    done[area] = {**empty_entry(), "refused": refused[area]}
+                elif refused and not check_mode and self._given["state"] == "applied":
+                    # Everything is planned before anything is changed.
+                    done[area] = {**empty_entry(), "deferred": f"not attempted, as {next(iter(refused))} is refused"}
+                elif failed:
                     done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
                 else:
                     done[area] = self._area(area, found, hosts, check_mode)
@@ -106,42 +114,33 @@ class Enforcement:
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
     ) -> Situation:
-        values = gold.effective(self._variables, subject)
+        values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
-            redaction.redact(facts),
+            self._alike.clean(facts),
             standard=self._standard,
             gold=values,
             now=dt.datetime.now(dt.timezone.utc),
             subject=subject,
             exceptions=self._exceptions,
+            measures={self._standard.checks[check].measure for check in checks},
+            alike=self._alike,
         )["results"]
-        failing = proposal.failing(results)
-        excepted = {result["check"] for result in results if result["status"] == "excepted"}
-        items = {
-            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
-            for result in results
-        }
+        found = Verdicts.of(results)
         # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
-        judged = {result["check"] for result in results if result["measured"] in ("pass", "fail")}
-        wanted = judged if self._given["enforce"] == "always" else set(failing)
+        wanted = found.judged if self._given["enforce"] == "always" else found.failing
         return Situation(
             facts=facts,
             gold=values,
-            checks=frozenset(wanted & set(checks)) - excepted,
+            checks=wanted & frozenset(checks) - found.excepted,
             account=self._given["account"],
             source=source,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted={**items, **{check: frozenset({WHOLE}) for check in excepted}},
+            excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
-        entry = empty_entry()
-        refused = [f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal]
-        if refused:
-            # What gold says is the same for all hosts: the others would be refused too, or be left half done.
-            return {**entry, "refused": _several(refused)}
-        entry["by_hand"] = _by_hand(found)
+        entry = {**empty_entry(), "by_hand": _by_hand(found)}
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -174,12 +173,17 @@ class Enforcement:
             for name, changes in done.changes.items()
             for change in changes
         }
-        pending = [
-            {"check": check, "host": name, "waits_for": row["pending"]}
+        waiting = dict.fromkeys(
+            (check, name, row["pending"])
             for name in done.changes
             for row in rows[name]
             if row["pending"]
             for check in row["checks"]
+        )
+        # vSphere shows a machine's settings as they are set, and not whether it was started with them.
+        pending = [
+            {"check": check, "host": name, "waits_for": what, "unseen": what == "vm_power"}
+            for check, name, what in waiting
         ]
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
@@ -200,6 +204,12 @@ def empty_entry() -> Entry:
         "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
         "seconds": 0.0, "faults": {},
     }  # fmt: skip
+
+
+def _refusal(found: Mapping[str, Proposal]) -> str:
+    """Why an area is refused, or nothing. What gold says is the same for all hosts: where it is refused on one, the
+    others would be refused too, or be left half done."""
+    return _several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal])
 
 
 def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:

@@ -229,3 +229,29 @@ def test_a_machine_that_runs_is_left_to_a_person_and_live_changes_are_made_when_
     }  # fmt: skip
     assert asked.host["pending"] == []
     assert play(tmp_path, vsphere, "revert", hypervisor_revert_run="all").code == 0
+
+
+def test_what_holds_from_the_next_start_on_is_reported_as_waiting(
+    vsphere: Target, machines: Machines, tmp_path: Path
+) -> None:
+    run = play(
+        tmp_path, vsphere, "harden", hypervisor_areas=["access_control"],
+        hypervisor_measures=["11.4.5"], hypervisor_allow_vm_changes=list(machines.uuids.values()),
+    )  # fmt: skip
+    assert run.code == 0, run.output[-3000:]
+    assert run.results("after")[HOST, "vsphere-11.4.5-isolation"]["status"] == "pass"
+    # Nothing of the API says with which settings web01 was started.
+    assert [(entry["waits_for"], entry["check"].split()[0]) for entry in run.host["pending"]] == [
+        ("vm_power", "vsphere-11.4.5-isolation")
+    ]
+    assert play(tmp_path, vsphere, "revert", hypervisor_revert_run="all").code == 0
+
+
+def test_what_cannot_be_taken_back_while_a_machine_runs_is_left_and_named(machines: Machines) -> None:
+    assert machines.change([machines.row("legacy01", "machine_vcpus", 1)]).faults == {}
+    (record,) = machines.journal.selected([], "last")
+    done(machines.admin.machine("legacy01").PowerOnVM_Task())
+    (left,) = machines.hosts.revert(record, force=False, check_mode=False)[HOST]
+    assert "vCPUs of machine" in left and "InvalidPowerState" in left
+    done(machines.admin.machine("legacy01").PowerOffVM_Task())
+    assert machines.hosts.revert(record, force=False, check_mode=False) == {HOST: []}

@@ -10,6 +10,7 @@ import time
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.machine_kinds import KINDS, spec, split
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_objects
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, value
 
@@ -75,7 +76,14 @@ def _start(host, uuid, changes):
     if not machine.values.get(VERSION):
         raise ChangeError("the version of virtual machine %s's configuration was not read" % uuid)
     sent = spec(machine.values[VERSION], parts)
-    return lambda: value(host.session.call("VirtualMachine", machine.moid, "ReconfigVM_Task", sent)[0])
+    return lambda: _begun(host.session, machine.moid, sent)
+
+
+def _begun(session, moid, sent):
+    answer = session.call("VirtualMachine", moid, "ReconfigVM_Task", sent)
+    if not answer:
+        raise Unreadable("the server named no task")
+    return value(answer[0])
 
 
 def _read_again(host, uuids, kinds):

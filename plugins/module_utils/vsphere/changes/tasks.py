@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_objects
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, at
@@ -45,6 +46,8 @@ def run(session, starts):
                 running[start()] = (name, time.monotonic() + SECONDS)
             except SoapFault as error:
                 faults[name] = Fault(error.name, str(error))
+            except Unreadable as error:
+                faults[name] = Fault("", str(error))
         ended = _ended(session, running)
         for task, fault in ended.items():
             name, _deadline = running.pop(task)

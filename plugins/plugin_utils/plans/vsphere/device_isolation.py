@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import DEVICE_EDIT, is_false
@@ -27,7 +26,7 @@ def device_edit(situation: Situation) -> list[Row]:
         strange = sorted(filters - set(situation.gold["gold_dvfilters"]))
         if strange:
             what = f"remove the network filter {strange[0][:60]}, or declare it in gold_dvfilters"
-            rows.append(plan.by_hand(f"{machines.called(vm)}: {what}"))
+            rows.append(virtual_machines.by_hand(vm, f": {what}"))
     return rows
 
 

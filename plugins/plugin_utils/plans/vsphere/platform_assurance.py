@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
@@ -53,7 +53,7 @@ def _not_nested(situation: Situation, vm: Vm) -> list[Row]:
         return []
     if vm["flags"].get("vbs"):
         what = "virtualization-based security of its guest needs it: declare it in gold_nested_vms"
-        return [plan.by_hand(f"{machines.called(vm)}: {what}")]
+        return [virtual_machines.by_hand(vm, f": {what}")]
     edits = [setting(vm, "machine_nested", False)]
     what = "take hardware virtualisation from it, or declare it in gold_nested_vms"
     return virtual_machines.change(situation, vm, edits, what, taken=POWERED_OFF)

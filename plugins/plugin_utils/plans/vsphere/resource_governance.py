@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan, vm_limits
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, vm_limits
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
@@ -117,12 +117,12 @@ def _processors(situation: Situation, vm: Vm) -> list[Row]:
 
 
 def _for_a_person(vm: Vm, what: str) -> Row:
-    return plan.by_hand(f"{machines.called(vm)}: {what}")
+    return virtual_machines.by_hand(vm, f": {what}")
 
 
-def _change(situation: Situation, vm: Vm, edits: list[Row], by_hand: str) -> list[Row]:
+def _change(situation: Situation, vm: Vm, edits: list[Row], what: str) -> list[Row]:
     live = situation.options.get("live_vm_changes") is True
-    return virtual_machines.change(situation, vm, edits, by_hand, taken=AT_ONCE, live=live) if edits else []
+    return virtual_machines.change(situation, vm, edits, what, taken=AT_ONCE, live=live) if edits else []
 
 
 def _kept_mib(situation: Situation, vm: Vm) -> int:
@@ -295,7 +295,7 @@ def _limits(
 
 
 def _undeclared(vm: Vm, key: str) -> Row:
-    return plan.by_hand(f"{machines.called(vm)} has no limit: declare {key} for it, or a default, in gold_vm_limits")
+    return virtual_machines.by_hand(vm, f" has no limit: declare {key} for it, or a default, in gold_vm_limits")
 
 
 PLANS: dict[str, Planner] = {

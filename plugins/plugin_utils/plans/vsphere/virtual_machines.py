@@ -26,6 +26,11 @@ def of_people(situation: Situation) -> list[Vm]:
     return [vm for vm in situation.facts["vms"] if not vm["system"]]
 
 
+def by_hand(vm: Vm, what: str) -> Row:
+    """What a person has to do about one machine, which an exception for it leaves out."""
+    return {**plan.by_hand(f"{machines.called(vm)}{what}"), "items": [vm["id"]]}
+
+
 def each(situation: Situation, planned: Callable[[Situation, Vm], list[Row]]) -> list[Row]:
     """The rows of every machine of people. One whose facts are not whole is named, and the others are planned."""
     rows: list[Row] = []
@@ -33,27 +38,26 @@ def each(situation: Situation, planned: Callable[[Situation, Vm], list[Row]]) ->
         try:
             rows += planned(situation, vm)
         except (KeyError, TypeError) as error:
-            rows.append(plan.by_hand(f"{machines.called(vm)}: what its planning needs was not read ({error})"))
+            rows.append(by_hand(vm, f": what its planning needs was not read ({error})"))
     return rows
 
 
 def change(
-    situation: Situation, vm: Vm, rows: Sequence[Row], by_hand: str, *, taken: str = NEXT_START, live: bool = False
+    situation: Situation, vm: Vm, rows: Sequence[Row], what: str, *, taken: str = NEXT_START, live: bool = False
 ) -> list[Row]:
-    """Rows of one machine, or what a person has to do. by_hand: what is wrong and what to do.
+    """Rows of one machine, or what a person has to do. what: is wrong, and what to do.
 
     taken: NEXT_START, AT_ONCE or POWERED_OFF. live: whether the operator allows what holds at once.
     """
-    called = machines.called(vm)
     if vm.get("template"):
-        return [plan.by_hand(f"{called} is a template: make it a machine first, then: {by_hand}")]
+        return [by_hand(vm, f" is a template: make it a machine first, then: {what}")]
     if not machines.allowed(situation, vm):
-        return [plan.by_hand(f"{called}: {by_hand}; to have it done, put its UUID into hypervisor_allow_vm_changes")]
+        return [by_hand(vm, f": {what}; to have it done, put its UUID into hypervisor_allow_vm_changes")]
     if vm["active"] and taken == POWERED_OFF:
-        return [plan.by_hand(f"{called}: {by_hand}; it runs, and vSphere takes that only when it is off: shut it down")]
+        return [by_hand(vm, f": {what}; it runs, and vSphere takes that only when it is off: shut it down")]
     if vm["active"] and taken == AT_ONCE and not live:
         how = "shut it down, or run with hypervisor_options: {live_vm_changes: true}"
-        return [plan.by_hand(f"{called}: {by_hand}; it runs, and vSphere does that at once: {how}")]
+        return [by_hand(vm, f": {what}; it runs, and vSphere does that at once: {how}")]
     return list(rows)
 
 

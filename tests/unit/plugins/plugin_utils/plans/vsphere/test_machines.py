@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     by_hand,
     planned,
@@ -18,6 +20,7 @@ from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vs
     wanted,
 )
 
+STANDARD = load_standard()
 APP = "502a3d11-0c7e-4f33-9d0b-1e7a3a6c1f01"
 MIB = 1024 * 1024
 LIMITS = {"gold_vm_limits": {"default": {"network_kib": 125000, "disk_iops": 900, "cpu_percent": 50}}}
@@ -338,3 +341,20 @@ def test_a_machine_whose_facts_are_not_whole_does_not_stop_the_others():
     assert "odd (502a3d11-0c7e-4f33-9d0b-1e7a3a6c1f99): what its planning needs was not read ('autolock')" in by_hand(
         rows
     )
+
+
+def test_a_machine_that_an_exception_covers_is_left_out_and_the_others_are_planned():
+    check, other = "vsphere-11.4.5-isolation", "502a3d11-0c7e-4f33-9d0b-1e7a3a6c1f99"
+
+    def two(facts):
+        open_nic(facts)
+        facts["vms"].append({**facts["vms"][0], "id": other, "name": "app02"})
+
+    def rows(item, allowed):
+        asked = situation(two, excepted={check: frozenset({item})}, allow_vm_changes=frozenset(allowed))
+        asked = proposal.replace(asked, checks=frozenset([check]))
+        return list(proposal.propose("access_control", asked, STANDARD, "vsphere").rows)
+
+    assert of_app(rows(other, {APP, other})) and other not in str(rows(other, {APP, other}))
+    # Also where the operator did not allow it to be changed, so that nothing would be set of it anyway.
+    assert of_app(rows(other, {APP})) and other not in str(rows(other, {APP}))
