@@ -86,6 +86,7 @@ def test_the_appliance_sends_to_named_servers_over_tls_and_nowhere_else():
     now = forwarded(("log1.example.test", 7000, "TLS"), ("old.example.test", 514, "UDP"))
     rows = of_vcenter("11.4.11-vcenter", now, gold=servers)
     assert wanted(rows) == {("log_forwarding", ""): ["TLS Log1.example.test:7000", "TLS log2.example.test:6514"]}
+    assert "see that the vCenter's logs arrive" in by_hand(rows)
 
 
 def test_only_what_is_missing_is_set():
