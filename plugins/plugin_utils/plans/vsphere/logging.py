@@ -191,13 +191,15 @@ def controller_remote(situation: Situation) -> list[Row]:
     named = {name.casefold() for name in servers}
     found = situation.facts["logging"]["forwarding"]
     wrong = [one for one in found if one["protocol"] != "TLS" or str(one["host"]).casefold() not in named]
-    rows = []
+    rows: list[Row] = []
     if wrong or not found:
         over_tls = {str(one["host"]).casefold(): int(one["port"]) for one in found if one["protocol"] == "TLS"}
         port = situation.gold["gold_log_port"]
         rows.append(
             controller_rows.log_forwarding(f"TLS {name}:{over_tls.get(name.casefold(), port)}" for name in servers)
         )
+        # The appliance takes any server, and one that it does not trust gets nothing.
+        rows.append(plan.by_hand("see that the vCenter's logs arrive (VAMI, Syslog, Send Test Message)"))
     if situation.facts["advanced_options"][EVENTS] is not True:
         rows.append(controller_rows.option(EVENTS, True))
     return rows
