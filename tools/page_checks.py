@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from markdown_text import table
-from seen import BROKEN, ENFORCED, WANTED, WHERE, Seen, booted_failures, decided_by_machine
+from seen import BROKEN, ENFORCED, ENFORCED_VSPHERE, WANTED, WHERE, Seen, booted_failures, decided_by_machine
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
@@ -38,7 +38,7 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
                 [
                     f"[{check.id}](measures/{check.measure}.md)",
                     *(_cell(seen[where].get(check.id, {})) for where in WHERE),
-                    _enforced(check, seen),
+                    _enforced(check, seen[ENFORCED]),
                 ]
                 for check in checks
             ],
@@ -55,14 +55,22 @@ def _vsphere(standard: Standard, seen: Seen) -> list[str]:
     """The checks of vSphere: what a fixture shows, and no host yet."""
     checks = decided_by_machine(standard, "vsphere")
     rows = [
-        [f"[{check.id}](measures/{check.measure}.md)", _cell(seen["unit"].get(check.id, {})), _judged_on(check)]
+        [
+            f"[{check.id}](measures/{check.measure}.md)",
+            _cell(seen["unit"].get(check.id, {})),
+            _judged_on(check),
+            _enforced(check, seen[ENFORCED_VSPHERE]),
+        ]
         for check in checks
     ]
     return [
         f"{len(checks)} vSphere checks are decided by facts. They have been seen on the sample documents of",
         "`tests/unit/plugins/plugin_utils/vsphere_facts`, not yet on a real host.",
         "",
-        *table(["check", WHERE["unit"], "judged on"], rows),
+        f"{sum(map(enforceable, checks))} of them a role can put right, as far as [vSphere](vsphere.md) says. The",
+        "last column says where one did (twice being once) and revert took it back: no vCenter of the vendor's yet.",
+        "",
+        *table(["check", WHERE["unit"], "judged on", "enforced: seen on"], rows),
     ]
 
 
@@ -75,12 +83,12 @@ def enforceable(check: Check) -> bool:
     return bool(check.data.get("enforced"))
 
 
-def _enforced(check: Check, seen: Seen) -> str:
+def _enforced(check: Check, sightings: dict[str, dict[str, str]]) -> str:
     if not enforceable(check):
         return ""
     told = [
         where + (f" (waits for {how.partition(', waits for ')[2]})" if ", waits for " in how else "")
-        for where, how in sorted(seen[ENFORCED].get(check.id, {}).items())
+        for where, how in sorted(sightings.get(check.id, {}).items())
     ]
     return ", ".join(told) or "not seen"
 

@@ -4,7 +4,8 @@
 """Where each check has been seen to pass, to fail and to be unknown.
 
 The tests write tests/output/seen-<where>.json for `unit` (fixtures), `booted` (the lab's libvirt host) and `vm` (the
-full virtual machine). tests/seen.json is the committed snapshot of the three, which docs/ is made from: not every
+full virtual machine), and seen-enforced.json and seen-enforced_vsphere.json for what roles put right there and at the
+simulated vCenter. tests/seen.json is the committed snapshot of them, which docs/ is made from: not every
 machine can boot the targets.
 
     python tools/seen.py             take over what the tests on this machine have just seen
@@ -32,9 +33,10 @@ BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by break
 
 BROKEN = "break"  # how a status came about begins with this when the host was broken for it
 
-ENFORCED = "enforced"  # a place of its own: {check: {where: how a role was seen to put it right}}
+# Places of their own, one for each lane: {check: {where: how a role was seen to put it right}}
+ENFORCED, ENFORCED_VSPHERE = "enforced", "enforced_vsphere"
 
-PLACES = (*WHERE, ENFORCED)
+PLACES = (*WHERE, ENFORCED, ENFORCED_VSPHERE)
 
 # {where: {check id: {status: how it came about}}}
 Seen = dict[str, dict[str, dict[str, str]]]
@@ -99,14 +101,21 @@ def faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
 
 
 def _enforcement_faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
-    """Sightings of enforcement on booted hosts that did not happen again in a run of that lane."""
+    """Sightings of enforcement on booted hosts or the simulated vCenter that a run of that lane did not see again."""
     booted = WHERE["booted"]
-    return [
-        f"{check_id} was not seen to be put right in this run"
+    gone = [
+        check_id
         for check_id, places in snapshot.get(ENFORCED, {}).items()
         if check_id not in standard.checks
         or (ENFORCED in fresh and booted in places and booted not in fresh[ENFORCED].get(check_id, {}))
     ]
+    lane = fresh.get(ENFORCED_VSPHERE)
+    gone += [
+        check_id
+        for check_id in snapshot.get(ENFORCED_VSPHERE, {})
+        if check_id not in standard.checks or (lane is not None and check_id not in lane)
+    ]
+    return [f"{check_id} was not seen to be put right in this run" for check_id in gone]
 
 
 def _repeatable(claimed: dict[str, str]) -> set[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vSphere Automation API (REST) of a vCenter: one session of its own, reads only."""
+"""The vSphere Automation API (REST) of a vCenter: one session of its own. The audit reads only, see Rest.tell."""
 
 from __future__ import annotations
 
@@ -58,6 +58,21 @@ class Rest(object):
         headers = dict(self._headers, **{"Content-Type": "application/json"})
         return self._asked("POST", path, json.dumps(query).encode("utf-8"), headers)
 
+    def tell(self, method, path, content):
+        """Set something as a whole, so that it may be sent twice. method: PUT or PATCH; content: plain data.
+
+        :raises NotFound: no such resource. :raises Unreadable: it is refused. :raises Lost: no answer.
+        """
+        headers = dict(self._headers, **{"Content-Type": "application/json"})
+        body = json.dumps(content).encode("utf-8")
+        status, _headers, answer = self._connections.request(method, path, body, headers)
+        if status == 404:
+            raise NotFound("the vCenter does not offer %s" % path)
+        if status in (401, 403):
+            raise Unreadable("no permission: the account may not set %s" % path)
+        if status not in (200, 204):
+            raise Unreadable("%s was refused with HTTP %d%s" % (path, status, _said(answer)))
+
     def _asked(self, method, path, body, headers):
         status, _headers, body = self._connections.request(method, path, body, headers)
         if status == 404:
@@ -77,3 +92,13 @@ def _decoded(body):
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _said(body):
+    """What an error answer says in words, as far as it does."""
+    found = _decoded(body)
+    messages = found.get("messages") if isinstance(found, dict) else None
+    texts = [str(one.get("default_message", "")) for one in messages or [] if isinstance(one, dict)]
+    kind = str(found.get("error_type", "")) if isinstance(found, dict) else ""
+    said = " ".join(filter(None, [kind, *texts]))
+    return ": " + said[:200] if said else ""

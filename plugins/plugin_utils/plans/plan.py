@@ -320,9 +320,12 @@ def activate(then: Sequence[Row]) -> Row:
     return {"kind": "activate", "then": list(then)}
 
 
-def by_hand(what: str) -> Row:
-    """What the platform cannot be made to do, or what a person has to decide; reported, never done."""
-    return {"kind": "by_hand", "what": what, "then": []}
+def by_hand(what: str, items: Sequence[str] = ()) -> Row:
+    """What the platform cannot be made to do, or what a person has to decide; reported, never done.
+
+    items: ids of the items of the check that it is about, so that an exception of one leaves the others to be set.
+    """
+    return {"kind": "by_hand", "what": what, "then": [], **({"items": list(items)} if items else {})}
 
 
 def restart(name: str) -> Row:

@@ -122,7 +122,7 @@ def _subject(row: Row) -> str:
     """What two rows have to have in common to be one."""
     if row["kind"] == "members":
         return f"members of {row['group']}"
-    return json.dumps({key: value for key, value in row.items() if key != "checks"}, sort_keys=True)
+    return json.dumps({key: value for key, value in row.items() if key not in ("checks", "items")}, sort_keys=True)
 
 
 def _union(first: Iterable[str], second: Iterable[str]) -> list[str]:
@@ -133,7 +133,8 @@ def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> 
     """The rows of one check without what an exception covers while other items of the check fail."""
     if platform == "kvm":
         return [row for row in rows if not _is_excepted(row, items)]
-    # Items of a host are named like its settings, with or without the node an option is below.
+    # Items of a host are named like its settings, with or without the node an option is below; a row that puts several
+    # items right names them.
     named = {item: [row for row in rows if _is_named(row, item)] for item in sorted(items)}
     if any(not found for found in named.values()):
         return [by_hand(f"an exception covers {', '.join(items)} of this check: set the rest of it by hand")]
@@ -214,12 +215,3 @@ def loss(before: Access, after: Access) -> str:
     ]
     lost += [f"migration peer {name} cannot be reached any more" for name in sorted(before.peers - after.peers)]
     return "; ".join(lost)
-
-
-def failing(results: Iterable[Mapping[str, Any]], excepted_too: bool = False) -> list[str]:
-    """Checks that measured fail and also count as fail; never unknown, never excepted."""
-    return [
-        result["check"]
-        for result in results
-        if result["measured"] == "fail" and (excepted_too or result["status"] == "fail")
-    ]

@@ -33,6 +33,13 @@ class RunOption:
 
 
 OPTIONS: dict[str, RunOption] = {
+    "appliance_console_confirmed": RunOption(
+        area="admin_network",
+        type="bool",
+        default=False,
+        description="Limit who reaches a vCenter (11.4.2) by the firewall of its appliance. A list that leaves "
+        "somebody out can be put right at the appliance's console only, so confirm that it can be reached.",
+    ),
     "console_confirmed": RunOption(
         area="access_control",
         type="bool",

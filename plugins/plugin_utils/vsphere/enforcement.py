@@ -1,32 +1,39 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Enforce areas on the ESXi hosts behind one endpoint: collect, assess, plan, change, in one session."""
+"""Enforce areas on the ESXi hosts of one endpoint and on the vCenter itself, in one session."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import redaction
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 Entry = dict[str, Any]
 MAX_NAMES = 5
+# Stands for every item of a check that an exception covers as a whole; no item is called so.
+WHOLE = "*"
 
 
 class Enforcement:
@@ -51,6 +58,7 @@ class Enforcement:
         self._base = dict(base)
         self._exceptions = exceptions
         self._say = say
+        self._alike = Alike()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
@@ -63,72 +71,76 @@ class Enforcement:
             proposals = self._proposals(session, endpoint.name, checks)
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
+            refused = {area: reason for area, found in proposals.items() if (reason := _refusal(found))}
             done: dict[str, Entry] = {}
             for area, found in proposals.items():
                 failed = [name for name, entry in done.items() if entry["faults"]]
-                if failed:
+                if area in refused:
+                    done[area] = {**empty_entry(), "refused": refused[area]}
+                elif refused and not check_mode and self._given["state"] == "applied":
+                    # Everything is planned before anything is changed.
+                    done[area] = {**empty_entry(), "deferred": f"not attempted, as {next(iter(refused))} is refused"}
+                elif failed:
                     done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
                 else:
                     done[area] = self._area(area, found, hosts, check_mode)
             return done
 
     def _proposals(self, session: Any, name: str, checks: Sequence[str]) -> dict[str, dict[str, Proposal]]:
-        """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned."""
-        found: dict[str, dict[str, Proposal]] = {area: {} for area in self._given["areas"]}
+        """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned.
+
+        The vCenter is among the hosts, as CONTROLLER, after them: what they share is set there once.
+        """
+        scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
         source = _client_address(session)
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
-            if read.kind == "controller":
+            of_controller = read.kind == "controller"
+            if of_controller:
                 controller = {"subject": subject}
-            elif read.facts is None:
+            if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
-            else:
-                situation = self._situation(subject, plain(read.facts), checks, source)
-                for area in found:
-                    planned = proposal.propose(area, situation, self._standard, "vsphere")
-                    if planned.checks:
-                        found[area][str(read.name)] = planned
-        return found
+                continue
+            situation = self._situation(subject, plain(read.facts), checks, source)
+            covered = _excepted(situation, checks)
+            for area, scope in scopes.items():
+                planned = proposal.propose(area, situation, self._standard, "vsphere")
+                spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
+                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+        return {area: scope.proposals(area) for area, scope in scopes.items()}
 
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
     ) -> Situation:
-        values = gold.effective(self._variables, subject)
+        values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
-            redaction.redact(facts),
+            self._alike.clean(facts),
             standard=self._standard,
             gold=values,
             now=dt.datetime.now(dt.timezone.utc),
             subject=subject,
             exceptions=self._exceptions,
+            measures={self._standard.checks[check].measure for check in checks},
+            alike=self._alike,
         )["results"]
-        failing = proposal.failing(results)
-        excepted = {result["check"] for result in results if result["status"] == "excepted"}
-        items = {
-            result["check"]: frozenset(item["id"] for item in result["items"] if item["status"] == "excepted")
-            for result in results
-        }
-        always = self._given["enforce"] == "always"
+        found = Verdicts.of(results)
+        # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
+        wanted = found.judged if self._given["enforce"] == "always" else found.failing
         return Situation(
             facts=facts,
             gold=values,
-            checks=frozenset(check for check in checks if always or check in failing) - excepted,
+            checks=wanted & frozenset(checks) - found.excepted,
             account=self._given["account"],
             source=source,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted=items,
+            excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
-        entry = empty_entry()
-        refused = [f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal]
-        if refused:
-            # What gold says is the same for all hosts: the others would be refused too, or be left half done.
-            return {**entry, "refused": _several(refused)}
-        entry["by_hand"] = _by_hand(found)
+        entry = {**empty_entry(), "by_hand": _by_hand(found)}
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -143,7 +155,7 @@ class Enforcement:
         if check_mode:
             done = hosts.differing(rows)
         else:
-            guarded = [name for name in rows if found[name].guarded]
+            guarded = [name for name in rows if found[name].guarded or _cuts_off(rows[name])]
             done = hosts.change(area, self._given["run_id"], rows, guarded)
         entry.update(self._done(done, rows), seconds=round(time.monotonic() - started, 1), change=done.change)
         return entry
@@ -176,12 +188,28 @@ class Enforcement:
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
 
+def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
+    """The same for each check that an exception covers, wholly or in part, as if there were none."""
+    covered = [check for check in checks if situation.excepted.get(check)]
+    return [replace(situation, checks=frozenset({check}), excepted={}) for check in covered]
+
+
+def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
+    return any(row["kind"] in CUTTING_OFF for row in rows)
+
+
 def empty_entry() -> Entry:
     """An area of which nothing became anything."""
     return {
         "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
         "seconds": 0.0, "faults": {},
     }  # fmt: skip
+
+
+def _refusal(found: Mapping[str, Proposal]) -> str:
+    """Why an area is refused, or nothing. What gold says is the same for all hosts: where it is refused on one, the
+    others would be refused too, or be left half done."""
+    return _several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal])
 
 
 def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:

@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change ESXi hosts of one endpoint without locking anybody out, and take changes back.
+"""Change ESXi hosts of one endpoint and their vCenter without locking anybody out, and take changes back.
 
 Old values are on the controller's disk before anything is written. Where somebody could be locked out, hosts go one
 after the other: another way in has to exist before, a new login and the host's connection are proved afterwards, and
-where the proof fails the old values are put back through vCenter.
+where the proof fails the old values are put back through vCenter. Of the vCenter itself a new login is proved, and that
+the account may still do what it could.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import engine
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, KINDS, Host, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import appliance_settings, engine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER, Controller
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import CONSOLE, NORMAL
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal as journal
@@ -31,6 +34,7 @@ RETRY_SECONDS, RETURN_SECONDS = 5, 90
 AT_ONCE = 8
 # What a fault says where a host has kept some of what was written, so that revert can still take it back.
 LEFT = ("NOT put back", "NOT be put back")
+Target = Union[Host, Controller]
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Hosts:
                 self._journal.keep(record)
         return done
 
-    def _compared(self, rows: Mapping[str, Sequence[Row]]) -> tuple[Done, dict[str, Host]]:
+    def _compared(self, rows: Mapping[str, Sequence[Row]]) -> tuple[Done, dict[str, Target]]:
         done = Done()
         hosts = engine.hosts_of(self._session, [row for mine in rows.values() for row in mine], frozenset(rows))
         for name, mine in rows.items():
@@ -95,7 +99,7 @@ class Hosts:
                 done.changes[name] = found
         return done, hosts
 
-    def _each(self, record: dict[str, Any], hosts: Mapping[str, Host], done: Done, guarded: frozenset[str]) -> None:
+    def _each(self, record: dict[str, Any], hosts: Mapping[str, Target], done: Done, guarded: frozenset[str]) -> None:
         """One after the other where somebody could be locked out, and if all went well the others side by side."""
         stopped = ""
         free = []
@@ -114,17 +118,26 @@ class Hosts:
             _side_by_side(free, hosts, done)
         self._last_look(record, done, guarded)
 
-    def _guarded(self, host: Host, changes: list[Any]) -> str:
+    def _guarded(self, host: Target, changes: list[Any]) -> str:
         """Change one host and prove it; returns what is wrong, once it was taken back."""
         try:
-            fault = self._no_way_in(host, changes)
+            fault = self._kept_out(host, changes)
         except engine.SERVER_ERRORS as error:
             fault = str(error)
         fault = fault or _written(host, changes)
         if fault:
             return fault
-        lost = engine.prove(self._log_in, host.name, self._seconds)
+        lost = engine.prove(self._log_in, host, self._seconds)
         return f"{lost}; {self._taken_back(host.name, changes)}" if lost else ""
+
+    def _kept_out(self, host: Target, changes: list[Any]) -> str:
+        """Why nobody could take the change back if it went wrong, or nothing."""
+        if isinstance(host, Controller):
+            host.remember_rights()
+            rules = next((change.new for change in changes if change.kind == "appliance_firewall"), None)
+            left = [] if rules is None else appliance_settings.cut_off(host, rules)
+            return f"the hosts {', '.join(left[:5])} would not reach the vCenter any more" if left else ""
+        return self._no_way_in(host, changes)
 
     def _no_way_in(self, host: Host, changes: list[Any]) -> str:
         """Why nobody could reach a host in lockdown mode that has lost its vCenter, or nothing. Asked now."""
@@ -148,7 +161,7 @@ class Hosts:
         deadline = time.monotonic() + RETURN_SECONDS
         while True:
             try:
-                with self._log_in() as session:
+                with self._way_back(name) as session:
                     rows = [{"kind": change.kind, "name": change.name} for change in changes]
                     left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
                 return f"NOT put back: {'; '.join(left)}" if left else "its old values were put back"
@@ -157,9 +170,15 @@ class Hosts:
                     return f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
             time.sleep(RETRY_SECONDS)
 
+    def _way_back(self, name: str) -> AbstractContextManager[Any]:
+        """A session to put old values back. A firewall lets what is connected already stay connected."""
+        return nullcontext(self._session) if name == CONTROLLER else self._log_in()
+
     def _last_look(self, record: dict[str, Any], done: Done, guarded: frozenset[str]) -> None:
         """The state of a connection lags behind: those proved first are looked at again when all are done."""
-        names = [entry["name"] for entry in record["hosts"] if entry["name"] in guarded & done.changes.keys()]
+        names = [
+            entry["name"] for entry in record["hosts"] if entry["name"] in guarded & done.changes.keys() - {CONTROLLER}
+        ]
         if not names:
             return
         try:
@@ -196,7 +215,7 @@ class Hosts:
         return left
 
 
-def _entry(host: Host, changes: Iterable[Any]) -> dict[str, Any]:
+def _entry(host: Target, changes: Iterable[Any]) -> dict[str, Any]:
     settings = [
         {"kind": change.kind, "name": change.name, "old": change.old, "new": change.new, "checks": change.checks}
         for change in changes
@@ -204,7 +223,7 @@ def _entry(host: Host, changes: Iterable[Any]) -> dict[str, Any]:
     return {"name": host.name, "uuid": host.uuid, "settings": settings}
 
 
-def _written(host: Host, changes: list[Any]) -> str:
+def _written(host: Target, changes: list[Any]) -> str:
     try:
         engine.write(host, changes)
     except engine.SERVER_ERRORS as error:
@@ -212,7 +231,7 @@ def _written(host: Host, changes: list[Any]) -> str:
     return ""
 
 
-def _side_by_side(entries: list[dict[str, Any]], hosts: Mapping[str, Host], done: Done) -> None:
+def _side_by_side(entries: list[dict[str, Any]], hosts: Mapping[str, Target], done: Done) -> None:
     pool = ThreadPoolExecutor(max_workers=AT_ONCE)
     try:
         running = {pool.submit(_written, hosts[entry["name"]], done.changes[entry["name"]]): entry for entry in entries}
@@ -238,7 +257,7 @@ def _note(entry: dict[str, Any], done: Done, fault: str) -> None:
         entry["state"] = journal.CONFIRMED
 
 
-def _reverted(host: Host | None, entry: Mapping[str, Any], force: bool, check_mode: bool) -> list[str]:
+def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_mode: bool) -> list[str]:
     """Put one host's old values back; returns what was left."""
     if host is None:
         return ["the host is not there any more"]

@@ -62,6 +62,8 @@ BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
 # Which failing checks a role was seen to put right, {check: {where: how}}; a lane and a file of its own.
 ENFORCED = Seen("enforcement", "seen-enforced.json")
+# The same for the checks of vSphere, which the lane with the simulated vCenter writes.
+ENFORCED_VSPHERE = Seen("simulated vCenter", "seen-enforced_vsphere.json")
 
 
 def is_whole(session: pytest.Session) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import program
 
@@ -39,3 +40,8 @@ def esxi(target_ready: None) -> Iterator[Target]:
     found = Target.up(f"esxi-{os.getpid()}", "--standalone", "8.0.3")
     yield found
     found.down()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what roles were seen to put right, also after a failed run."""
+    seen.ENFORCED_VSPHERE.write(whole=seen.is_whole(session))

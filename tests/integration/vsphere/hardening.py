@@ -21,18 +21,46 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client 
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
 
+# A role that grants what only others may have, with one privilege of each kind.
+TOO_MUCH = "everything"
+GRANTS = ["VirtualMachine.Interact.PowerOn", "ContentLibrary.AddLibraryItem", "Global.Settings", "Cryptographer.Access",
+          "VirtualMachine.GuestOperations.Execute"]  # fmt: skip
+# The instance UUID of db01, made from its name.
+DENIED = "a7137af8-721c-5f92-9c39-5f124e47b418"
 SITE: dict[str, Any] = {
     "gold_remote_admins": ["alice"],
     "gold_log_servers": ["log.example.test"],
     "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
+    "gold_notify": {"target": "soc@example.test"},
+    "gold_vsphere_permissions": [
+        {"principal": "auditor@vsphere.local", "role": "ReadOnly", "objects": ["Datacenters"]},
+        {"principal": "%LAB\\vm-operators", "role": "VM operator", "objects": ["vm"]},
+        {"principal": "%LAB\\vm-admins", "role": "NoCryptoAdmin", "objects": ["vm"]},
+        {"principal": "%LAB\\image-admins", "role": "Image administrator", "objects": ["lab"]},
+        {"principal": "LAB\\bob", "role": TOO_MUCH, "objects": ["vm"]},
+        {"principal": "LAB\\alice", "role": "VM operator", "objects": ["vm"]},
+    ],
+    "gold_image_admins": ["%LAB\\image-admins", "%LAB\\vm-admins"],
+    "gold_log_admins": ["%LAB\\vm-admins"],
+    "gold_guest_access_principals": ["%LAB\\vm-operators", "%LAB\\vm-admins", "%LAB\\image-admins", "LAB\\alice"],
+    "gold_deny_map": [{"principal": "LAB\\carol", "domain_uuid": DENIED}],
+    "gold_sensitive_vms": [DENIED],
+    "gold_image_manifest": [
+        {"name": name, "signature_verified_on": "2026-11-01"} for name in ("rescue", "tpl-debian12")
+    ],
     **machines.GOLD,
     "gold_vsphere_rulesets": [
         "dns", "ntpClient", "syslog", "updateManager", "vSphereClient", "webAccess", "vpxHeartbeats", "vMotion", "NFC",
         "fdm", "nfs41Client",
     ],
     "gold_time_servers": ["ntp1.example.test", "ntp2.example.test"],
-    "hypervisor_options": {"log_authority_present": True, "recovery_keys_stored": True, "standby_uplinks": True},
+    "hypervisor_options": {
+        "log_authority_present": True,
+        "recovery_keys_stored": True,
+        "standby_uplinks": True,
+        "appliance_console_confirmed": True,
+    },
     "hypervisor_fail_on": [],
     "hypervisor_rollback_seconds": 20,
 }  # fmt: skip
@@ -122,19 +150,46 @@ def restart(admin: Client, host: vim.HostSystem) -> None:
     done(host.RebootHost_Task(force=True))
 
 
-def close_distributed(admin: Client) -> None:
-    """Port groups of the distributed switch are the vCenter's: a person sets them for all hosts."""
-    rejected = vim.BoolPolicy(value=False)
-    security = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
-        allowPromiscuous=rejected, macChanges=rejected, forgedTransmits=rejected
+def spoil_controller(admin: Client) -> None:
+    """Have every check of the vCenter itself fail that is enforced, and of what its hosts share."""
+    settings = admin.content.setting
+    values = {"event.maxAge": 7, "task.maxAge": 7, "vpxd.event.syslog.enabled": False}
+    settings.UpdateOptions(changedValue=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()])
+    off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
+    for cluster in admin.all(vim.ClusterComputeResource):
+        done(cluster.ReconfigureComputeResource_Task(spec=off, modify=True))
+    for switch in admin.all(vim.DistributedVirtualSwitch):
+        switch.EnableNetworkResourceManagement(enable=False)
+    accepted = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
+        inherited=False,
+        **{name: vim.BoolPolicy(inherited=False, value=True) for name in ("allowPromiscuous", "macChanges")},
+        forgedTransmits=vim.BoolPolicy(inherited=False, value=False),
     )
-    port = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=security)
     for group in admin.all(vim.dvs.DistributedVirtualPortgroup):
-        if group.config.uplink is not True:
+        if group.name == "dvpg-production":
+            setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=accepted)
             spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(
-                configVersion=group.config.configVersion, defaultPortConfig=port
+                configVersion=group.config.configVersion, defaultPortConfig=setting
             )
             done(group.ReconfigureDVPortgroup_Task(spec=spec))
+    for library in admin.rest("GET", "/api/content/local-library")[1]:
+        path = f"/api/content/local-library/{library}"
+        assert admin.rest("PATCH", path, {"unset_security_policy_id": True})[0] == 204
+    for library in admin.rest("GET", "/api/content/subscribed-library")[1]:
+        # What its publisher has signed is a person's to see to: here that has been done.
+        for item in admin.rest("GET", f"/api/content/library/item?library_id={library}")[1]:
+            path = f"/api/content/library/item/{item}"
+            signed = {**admin.rest("GET", path)[1], "certificate_verification_info": {"status": "VERIFIED"}}
+            admin.control("POST", "/documents", {"path": path, "value": signed})
+    manager = admin.content.authorizationManager
+    roles = {role.name: role.roleId for role in manager.roleList}
+    roles[TOO_MUCH] = manager.AddAuthorizationRole(name=TOO_MUCH, privIds=GRANTS)
+    (datacenter,) = admin.all(vim.Datacenter)
+    for where, who, role in ((datacenter.vmFolder, "bob", TOO_MUCH), (datacenter, "carol", "ReadOnly")):
+        permission = vim.AuthorizationManager.Permission(
+            principal=f"LAB\\{who}", group=False, roleId=roles[role], propagate=True
+        )
+        manager.SetEntityPermissions(entity=where, permission=[permission])
 
 
 class Played:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
+from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening, machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
@@ -36,7 +37,7 @@ NOT_THERE = {
         "vsphere-11.2.4-service-shell",
         "vsphere-11.4.6-ssh-root",
     ),
-    "esx02.lab.example": ("vsphere-11.3.5-nsx-prepared", "vsphere-11.4.13-uplinks"),
+    "esx02.lab.example": ("vsphere-11.4.13-uplinks",),
     # A template and a network filter are for a person; so is a second adapter.
     "esx03.lab.example": ("vsphere-11.2.10-vmotion", "vsphere-11.2.7-device-edit", "vsphere-11.4.13-uplinks"),
 }
@@ -44,13 +45,14 @@ NOT_THERE = {
 
 @pytest.fixture(scope="module")
 def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Target, Path, list[str]]]:
+    # The pid keeps two test runs on one machine apart.
     found = Target.up(f"enforced-{os.getpid()}", "--vms", "6")
     with hardening.administrator(found) as admin:
         for release in RELEASES.values():
             hardening.spoil(admin, admin.host(release))
             hardening.restart(admin, admin.host(release))
-        hardening.close_distributed(admin)
         allowed = machines.spoil(admin)
+        hardening.spoil_controller(admin)
     yield found, tmp_path_factory.mktemp("law"), allowed
     found.down()
 
@@ -120,6 +122,12 @@ def test_what_fails_is_put_right(law: Law, host: str, check: str) -> None:
     else:
         assert after["status"] == RIGHT.get(check, "pass")
     assert statuses(law.restarted, "")[host, check] == RIGHT.get(check, "pass")
+    assert law.applied_again.changes == {}
+    assert statuses(law.audited, "")[host, check] == "fail"
+    if RIGHT.get(check) != "fail":
+        waits = ", waits for a restart" if check in WAITING else ""
+        how = f"test_enforced.py, ESXi {RELEASES[host]}{waits}"
+        seen.ENFORCED_VSPHERE.status(check, seen.ENFORCED_VSPHERE.where, how)
 
 
 def test_each_way_of_writing_was_taken(law: Law) -> None:

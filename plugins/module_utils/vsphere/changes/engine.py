@@ -1,20 +1,23 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings ESXi hosts to the rows of a plan: reads what is, compares, writes only differences.
+"""Brings ESXi hosts and their vCenter to the rows of a plan: reads what is, compares, writes only differences.
 
-A row is {kind, name, value, checks} of host.KINDS; instead of `value`, a list can have `remove`: what may not be in it.
-The rows of one host are one change: where the server refuses one of them, those before it are put back.
+A row is {kind, name, value, checks} of kinds.KINDS; a list can have `remove` instead: what may not be in it.
+The rows of one host are one change: where the server refuses one of them, those before it are put back. The vCenter
+stands among the hosts under the name controller.CONTROLLER.
 """
 
 from __future__ import annotations
 
 import time
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import controller, machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER, Controller
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.esxcli_settings import OF_LOGS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, KINDS, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
@@ -46,11 +49,18 @@ class Change(object):
 
 
 def hosts_of(session, rows, names=None):
-    """{name: Host}, read for these rows, with the virtual machines that they are about."""
-    hosts = read(session, sorted({path for row in rows for path in KINDS[row["kind"]].paths}), names)
+    """{name: Host}, read for these rows, with the virtual machines that they are about.
+
+    The vCenter is a Controller among them where `names` has it.
+    """
+    hosts = {}
+    if names is None or set(names) - {CONTROLLER}:
+        hosts = read(session, sorted({path for row in rows for path in KINDS[row["kind"]].paths}), names)
     machines = machine.of_rows(session, rows)
     for host in hosts.values():
         host.machines = machines.get(host.moid, {})
+    if names is not None and CONTROLLER in names:
+        hosts[CONTROLLER] = Controller(session)
     return hosts
 
 
@@ -173,30 +183,32 @@ def put_back(host, changes):
     return left
 
 
-def prove(log_in, name, seconds):
+def prove(log_in, host, seconds):
     """Log in anew and ask whether the host is connected, and answers a call through its vCenter.
 
-    log_in: makes a context manager of a Session that did not exist before. Asks until it is so or the time is over.
-    Returns what is wrong, or nothing.
+    log_in: makes a context manager of a Session that did not exist before. Asks until it is so or the time is over. Of
+    the vCenter it asks whether the account may still do what it could. Returns what is wrong, or nothing.
     """
     deadline = time.monotonic() + seconds
     while True:
-        fault = _proof(log_in, name)
+        fault = _proof(log_in, host)
         if not fault or time.monotonic() >= deadline:
             return fault
         time.sleep(2)
 
 
-def _proof(log_in, name):
+def _proof(log_in, host):
     try:
         with log_in() as session:
-            host = read(session, (), (name,)).get(name)
-            if host is None:
-                return "%s is not there any more" % name
-            if host.connection != CONNECTED:
-                return "the host is %s" % host.connection
+            if host.name == CONTROLLER:
+                return controller.lost(session, host.held)
+            now = read(session, (), (host.name,)).get(host.name)
+            if now is None:
+                return "%s is not there any more" % host.name
+            if now.connection != CONNECTED:
+                return "the host is %s" % now.connection
             # The state alone may be a minute old: this call goes to the host.
-            host.call("serviceSystem", "HostServiceSystem", "RefreshServices")
+            now.call("serviceSystem", "HostServiceSystem", "RefreshServices")
             return ""
     except SERVER_ERRORS as error:
         return str(error)

@@ -19,11 +19,12 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes imp
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_object
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
     NUMBERS,
     TYPE,
+    Ref,
     at,
     flag,
     many,
@@ -115,20 +116,21 @@ class Host(object):
     def again(self, paths):
         """The host as it is now. paths: properties to read.
 
-        :raises ChangeError: it is not there any more.
+        :raises Unreadable, SoapFault: it is not there any more.
         """
-        found = read(self.session, paths, (self.name,)).get(self.name)
-        if found is None:
-            raise ChangeError("%s is not there any more" % self.name)
-        return found
+        return Host(self.session, of_object(self.session, _properties(paths), Ref(self.moid, "HostSystem"), {}))
+
+
+def _properties(paths):
+    wanted = Properties("HostSystem", dict.fromkeys((*ALWAYS, *paths)), page=50)
+    if "config.option" in wanted.paths:
+        wanted.paths["config.option"] = typed_options
+    return wanted
 
 
 def read(session, paths, names=None):
     """{name: Host} of the endpoint's hosts, or of those named, in one question. paths: properties to ask for."""
-    wanted = Properties("HostSystem", dict.fromkeys((*ALWAYS, *paths)), page=50)
-    if "config.option" in wanted.paths:
-        wanted.paths["config.option"] = typed_options
-    hosts = [Host(session, found) for found in in_view(session, wanted, {})]
+    hosts = [Host(session, found) for found in in_view(session, _properties(paths), {})]
     return {host.name: host for host in hosts if names is None or host.name in names}
 
 
@@ -154,13 +156,14 @@ def _set_options(host, changes):
     host.call(
         "advancedOption", "OptionManager", "UpdateOptions",
         "".join(
-            "<changedValue>%s%s</changedValue>" % (element("key", name), _as_typed(name, options[name].kind, wanted))
+            "<changedValue>%s%s</changedValue>" % (element("key", name), as_typed(name, options[name].kind, wanted))
             for name, wanted in changes
         ),
     )  # fmt: skip
 
 
-def _as_typed(name, kind, wanted):
+def as_typed(name, kind, wanted):
+    """A value as XML of the type in which the server gave the option. :raises ChangeError: it is of another."""
     good = isinstance(wanted, bool) if kind == "boolean" else (
         isinstance(wanted, int) and not isinstance(wanted, bool) if kind in NUMBERS else
         isinstance(wanted, str) and kind == "string"

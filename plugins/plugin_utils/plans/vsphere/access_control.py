@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts of an ESXi host, who administers it directly, and consoles of its machines (11.2.4, 11.2.5, 11.4.5)."""
+"""Who administers an ESXi host, who may do what at its vCenter, and consoles of machines (11.2.2-5, 11.4.5)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import P
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
     host_rows,
     lockdown_mode,
+    permissions,
+    role_edits,
     virtual_machines,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as role_rules
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import (
     DEFAULT_GROUP,
     SYSTEM_ACCOUNTS,
@@ -47,7 +50,8 @@ def service_shells(situation: Situation) -> list[Row]:
             rows.append(
                 plan.by_hand(
                     "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
-                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}",
+                    ["vpxuser"],
                 )
             )
     return rows
@@ -126,12 +130,16 @@ def _console(situation: Situation, vm: Vm) -> list[Row]:
 
 
 PLANS: dict[str, Planner] = {
+    "vsphere-11.2.2-custom-roles": permissions.declared,
+    "vsphere-11.2.3-noaccess": permissions.denied,
     "vsphere-11.2.4-lockdown-exceptions": lockdown_exceptions,
     "vsphere-11.2.4-dcui-access": console_access,
     "vsphere-11.2.4-service-shell": service_shells,
     "vsphere-11.2.5-lockdown": lockdown,
     "vsphere-11.2.5-esx-admins": default_group,
     "vsphere-11.2.5-host-entries": host_entries,
+    "vsphere-11.2.5-crypto-priv": role_edits.without(role_rules.uses_keys, "gold_crypto_admins"),
     "vsphere-11.2.5-lockout": lockout,
+    "vsphere-11.4.5-guest-ops": role_edits.without(role_rules.enters_guests, "gold_guest_access_principals"),
     "vsphere-11.4.5-isolation": consoles,
 }

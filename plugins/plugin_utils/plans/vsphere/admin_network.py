@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From where an ESXi host is administered: the addresses that may use its rule sets (11.4.2, 11.4.12)."""
+"""From where an ESXi host and its vCenter are administered: addresses that may reach them (11.4.2, 11.4.12)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, management_segment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    controller_rows,
+    host_rows,
+    management_segment,
+)
 
 
 def administration_sources(situation: Situation) -> list[Row]:
@@ -46,6 +50,26 @@ def segment_sources(situation: Situation) -> list[Row]:
                 )
             )
     return rows
+
+
+def controller_sources(situation: Situation) -> list[Row]:
+    """vsphere-11.4.2-vcenter-fw: a list that is wrong can be put right at the appliance's console only."""
+    admin = _cidrs(situation, "gold_admin_cidrs")
+    wanted = [*dict.fromkeys([*admin, *_cidrs(situation, "gold_mgmt_cidrs")])]
+    if not _within(situation.source, {family: of_cidrs(family, wanted) for family in (4, 6)}):
+        raise Refusal(
+            f"this run comes from {situation.source or 'an address the vCenter did not tell'}, which is in neither "
+            "gold_admin_cidrs nor gold_mgmt_cidrs: it would lock itself out of the vCenter"
+        )
+    if not situation.options.get("appliance_console_confirmed"):
+        return [
+            plan.by_hand(
+                f"accept {', '.join(wanted)} and then reject 0.0.0.0/0 and ::/0 (VAMI, Firewall), once backup, "
+                "monitoring and other vCenters are among them; to have it done, confirm that the appliance's console "
+                "can be reached by hypervisor_options: {appliance_console_confirmed: true}"
+            )
+        ]
+    return [controller_rows.appliance_firewall(wanted)]
 
 
 def _cidrs(situation: Situation, setting: str) -> list[str]:
@@ -114,6 +138,7 @@ def _open(entry: Mapping[str, Any], admitted: Mapping[int, AddressSet]) -> bool:
 
 
 PLANS: dict[str, Planner] = {
+    "vsphere-11.4.2-vcenter-fw": controller_sources,
     "vsphere-11.4.12-dedicated": management_segment.dedicated,
     "vsphere-11.4.12-traffic-separation": management_segment.separated,
     "vsphere-11.4.2-allowed-ips": administration_sources,

@@ -49,20 +49,19 @@ def default_block(situation: Situation) -> list[Row]:
             f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, the host would be lost; "
             "enable it first"
         )
-    if off:
-        _refuse_to_cut_datastores(situation, enabled)
-    return rows
+    return (_datastores_cut(situation, enabled) if off else []) or rows
 
 
-def _refuse_to_cut_datastores(situation: Situation, enabled: set[str]) -> None:
+def _datastores_cut(situation: Situation, enabled: set[str]) -> list[Row]:
     """A firewall that is switched on blocks what nobody has missed a rule set for."""
-    for store in situation.facts["storage"]["datastores"]:
-        needed = NFS.get(str(store["kind"]).upper())
-        if needed and needed not in enabled:
-            raise Refusal(
-                f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule "
-                f"set {needed} is not enabled: its machines would lose it; enable the rule set first"
-            )
+    return [
+        plan.by_hand(
+            f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
+            f"{NFS[store['kind']]} is not enabled: its machines would lose it; enable the rule set first"
+        )
+        for store in situation.facts["storage"]["datastores"]
+        if NFS.get(store["kind"], "") not in {"", *enabled}
+    ]
 
 
 def _needed(situation: Situation) -> tuple[str, ...]:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, port_groups
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    controller_rows,
+    host_rows,
+    port_groups,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_groups import Group
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import POLICY
 
@@ -30,20 +34,19 @@ def network_policy(situation: Situation) -> list[Row]:
 
 def _refused(situation: Situation, group: Group, users: list[Vm]) -> Row:
     items = [vm["id"] for vm in users]
-    called = port_groups.called(group)
-    if not port_groups.standard(situation, group):
-        what = f"{called} is on a distributed switch: {REJECT} there, for all its hosts"
-        return {**plan.by_hand(what), "items": items}
+    if port_groups.standard(situation, group):
+        row = host_rows.portgroup_security(group["id"], items)
+    else:
+        # The vCenter's, and one for all hosts of the switch.
+        row = controller_rows.distributed_rejects(str(group["name"]), group["id"], items=items)
     others = [vm for vm in users if not vm["template"] and not machines.allowed(situation, vm)]
     if not others:
-        return host_rows.portgroup_security(group["id"], items)
-    return {
-        **plan.by_hand(
-            f"{called}: {REJECT}. It holds at once for all machines on it; to have it done, put their UUIDs into "
-            f"hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})"
-        ),
-        "items": items,
-    }
+        return row
+    what = (
+        f"{port_groups.called(group)}: {REJECT}. It holds at once for all machines on it; to have it done, put their "
+        f"UUIDs into hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})"
+    )
+    return {**plan.by_hand(what, items), "instead_of": [row["kind"], row["name"]]}
 
 
 PLANS: dict[str, Planner] = {"vsphere-11.3.5-nsx-prepared": network_policy}

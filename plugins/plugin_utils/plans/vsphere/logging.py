@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logs of an ESXi host: kept, complete, and sent over verified TLS (11.4.4, 11.4.10, 11.4.11)."""
+"""Logs of an ESXi host and of its vCenter: kept, complete, sent over verified TLS (11.4.4, 11.4.10, 11.4.11)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows, role_edits
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.config_drift import EVENTS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import logging as log_rules
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import logging as rules
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as role_rules
 
 SYSLOG = "Syslog.global."
 AUDIT = f"{SYSLOG}auditRecord."
@@ -165,10 +167,42 @@ def _clock(situation: Situation) -> list[Row]:
     return [*rows, host_rows.ruleset("ntpClient", enabled=True)]
 
 
+MAX_TARGETS = 3  # of the appliance
+
+
+def controller_remote(situation: Situation) -> list[Row]:
+    """vsphere-11.4.11-vcenter: every target is one of the named servers over TLS, and events are among the logs."""
+    servers = [str(name) for name in situation.gold["gold_log_servers"]]
+    if not servers:
+        raise Refusal("gold_log_servers is empty: name the servers that take the logs of the vCenter")
+    if len(servers) > MAX_TARGETS:
+        return [
+            plan.by_hand(
+                f"gold_log_servers names {len(servers)} servers and the appliance sends to {MAX_TARGETS} at most: say "
+                "which by gold_overrides for this vCenter"
+            )
+        ]
+    named = {name.casefold() for name in servers}
+    found = situation.facts["logging"]["forwarding"]
+    wrong = [one for one in found if one["protocol"] != "TLS" or str(one["host"]).casefold() not in named]
+    rows = []
+    if wrong or not found:
+        over_tls = {str(one["host"]).casefold(): int(one["port"]) for one in found if one["protocol"] == "TLS"}
+        port = situation.gold["gold_log_port"]
+        rows.append(
+            controller_rows.log_forwarding(f"TLS {name}:{over_tls.get(name.casefold(), port)}" for name in servers)
+        )
+    if situation.facts["advanced_options"][EVENTS] is not True:
+        rows.append(controller_rows.option(EVENTS, True))
+    return rows
+
+
 PLANS: dict[str, Planner] = {
+    "vsphere-11.4.4-role-privs": role_edits.without(role_rules.changes_logs, "gold_log_admins"),
     "vsphere-11.4.4-audit-store": audit_store,
     "vsphere-11.4.10-tls-forward": tls_forward,
     "vsphere-11.4.10-level-filter": level_and_filter,
     "vsphere-11.4.10-persistent-audit": persistent,
     "vsphere-11.4.11-remote-target": remote_target,
+    "vsphere-11.4.11-vcenter": controller_remote,
 }

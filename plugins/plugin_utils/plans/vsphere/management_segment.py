@@ -34,7 +34,8 @@ def dedicated(situation: Situation) -> list[Row]:
     for item in rules.management_dedicated(facts, dict(situation.gold)).items:
         # An adapter that loses its other services is judged again by the next run.
         if item.status == "fail" and item.id not in carrying and not _shared(network, item.id):
-            rows.append(plan.by_hand(f"{item.id}: {item.message}; change the network by hand, from the host's console"))
+            what = f"{item.id}: {item.message}; change the network by hand, from the host's console"
+            rows.append(plan.by_hand(what, [str(item.id)]))
     return rows
 
 
@@ -70,4 +71,5 @@ def _taken_off(situation: Situation, adapter: Adapter, service: str) -> Row:
     if service in MOVABLE and others:
         return host_rows.adapter_service_off(adapter["id"], service)
     why = "and it is in use" if others else "an adapter on a VLAN of its own does not carry it yet"
-    return plan.by_hand(f"{adapter['id']} carries {service} beside management, {why}: move it by hand")
+    what = f"{adapter['id']} carries {service} beside management, {why}: move it by hand"
+    return plan.by_hand(what, [adapter["id"]])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, port_groups
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_groups import Group
@@ -25,28 +24,35 @@ def uplinks(situation: Situation) -> list[Row]:
         behind = switches[group["switch"]]
         if behind and len(teamed & up) < situation.gold["gold_min_uplinks"]:
             spare = [name for name in behind if name in up and name not in teamed]
-            rows.append({**_joined(situation, group, users, spare), "items": [vm["id"] for vm in users]})
+            items = [vm["id"] for vm in users]
+            why = _reason(situation, group, len(teamed & up), spare)
+            standby = [*group["standby"], *spare]
+            rows.append(
+                plan.by_hand(why, items)
+                if why
+                else host_rows.portgroup_adapters(group["id"], group["active"], standby, items)
+            )
     return rows
 
 
-def _joined(situation: Situation, group: Group, users: list[Vm], spare: list[str]) -> Row:
+def _reason(situation: Situation, group: Group, working: int, spare: list[str]) -> str:
+    """Why a person has to see to it, or nothing. working: adapters of the group with a link; spare: those it lacks."""
     called, least = port_groups.called(group), situation.gold["gold_min_uplinks"]
     if not port_groups.standard(situation, group):
-        return plan.by_hand(f"{called} is on a distributed switch: give it {least} working uplinks there")
-    if len({*group["active"], *group["standby"]}) + len(spare) < least or not spare:
-        return plan.by_hand(
+        return f"{called} is on a distributed switch: give it {least} working uplinks there"
+    if working + len(spare) < least:
+        return (
             f"{called}: its switch {group['switch']} has no further adapter with a link; add one of another card, on "
             "another physical switch, and make it active or standby"
         )
     if group.get("teaming") == IP_HASH:
-        return plan.by_hand(f"{called} balances by IP hash: add {', '.join(spare)} to the link of the physical switch")
+        return f"{called} balances by IP hash: add {', '.join(spare)} to the link of the physical switch"
     if not situation.options.get("standby_uplinks"):
-        return plan.by_hand(
+        return (
             f"{called} leaves {', '.join(spare)} unused: make sure that the physical switch carries its VLAN there, "
             "then allow it by hypervisor_options: {standby_uplinks: true}"
         )
-    standby = [*group["standby"], *spare]
-    return host_rows.portgroup_adapters(group["id"], group["active"], standby, [vm["id"] for vm in users])
+    return ""
 
 
 PLANS: dict[str, Planner] = {"vsphere-11.4.13-uplinks": uplinks}

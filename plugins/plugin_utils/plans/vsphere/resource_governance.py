@@ -10,13 +10,16 @@ reservation is set where the host has as much left, as a machine that cannot hav
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, vm_limits
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    controller_rows,
+    host_rows,
+    virtual_machines,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.virtual_machines import (
     AT_ONCE,
     POWERED_OFF,
@@ -34,13 +37,19 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 SALTING = "Mem.ShareForceSalting"
 MEMORY, CPU = "gold_vm_memory_policy", "gold_vm_cpu_policy"
 VCPUS = "vsphere-11.3.3-vcpu"
+DISTRIBUTED = "distributed"
+ONE_WAY = "a standard switch limits one direction only: connect it to a distributed port group"
 
 
-def page_sharing(situation: Situation) -> list[Row]:
-    """vsphere-11.3.1-pressure: salting; where machines lack memory, a person has to move or resize them."""
+def memory_pressure(situation: Situation) -> list[Row]:
+    """vsphere-11.3.1-pressure: where machines lack memory, a person has to move or resize them."""
+    rows: list[Row] = []
     if situation.facts["advanced_options"][SALTING] != 2:
-        return [host_rows.option(SALTING, 2)]
-    return [plan.by_hand("move machines until none gives memory back, and enable admission control of the cluster")]
+        rows.append(host_rows.option(SALTING, 2))
+    cluster = situation.facts["cluster"]
+    if cluster.get("ha") and cluster.get("admission_control") is False:
+        rows.append(controller_rows.admission_control(cluster["name"]))
+    return rows or [plan.by_hand("move machines until none gives memory back")]
 
 
 def memory_policy(situation: Situation) -> list[Row]:
@@ -202,11 +211,14 @@ def _count(situation: Situation, vm: Vm) -> int:
 
 
 def network_limits(situation: Situation) -> list[Row]:
-    """vsphere-11.3.10-network: limits of adapters on switches that keep to them."""
-    return virtual_machines.each(situation, _adapters)
+    """vsphere-11.3.10-network: limits of adapters, and network I/O control, without which none of them holds."""
+    without: dict[str, list[str]] = {}
+    rows = virtual_machines.each(situation, lambda asked, vm: _adapters(asked, vm, without))
+    return rows + [controller_rows.network_control(name, items=items) for name, items in without.items()]
 
 
-def _adapters(situation: Situation, vm: Vm) -> list[Row]:
+def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> list[Row]:
+    """without: gains {switch without network I/O control: [machine]}."""
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
     unlimited, rows = [], []
@@ -216,21 +228,18 @@ def _adapters(situation: Situation, vm: Vm) -> list[Row]:
             continue
         group = groups[name]
         switch = switches[group["switch"]]
-        if (group["shaping_in"] and group["shaping_out"]) or (nic["limit_mbps"] > 0 and switch["nioc"]):
+        if group["shaping_in"] and group["shaping_out"]:
             continue
-        if switch["nioc"]:
+        if switch["kind"] != DISTRIBUTED:
+            rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
+            continue
+        if not switch["nioc"]:
+            without.setdefault(switch["id"], []).append(vm["id"])
+        if nic["limit_mbps"] <= 0:
             unlimited.append(nic["id"])
-        else:
-            rows.append(_for_a_person(vm, f"{nic['label']}: {_without_control(switch)}"))
     if unlimited:
         rows += _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
     return rows
-
-
-def _without_control(switch: Mapping[str, Any]) -> str:
-    if switch["kind"] == "standard":
-        return "a standard switch limits one direction only: connect it to a distributed port group"
-    return f"enable network I/O control of switch {str(switch['id'])[:60]}: no limit holds without it"
 
 
 def _mbps(kib: int) -> int:
@@ -286,7 +295,7 @@ def _undeclared(vm: Vm, key: str) -> Row:
 
 
 PLANS: dict[str, Planner] = {
-    "vsphere-11.3.1-pressure": page_sharing,
+    "vsphere-11.3.1-pressure": memory_pressure,
     "vsphere-11.3.2-policy": memory_policy,
     VCPUS: vcpus,
     "vsphere-11.3.4-policy": cpu_policy,

@@ -61,17 +61,22 @@ class BuiltIn:
     """
 
     def __init__(self, names: Iterable[str]) -> None:
-        found = [_split(name) for name in names]
+        found = [split(name) for name in names]
         self._domains = {SSO_DOMAIN} | {domain for domain, name in found if domain and _VPXD.match(name)}
 
+    @property
+    def domains(self) -> frozenset[str]:
+        """The names that the single sign-on domain may have, in small letters."""
+        return frozenset(self._domains)
+
     def holds(self, principal: str) -> bool:
-        domain, name = _split(principal)
+        domain, name = split(principal)
         if not domain:
             return name in _OF_ESXI
         return domain in self._domains and (name in _OF_VCENTER or bool(_SERVICE.fullmatch(name)))
 
 
-def _split(principal: str) -> tuple[str, str]:
+def split(principal: str) -> tuple[str, str]:
     """(domain, name), both in small letters; the domain of a local account is empty."""
     bare = principal.casefold()
     if "\\" in bare:
@@ -81,26 +86,28 @@ def _split(principal: str) -> tuple[str, str]:
     return (domain, name) if name else ("", bare)
 
 
-def _granted(facts: Mapping[str, Any], key: str = "permissions") -> list[Mapping[str, Any]]:
+def granted(facts: Mapping[str, Any], key: str = "permissions") -> list[Mapping[str, Any]]:
     """The permissions of everybody who does not come with the product."""
     found = entries(facts, key)
     product = BuiltIn(text(entry, "principal") for entry in found)
     return [entry for entry in found if not product.holds(text(entry, "principal"))]
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Whether two principals are one: case does not count in their names."""
     return str(one).casefold() == str(other).casefold()
 
 
-def _among(name: str, names: Iterable[Any]) -> bool:
-    return any(_same(name, entry) for entry in names)
+def among(name: str, names: Iterable[Any]) -> bool:
+    """Whether a principal is one of those named."""
+    return any(same(name, entry) for entry in names)
 
 
 def fine_grained(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Permissions are those that were declared, no more and no fewer. facts: permissions."""
     declared = gold["gold_vsphere_permissions"]
     expected = "the permissions of gold_vsphere_permissions and no others"
-    faults = [entry for entry in declared if not _well_formed(entry)]
+    faults = [entry for entry in declared if not well_formed(entry)]
     if faults:
         return o.failed(
             faults[:5],
@@ -108,19 +115,19 @@ def fine_grained(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             "an entry of gold_vsphere_permissions lacks principal, role or objects",
         )
     items = []
-    granted = _granted(facts)
-    for permission in granted:
+    held = granted(facts)
+    for permission in held:
         who, role, where = label(permission), text(permission, "role"), text(permission, "entity")
         if role == NO_ACCESS or (role == ADMIN and flag(permission, "root")):
             continue  # 11.2.3 judges denials, object_scoped the administrators at the root
-        if any(_matches(permission, entry) for entry in declared):
+        if any(matches(permission, entry) for entry in declared):
             found = o.passed(role)
         else:
             found = o.failed(role, None, f"{who} holds {role} on {where}, which is not declared")
         items.append(o.item(f"{who} on {where}", found))
     for entry in declared:
         for name in entry["objects"]:
-            if not any(_matches(permission, {**entry, "objects": [name]}) for permission in granted):
+            if not any(matches(permission, {**entry, "objects": [name]}) for permission in held):
                 missing = o.failed("none", entry["role"], f"declared, and not granted: {entry['role']}")
                 items.append(o.item(f"{entry['principal']} on {name}", missing))
     return o.combine(
@@ -128,7 +135,8 @@ def fine_grained(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     )
 
 
-def _well_formed(entry: Any) -> bool:
+def well_formed(entry: Any) -> bool:
+    """Whether an entry of gold_vsphere_permissions has principal, role and objects."""
     return (
         isinstance(entry, Mapping)
         and all(isinstance(entry.get(key), str) and entry[key] for key in ("principal", "role"))
@@ -137,9 +145,10 @@ def _well_formed(entry: Any) -> bool:
     )
 
 
-def _matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+def matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
+    """Whether a permission is one that an entry of gold_vsphere_permissions declares."""
     return (
-        _same(label(permission), entry["principal"])
+        same(label(permission), entry["principal"])
         and text(permission, "role") == entry["role"]
         and text(permission, "entity") in entry["objects"]
     )
@@ -147,7 +156,7 @@ def _matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
 
 def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Permissions below the root exist, and few groups administer everything. facts: permissions."""
-    found = _granted(facts)
+    found = granted(facts)
     scoped = [entry for entry in found if not flag(entry, "root") and text(entry, "role") != NO_ACCESS]
     items = [
         o.item(
@@ -179,10 +188,10 @@ def global_permissions(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             )
         raise MissingFact("rbac.global_permissions was not read")
     items = []
-    for permission in _granted(facts, "assigned"):
+    for permission in granted(facts, "assigned"):
         who, role = label(permission), text(permission, "role")
         listed = any(
-            isinstance(entry, Mapping) and _same(who, entry.get("principal")) and entry.get("role") == role
+            isinstance(entry, Mapping) and same(who, entry.get("principal")) and entry.get("role") == role
             for entry in gold["gold_vsphere_global_permissions"]
         )
         found = (
@@ -213,7 +222,7 @@ def explicit_deny(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     items = []
     denied = [entry for entry in entries(facts, "permissions") if text(entry, "role") == NO_ACCESS]
     for principal, uuid in wanted:
-        there = any(_same(label(entry), principal) and _same(text(entry, "entity"), uuid) for entry in denied)
+        there = any(same(label(entry), principal) and same(text(entry, "entity"), uuid) for entry in denied)
         found = (
             o.passed("denied")
             if there
@@ -273,6 +282,26 @@ def deny_effective(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     return o.combine(items, empty=o.manual("gold_deny_map names nobody"), expected="no privilege on the machine")
 
 
+def uses_keys(privilege: str) -> bool:
+    """Keys and encryption."""
+    return bool(CRYPTO.match(privilege))
+
+
+def handles_images(privilege: str) -> bool:
+    """Images are checked in or out."""
+    return bool(IMAGES.match(privilege)) and not LOOKING.match(privilege)
+
+
+def changes_logs(privilege: str) -> bool:
+    """Logging is redirected or stopped, or that is granted."""
+    return bool(LOGS.match(privilege))
+
+
+def enters_guests(privilege: str) -> bool:
+    """Guests are entered, or their disks read."""
+    return bool(INTO_GUESTS.match(privilege))
+
+
 def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[str, tuple[str, list[str]]]:
     """{principal on object: (principal, privileges)} of the permissions whose role holds a privilege that `reaches`."""
     held = {
@@ -280,7 +309,7 @@ def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[s
         for role in entries(facts, "roles")
     }
     found = {}
-    for permission in _granted(facts):
+    for permission in granted(facts):
         role = text(permission, "role")
         if role not in held:
             raise MissingFact(f"the role {role[:60]} was not read")
@@ -296,7 +325,7 @@ def _limited(
     items = []
     for where, (who, privileges) in sorted(_holders(facts, reaches).items()):
         actual = privileges[:10]
-        if _among(who, names):
+        if among(who, names):
             items.append(o.item(where, o.passed(actual)))
         else:
             items.append(o.item(where, o.failed(actual, None, f"{who} may {what} and is not in {setting}")))
@@ -308,7 +337,7 @@ def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Cryptographic privileges are held by those declared. facts: roles, permissions."""
     return _limited(
         facts,
-        lambda name: bool(CRYPTO.match(name)),
+        uses_keys,
         gold["gold_crypto_admins"],
         "use keys and encryption",
         "gold_crypto_admins",
@@ -319,7 +348,7 @@ def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Images are checked in and out by those declared. facts: roles, permissions."""
     return _limited(
         facts,
-        lambda name: bool(IMAGES.match(name)) and not LOOKING.match(name),
+        handles_images,
         gold["gold_image_admins"],
         "check images in or out",
         "gold_image_admins",
@@ -328,16 +357,14 @@ def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 def logs_separated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions."""
-    return _limited(
-        facts, lambda name: bool(LOGS.match(name)), gold["gold_log_admins"], "change or stop logging", "gold_log_admins"
-    )
+    return _limited(facts, changes_logs, gold["gold_log_admins"], "change or stop logging", "gold_log_admins")
 
 
 def guests_closed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Ways into guests are held by those whose task it is. facts: roles, permissions."""
     return _limited(
         facts,
-        lambda name: bool(INTO_GUESTS.match(name)),
+        enters_guests,
         gold["gold_guest_access_principals"],
         "reach into guests",
         "gold_guest_access_principals",
@@ -356,7 +383,7 @@ def from_directory(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         if source == "directory":
             people += 1
             items.append(o.item(name, o.passed(source)))
-        elif product.holds(name.lstrip("%")) or _among(name, spared):
+        elif product.holds(name.lstrip("%")) or among(name, spared):
             items.append(o.item(name, o.passed("built in, or break-glass")))
         else:
             items.append(o.item(name, o.failed(source, "directory", f"the administrator {name} is a local account")))

@@ -178,7 +178,7 @@ func (s *portgroupShim) ReconfigureDVPortgroupTask(ctx *simulator.Context, req *
 			if fault := badPortSetting(spec.DefaultPortConfig); fault != nil {
 				return nil, fault
 			}
-			config.DefaultPortConfig = merge(config.DefaultPortConfig, spec.DefaultPortConfig)
+			config.DefaultPortConfig = mirrored(merge(config.DefaultPortConfig, spec.DefaultPortConfig), spec.DefaultPortConfig)
 		}
 		if spec.Policy != nil {
 			config.Policy = merge(config.Policy, spec.Policy)
@@ -197,6 +197,25 @@ func (s *portgroupShim) ReconfigureDVPortgroupTask(ctx *simulator.Context, req *
 		return nil, nil
 	})
 	return &methods.ReconfigureDVPortgroup_TaskBody{Res: &types.ReconfigureDVPortgroup_TaskResponse{Returnval: task.Run(ctx)}}
+}
+
+// mirrored gives both forms of the security policy what the one in the specification says: they are one setting.
+func mirrored(setting, change types.BaseDVPortSetting) types.BaseDVPortSetting {
+	ports, isVMware := setting.(*types.VMwareDVSPortSetting)
+	asked, _ := change.(*types.VMwareDVSPortSetting)
+	if !isVMware || asked == nil || asked.SecurityPolicy == nil || asked.MacManagementPolicy != nil {
+		return setting
+	}
+	policy, management := ports.SecurityPolicy, new(types.DVSMacManagementPolicy)
+	if ports.MacManagementPolicy != nil {
+		*management = *ports.MacManagementPolicy
+	}
+	management.Inherited = policy.Inherited
+	management.AllowPromiscuous = policy.AllowPromiscuous.Value
+	management.MacChanges = policy.MacChanges.Value
+	management.ForgedTransmits = policy.ForgedTransmits.Value
+	ports.MacManagementPolicy = management
+	return ports
 }
 
 func next(version string) string {

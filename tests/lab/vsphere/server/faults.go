@@ -178,6 +178,10 @@ func (l *lab) shim(ctx *simulator.Context, method *simulator.Method) mo.Referenc
 		return &portgroupShim{object}
 	case *simulator.DistributedVirtualSwitch:
 		return &switchShim{object}
+	case *simulator.AlarmManager:
+		return &alarmManagerShim{object}
+	case *simulator.Alarm:
+		return &alarmShim{object}
 	case *simulator.CryptoManagerKmip:
 		return &cryptoShim{object}
 	case *simulator.OptionManager:

@@ -32,6 +32,7 @@ func (l *lab) newDocuments() *documents {
 		"/api/appliance/networking/firewall/inbound":  json.RawMessage(`[]`),
 		"/api/appliance/system/version":               json.RawMessage(fmt.Sprintf(`{"version":"%s","build":"%s","product":"VMware vCenter Server","type":"vCenter Server with an embedded Platform Services Controller"}`, vcenterRelease.version, vcenterRelease.build)),
 		"/api/vcenter/identity/providers":             json.RawMessage(`[]`),
+		"/api/content/security-policies":              json.RawMessage(`[{"policy":"` + ovfPolicy + `","name":"OVF default policy","item_type_rules":{"ovf":"OVF_STRICT_VERIFICATION"}}]`),
 		"/api/appliance/access/ssh":                   json.RawMessage(`false`),
 		"/api/appliance/local-accounts/global-policy": json.RawMessage(`{"max_days":90,"min_days":0,"warn_days":7}`),
 	}}
@@ -108,8 +109,8 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 		case document != nil && r.Method == http.MethodGet:
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(document)
-		case document != nil && r.Method == http.MethodPut:
-			l.putDocument(w, r)
+		case document != nil && (r.Method == http.MethodPut || r.Method == http.MethodPatch):
+			l.writeDocument(w, r, next)
 		default:
 			restError(w, http.StatusNotFound, "NOT_FOUND")
 		}

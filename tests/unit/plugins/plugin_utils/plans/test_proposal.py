@@ -91,16 +91,6 @@ def test_what_worked_before_has_to_work_afterwards(after, told):
     assert told in found and (told != "" or found == "")
 
 
-def test_failing_leaves_unknown_and_excepted_out():
-    results = [
-        {"check": "a", "measured": "fail", "status": "fail"},
-        {"check": "b", "measured": "fail", "status": "excepted"},
-        {"check": "c", "measured": "unknown", "status": "unknown"},
-        {"check": "d", "measured": "pass", "status": "pass"},
-    ]
-    assert proposal.failing(results) == ["a"]
-
-
 def test_a_network_that_the_change_stops_is_not_missed():
     before = proposal.Access(networks=frozenset({"default", "lab"}))
     rows = [plan.libvirt_network("default", active=False), plan.libvirt_network("lab", autostart=False)]

@@ -69,11 +69,14 @@ def test_a_template_needs_nobodys_leave():
     assert wanted(planned(POLICY, change, allow_vm_changes=frozenset(uuids(1))))
 
 
-def test_what_is_the_vcenters_is_for_a_person():
+def test_what_is_the_vcenters_is_set_there_or_for_a_person():
     change = guests(promiscuous=True, switch="dvs-prod", active=["vmnic2"])
-    for check in (POLICY, UPLINKS):
-        rows = planned(check, change, allow_vm_changes=frozenset(uuids()), options={"standby_uplinks": True})
-        assert wanted(rows) == {} and "port group guests is on a distributed switch" in by_hand(rows)
+    rows = planned(UPLINKS, change, allow_vm_changes=frozenset(uuids()), options={"standby_uplinks": True})
+    assert wanted(rows) == {} and "port group guests is on a distributed switch" in by_hand(rows)
+    (name,) = wanted(planned(POLICY, change, allow_vm_changes=frozenset(uuids())))
+    assert name == ("distributed_security", "guests (guests)")
+    (row,) = planned(POLICY, change)
+    assert row["instead_of"] == list(name)
     assert planned(POLICY, guests(promiscuous=True, nsx=True)) == []
 
 

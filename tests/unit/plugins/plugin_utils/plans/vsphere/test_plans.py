@@ -249,6 +249,14 @@ def test_what_an_exception_covers_stays_as_it_is():
     assert "an exception covers something else" in by_hand(rows(["something else"]))
 
 
+def test_an_exception_for_one_shell_leaves_the_other_to_be_taken():
+    check = "vsphere-11.2.4-service-shell"
+    asked = situation(shells(dcui=True, vpxuser=True), excepted={check: frozenset(["vpxuser"])})
+    asked = proposal.replace(asked, checks=frozenset([check]))
+    (row,) = proposal.propose("access_control", asked, STANDARD, "vsphere").rows
+    assert row["name"] == "system account.dcui"
+
+
 @pytest.mark.parametrize("area", proposal.areas(STANDARD, "vsphere"))
 def test_facts_that_lack_everything_refuse_the_area(area):
     empty = situation(lambda facts: facts.clear())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of vSphere's planners share: facts of an ESXi host that passes, changed in one place, as a situation."""
+"""What tests of vSphere's planners share: facts of an ESXi host or vCenter that passes, changed in one place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ GOLD = {
 
 @functools.cache
 def _facts(release: str) -> dict[str, Any]:
-    return json.loads((FACTS / f"esxi-{release}.json").read_text())
+    name = release if release == "vcenter" else f"esxi-{release}"
+    return json.loads((FACTS / f"{name}.json").read_text())
 
 
 def situation(
@@ -36,7 +37,7 @@ def situation(
     release: str = "8.0",
     **more: Any,
 ) -> Situation:
-    """change(facts) puts something out of order. more: further fields of Situation."""
+    """change(facts) puts something out of order. release: or vcenter. more: other fields of Situation."""
     facts = copy.deepcopy(_facts(release))
     if change:
         change(facts)

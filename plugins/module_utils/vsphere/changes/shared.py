@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hosts of a vCenter share and it configures: clusters, distributed switches and their port groups."""
+
+from __future__ import annotations
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import WORDS
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CLUSTERS
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag
+
+SWITCHES = Properties(
+    "DistributedVirtualSwitch", {"name": None, "config.networkResourceManagementEnabled": None}, page=500
+)
+PORTGROUPS = Properties(
+    "DistributedVirtualPortgroup",
+    {"name": None, "key": None, "config.configVersion": None, "config.defaultPortConfig": None},
+    page=200,
+)
+# In the order of the schema: what a port group accepts or rejects.
+SECURITY = ("allowPromiscuous", "macChanges", "forgedTransmits")
+ACCEPT, REJECT, INHERITED = "accept", "reject", "inherited"
+
+
+def admission(controller, name):
+    """Whether a cluster keeps capacity for a host that is lost."""
+    found = controller.named(CLUSTERS, name).values.get("configurationEx") or {}
+    current = flag(found.get("admissionControlEnabled"))
+    if current is None:
+        raise ChangeError("the admission control of cluster %s was not read" % name)
+    return current
+
+
+def set_admission(controller, changes):
+    """The same, set; the rest of the cluster's configuration stays."""
+    for name, wanted in changes:
+        spec = element("admissionControlEnabled", WORDS[wanted])
+        controller.run(
+            "ClusterComputeResource", controller.named(CLUSTERS, name).moid, "ReconfigureComputeResource_Task",
+            '<spec xsi:type="ClusterConfigSpecEx"><dasConfig>%s</dasConfig></spec>%s'
+            % (spec, element("modify", "true")),
+            "cluster %s" % name,
+        )  # fmt: skip
+        controller.written()
+
+
+def network_control(controller, name):
+    """Whether a distributed switch shares out its bandwidth."""
+    current = controller.named(SWITCHES, name).values.get("config.networkResourceManagementEnabled")
+    if current is None:
+        raise ChangeError("the network I/O control of switch %s was not read" % name)
+    return current
+
+
+def set_network_control(controller, changes):
+    """The same, set."""
+    for name, wanted in changes:
+        found = controller.named(SWITCHES, name)
+        controller.call(found.type, found.moid, "EnableNetworkResourceManagement", element("enable", WORDS[wanted]))
+        controller.written()
+
+
+def _portgroup(controller, name):
+    """name: as people know it and, in brackets, its key: names are unique in a datacenter only."""
+    key = name.rpartition("(")[2].rstrip(")")
+    for found in controller.all(PORTGROUPS).values():
+        if found.values.get("key") == key:
+            return found
+    raise ChangeError("there is no distributed port group %s any more" % name)
+
+
+def security(controller, name):
+    """{field of SECURITY: accept, reject, or inherited from the switch}."""
+    setting = _portgroup(controller, name).values.get("config.defaultPortConfig") or {}
+    policy = setting.get("securityPolicy") or setting.get("macManagementPolicy")
+    if not policy:
+        raise ChangeError("the security policy of port group %s was not read" % name)
+    return {field: _said(policy, field) for field in SECURITY}
+
+
+def _said(policy, field):
+    if flag(policy.get("inherited")) or flag(policy[field].get("inherited")):
+        return INHERITED
+    return ACCEPT if flag(policy[field]["value"]) else REJECT
+
+
+def set_security(controller, changes):
+    """The same, set; ConcurrentAccess is answered where somebody has changed the port group since it was read."""
+    for name, wanted in changes:
+        controller.written()
+        found = _portgroup(controller, name)
+        policy = "".join("<%s>%s</%s>" % (field, _policy(wanted[field]), field) for field in SECURITY)
+        controller.run(
+            "DistributedVirtualPortgroup", found.moid, "ReconfigureDVPortgroup_Task",
+            '<spec>%s<defaultPortConfig xsi:type="VMwareDVSPortSetting"><securityPolicy>%s%s</securityPolicy>'
+            "</defaultPortConfig></spec>"
+            % (
+                element("configVersion", found.values.get("config.configVersion", "")),
+                element("inherited", WORDS[all(said == INHERITED for said in wanted.values())]),
+                policy,
+            ),
+            "port group %s" % name,
+        )  # fmt: skip
+        controller.written()
+
+
+def _policy(said):
+    if said == INHERITED:
+        return element("inherited", "true")
+    return element("inherited", "false") + element("value", WORDS[said == ACCEPT])

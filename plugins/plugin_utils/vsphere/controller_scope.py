@@ -1,0 +1,70 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts ask for and their vCenter holds: clusters, distributed switches. Asked by many, set once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CONTROLLER_KINDS, KINDS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, by_hand
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+
+
+class Scope:
+    """The proposals of one area, gathered over the subjects of an endpoint."""
+
+    def __init__(self, standard: Standard) -> None:
+        self._standard = standard
+        self._own: dict[str, Proposal] = {}
+        self._asked: list[Row] = []
+        self._spared: set[tuple[str, str]] = set()
+
+    def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
+        """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
+        if name != CONTROLLER:
+            self._asked += [row for row in planned.rows if _shared(row)]
+            # What one host is excepted from or may not have done, another may not bring about by what both share.
+            self._spared |= {
+                (row["instead_of"][0], row["instead_of"][1]) for row in planned.rows if "instead_of" in row
+            }
+            for one in excepted:
+                asked = {_subject(row) for row in planned.rows if set(row["checks"]) & set(one.checks)}
+                self._spared |= {_subject(row) for row in one.rows if _shared(row)} - asked
+            planned = replace(planned, rows=tuple(row for row in planned.rows if not _shared(row)))
+        if planned.checks:
+            self._own[name] = planned
+
+    def proposals(self, area: str) -> dict[str, Proposal]:
+        """{host, or CONTROLLER: what would be done}; the vCenter comes last, as hosts are proved through it."""
+        found = dict(self._own)
+        own = found.pop(CONTROLLER, Proposal(area, ()))
+        asked = [_left(row) if _subject(row) in self._spared else row for row in self._asked]
+        rows = merged([*own.rows, *asked])
+        checks = dict.fromkeys([*own.checks, *(check for row in asked for check in row["checks"])])
+        if checks:
+            risks = [self._risk(check) for row in asked if _shared(row) for check in row["checks"]]
+            lockout = max([own.lockout, *risks])
+            found[CONTROLLER] = replace(own, checks=tuple(checks), rows=tuple(rows), lockout=lockout)
+        return found
+
+    def _risk(self, check: str) -> int:
+        return int(self._standard.checks[check].disruption["lockout"])
+
+
+def _left(row: Row) -> Row:
+    called = KINDS[row["kind"]].title % row["name"]
+    what = f"{called}: left alone, as one of the hosts that share it has an exception or may not be changed"
+    return {**by_hand(what), "checks": row["checks"]}
+
+
+def _subject(row: Row) -> tuple[str, str]:
+    return row["kind"], row["name"]
+
+
+def _shared(row: Row) -> bool:
+    return row["kind"] in CONTROLLER_KINDS

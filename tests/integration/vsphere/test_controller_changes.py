@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong while a vCenter itself is changed: nothing is left half done, and the account keeps what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyVmomi import vim
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.config_drift import ALARM
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import administrator
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
+
+EVENTS = controller_rows.option("event.maxAge", 90)
+MAIL = controller_rows.alarm(ALARM, mail="soc@example.test")
+GRANT = controller_rows.permission("LAB\\bob", "vm", "ReadOnly")
+
+
+class Changing:
+    """The vCenter of a target, changed with a proof that takes a second at most."""
+
+    def __init__(self, target: Target, session: Any, folder: Path) -> None:
+        self.journal = Journal(folder, target.name)
+        self.hosts = Hosts(session, lambda: logged_in(target.endpoint()), self.journal, 1)
+
+    def change(self, *rows: dict[str, Any], guarded: bool = False) -> Done:
+        asked = [{**row, "checks": ["vsphere-11.3.7-events"]} for row in rows]
+        return self.hosts.change("config_drift", "run", {CONTROLLER: asked}, [CONTROLLER] if guarded else [])
+
+    def fault(self, *rows: dict[str, Any], guarded: bool = False) -> str:
+        return self.change(*rows, guarded=guarded).faults[CONTROLLER]
+
+    def differing(self, *rows: dict[str, Any]) -> list[str]:
+        found = self.hosts.differing({CONTROLLER: [{**row, "checks": []} for row in rows]})
+        assert not found.faults, found.faults
+        return [change.setting for change in found.changes.get(CONTROLLER, [])]
+
+    def revert(self) -> list[str]:
+        return self.hosts.revert(self.journal.listed()[-1], force=False, check_mode=False)[CONTROLLER]
+
+    @property
+    def state(self) -> str:
+        return self.journal.listed()[-1]["hosts"][0]["state"]
+
+
+@pytest.fixture
+def changing(vsphere: Target, tmp_path: Path) -> Iterator[Changing]:
+    with logged_in(vsphere.endpoint()) as session:
+        yield Changing(vsphere, session, tmp_path)
+
+
+@pytest.fixture
+def admin(vsphere: Target) -> Iterator[Client]:
+    with administrator(vsphere) as session:
+        yield session
+
+
+def test_every_kind_of_setting_is_set_once_and_taken_back(changing: Changing) -> None:
+    rows = [EVENTS, MAIL, GRANT, controller_rows.log_forwarding(["TLS log.example.test:6514"]),
+            controller_rows.role_without("VM operator", "VirtualMachine.Interact.Reset")]  # fmt: skip
+    assert set(changing.change(*rows).changes) == {CONTROLLER}
+    assert changing.differing(*rows) == []
+    assert changing.change(*rows).changes == {}
+    assert changing.revert() == []
+    assert len(changing.differing(*rows)) == len(rows)
+
+
+def test_what_the_server_refuses_takes_what_was_written_before_it_back(changing: Changing) -> None:
+    nobody = controller_rows.permission("LAB\\nobody", "vm", "ReadOnly")
+    fault = changing.fault(EVENTS, MAIL, nobody)
+    assert "permission of LAB\\nobody on vm was refused: UserNotFound" in fault
+    assert "what was written before it was put back" in fault
+    assert changing.state == "rolled back"
+    assert len(changing.differing(EVENTS, MAIL)) == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (controller_rows.option("event.maxAge", "90"), "the server's type of it is int"),
+        (controller_rows.option("event.maxAge", 0), "InvalidArgument"),
+        (controller_rows.option("no.such", 1), "InvalidName"),
+        (controller_rows.alarm("a" * 81, mail="soc@example.test"), "InvalidName"),
+        (controller_rows.admission_control("no such"), "0 objects of type ClusterComputeResource"),
+        (controller_rows.distributed_rejects("gone", "dvportgroup-0"), "there is no distributed port group gone"),
+        (
+            controller_rows.permission("LAB\\bob", "no such", "ReadOnly"),
+            "0 objects of the inventory are called no such",
+        ),
+        (controller_rows.permission("LAB\\bob", "vm", "no such"), "no role no such"),
+        (controller_rows.role_without("NoCryptoAdmin", "Global.Settings"), "comes with the product"),
+        (controller_rows.log_forwarding(["PIGEON log:1"]), "refused with HTTP 400: INVALID_ARGUMENT"),
+        (controller_rows.log_forwarding([f"TLS log{n}:1" for n in range(4)]), "UNABLE_TO_ALLOCATE_RESOURCE"),
+    ],
+)
+def test_a_refusal_names_what_was_found(changing: Changing, row: dict[str, Any], said: str) -> None:
+    assert said in changing.fault(row)
+
+
+def test_a_call_whose_answer_was_lost_is_not_made_twice(vsphere: Target, changing: Changing) -> None:
+    for method in ("CreateAlarm", "UpdateOptions"):
+        vsphere.control("POST", "faults", {"kind": "cut_connection", "method": method, "count": 1})
+    try:
+        assert not changing.change(EVENTS, MAIL).faults
+    finally:
+        vsphere.control("DELETE", "faults")
+    with vsphere.fault(kind="cut_connection", method="RemoveAlarm", count=1):
+        assert changing.revert() == []
+
+
+def test_somebody_who_changes_a_port_group_meanwhile_is_not_overwritten(
+    vsphere: Target, changing: Changing, admin: Client
+) -> None:
+    group = next(one for one in admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-dmz")
+    row = controller_rows.distributed_rejects(group.name, group.key)
+    with vsphere.fault(kind="fault", fault="ConcurrentAccess", method="ReconfigureDVPortgroup_Task", count=1):
+        assert "ConcurrentAccess" in changing.fault(row)
+    assert len(changing.differing(row)) == 1
+
+
+def test_an_account_that_loses_what_it_held_gets_it_back(vsphere: Target, changing: Changing) -> None:
+    # As after a change of one's own rights: a new login holds less than the one before.
+    changing.hosts._log_in = lambda: logged_in(vsphere.auditor.endpoint())
+    fault = changing.fault(GRANT, guarded=True)
+    assert "the account has lost" in fault and "Authorization.ModifyPermissions" in fault
+    assert "its old values were put back" in fault
+    assert changing.differing(GRANT) == ["permission of LAB\\bob on vm"]
+
+
+def test_where_no_new_login_succeeds_the_old_firewall_comes_back(changing: Changing) -> None:
+    def refused() -> Any:
+        raise Lost("unreachable: no answer")
+
+    changing.hosts._log_in = refused
+    row = controller_rows.appliance_firewall(["0.0.0.0/0"])
+    fault = changing.fault(row, guarded=True)
+    assert fault == "unreachable: no answer; its old values were put back"
+    assert changing.differing(row) == ["firewall of the appliance"]
+
+
+def test_a_firewall_that_keeps_hosts_out_is_not_written(changing: Changing) -> None:
+    row = controller_rows.appliance_firewall(["203.0.113.0/24"])
+    fault = changing.fault(row, guarded=True)
+    assert fault.startswith("the hosts esx01.lab.example, esx02.lab.example, esx03.lab.example would not reach")
+    assert changing.differing(row) == ["firewall of the appliance"]
+
+
+def test_who_may_only_read_changes_nothing_and_is_told_the_privilege(vsphere: Target, tmp_path: Path) -> None:
+    with logged_in(vsphere.auditor.endpoint()) as session:
+        mine = Changing(vsphere.auditor, session, tmp_path)
+        for row, privilege in ((EVENTS, "Global.Settings"), (MAIL, "Alarm.Create"),
+                               (GRANT, "Authorization.ModifyPermissions")):  # fmt: skip
+            assert f"the account lacks the privilege {privilege}" in mine.fault(row)
+        assert "may not set /api/appliance/logging" in mine.fault(controller_rows.log_forwarding(["TLS log:6514"]))
+
+
+def test_what_somebody_has_changed_since_is_left(changing: Changing, admin: Client) -> None:
+    assert not changing.change(EVENTS).faults
+    admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=60)])
+    assert "somebody changed it since" in changing.revert()[0]
+    admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=30)])

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What several hosts ask of their vCenter is done once, and not where one of them is excepted from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import by_hand
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
+
+AREA, CHECK = "resource_governance", "vsphere-11.3.1-pressure"
+
+
+def proposed(*rows: dict[str, Any], check: str = CHECK, lockout: int = 0) -> Proposal:
+    return Proposal(AREA, (check,), tuple({**row, "checks": [check]} for row in rows), lockout=lockout)
+
+
+CLUSTER = controller_rows.admission_control("prod")
+SALTING = host_rows.option("Mem.ShareForceSalting", 2)
+NOTHING = Proposal(AREA, ())
+
+
+def rows_of(scope: Scope) -> dict[str, list[tuple[str, str]]]:
+    found = scope.proposals(AREA)
+    return {name: [(row["kind"], row.get("name", "")) for row in planned.rows] for name, planned in found.items()}
+
+
+def test_what_hosts_share_is_asked_of_the_vcenter_once_and_last():
+    scope = Scope(load_standard())
+    scope.add(CONTROLLER, NOTHING)
+    scope.add("esx1", proposed(SALTING, CLUSTER))
+    scope.add("esx2", proposed(CLUSTER))
+    assert rows_of(scope) == {
+        "esx1": [("option", "Mem.ShareForceSalting")],
+        "esx2": [],
+        CONTROLLER: [("admission_control", "prod")],
+    }
+    assert scope.proposals(AREA)[CONTROLLER].checks == (CHECK,)
+
+
+def test_what_one_host_is_excepted_from_no_other_brings_about():
+    scope = Scope(load_standard())
+    scope.add("esx1", proposed(CLUSTER, controller_rows.admission_control("test")))
+    scope.add("esx2", NOTHING, [proposed(CLUSTER)])
+    planned = scope.proposals(AREA)[CONTROLLER]
+    assert [row["kind"] for row in planned.rows] == ["by_hand", "admission_control"]
+    assert planned.rows[0]["what"].startswith("admission control of cluster prod: left alone, as one of the hosts")
+
+
+def test_what_one_host_may_not_have_done_no_other_brings_about():
+    scope = Scope(load_standard())
+    instead = {**by_hand("allow its machines first"), "instead_of": [CLUSTER["kind"], CLUSTER["name"]]}
+    scope.add("esx1", proposed(CLUSTER))
+    scope.add("esx2", proposed(instead))
+    assert [row["kind"] for row in scope.proposals(AREA)[CONTROLLER].rows] == ["by_hand"]
+
+
+def test_what_an_exception_leaves_of_a_check_is_still_asked():
+    scope = Scope(load_standard())
+    other = controller_rows.admission_control("test")
+    scope.add("esx1", proposed(other), [proposed(CLUSTER, other)])
+    assert rows_of(scope)[CONTROLLER] == [("admission_control", "test")]
+
+
+def test_the_risk_is_the_greatest_of_those_that_ask():
+    scope = Scope(load_standard())
+    scope.add(CONTROLLER, proposed(controller_rows.option("event.maxAge", 30), lockout=1))
+    scope.add("esx1", proposed(CLUSTER, check="vsphere-11.4.13-uplinks"))
+    assert scope.proposals(AREA)[CONTROLLER].guarded
+
+
+def test_without_anything_to_do_there_is_no_vcenter_among_the_hosts():
+    scope = Scope(load_standard())
+    scope.add(CONTROLLER, NOTHING)
+    assert scope.proposals(AREA) == {}
