@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import WORDS
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import SECURITY
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CLUSTERS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
@@ -20,9 +21,6 @@ PORTGROUPS = Properties(
     {"name": None, "key": None, "config.configVersion": None, "config.defaultPortConfig": None},
     page=200,
 )
-# In the order of the schema: what a port group accepts or rejects.
-SECURITY = ("allowPromiscuous", "macChanges", "forgedTransmits")
-ACCEPT, REJECT, INHERITED = "accept", "reject", "inherited"
 
 
 def admission(controller, name):
@@ -73,18 +71,15 @@ def _portgroup(controller, name):
 
 
 def security(controller, name):
-    """{field of SECURITY: accept, reject, or inherited from the switch}."""
+    """{promiscuous, mac_changes, forged_transmits: whether accepted} of a port group's own; what it inherits is left
+    out."""
     setting = _portgroup(controller, name).values.get("config.defaultPortConfig") or {}
     policy = setting.get("securityPolicy") or setting.get("macManagementPolicy")
     if not policy:
         raise ChangeError("the security policy of port group %s was not read" % name)
-    return {field: _said(policy, field) for field in SECURITY}
-
-
-def _said(policy, field):
-    if flag(policy.get("inherited")) or flag(policy[field].get("inherited")):
-        return INHERITED
-    return ACCEPT if flag(policy[field]["value"]) else REJECT
+    if flag(policy.get("inherited")):
+        return {}
+    return {key: flag(policy[field]["value"]) for key, field in SECURITY if not flag(policy[field].get("inherited"))}
 
 
 def set_security(controller, changes):
@@ -92,14 +87,14 @@ def set_security(controller, changes):
     for name, wanted in changes:
         controller.written()
         found = _portgroup(controller, name)
-        policy = "".join("<%s>%s</%s>" % (field, _policy(wanted[field]), field) for field in SECURITY)
+        policy = "".join("<%s>%s</%s>" % (field, _policy(wanted.get(key)), field) for key, field in SECURITY)
         controller.run(
             "DistributedVirtualPortgroup", found.moid, "ReconfigureDVPortgroup_Task",
             '<spec>%s<defaultPortConfig xsi:type="VMwareDVSPortSetting"><securityPolicy>%s%s</securityPolicy>'
             "</defaultPortConfig></spec>"
             % (
                 element("configVersion", found.values.get("config.configVersion", "")),
-                element("inherited", WORDS[all(said == INHERITED for said in wanted.values())]),
+                element("inherited", WORDS[not wanted]),
                 policy,
             ),
             "port group %s" % name,
@@ -107,7 +102,7 @@ def set_security(controller, changes):
         controller.written()
 
 
-def _policy(said):
-    if said == INHERITED:
+def _policy(accepted):
+    if accepted is None:
         return element("inherited", "true")
-    return element("inherited", "false") + element("value", WORDS[said == ACCEPT])
+    return element("inherited", "false") + element("value", WORDS[accepted])

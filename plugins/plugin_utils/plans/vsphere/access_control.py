@@ -9,6 +9,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    controller_rows,
     host_rows,
     lockdown_mode,
     permissions,
@@ -130,8 +131,8 @@ def _console(situation: Situation, vm: Vm) -> list[Row]:
 
 
 PLANS: dict[str, Planner] = {
-    "vsphere-11.2.2-custom-roles": permissions.declared,
-    "vsphere-11.2.3-noaccess": permissions.denied,
+    "vsphere-11.2.2-custom-roles": controller_rows.at_vcenter(permissions.declared),
+    "vsphere-11.2.3-noaccess": controller_rows.at_vcenter(permissions.denied),
     "vsphere-11.2.4-lockdown-exceptions": lockdown_exceptions,
     "vsphere-11.2.4-dcui-access": console_access,
     "vsphere-11.2.4-service-shell": service_shells,

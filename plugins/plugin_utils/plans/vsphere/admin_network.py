@@ -54,13 +54,17 @@ def segment_sources(situation: Situation) -> list[Row]:
 
 def controller_sources(situation: Situation) -> list[Row]:
     """vsphere-11.4.2-vcenter-fw: a list that is wrong can be put right at the appliance's console only."""
-    admin = _cidrs(situation, "gold_admin_cidrs")
-    wanted = [*dict.fromkeys([*admin, *_cidrs(situation, "gold_mgmt_cidrs")])]
+    for setting in ("gold_admin_cidrs", "gold_mgmt_cidrs"):
+        if not situation.gold[setting]:
+            return [plan.by_hand(f"name the networks of {setting}: whoever is in neither could not reach the vCenter")]
+    wanted = [*dict.fromkeys([*_cidrs(situation, "gold_admin_cidrs"), *_cidrs(situation, "gold_mgmt_cidrs")])]
     if not _within(situation.source, {family: of_cidrs(family, wanted) for family in (4, 6)}):
-        raise Refusal(
-            f"this run comes from {situation.source or 'an address the vCenter did not tell'}, which is in neither "
-            "gold_admin_cidrs nor gold_mgmt_cidrs: it would lock itself out of the vCenter"
-        )
+        return [
+            plan.by_hand(
+                f"this run comes from {situation.source or 'an address the vCenter did not tell'}, which is in neither "
+                "gold_admin_cidrs nor gold_mgmt_cidrs: it would lock itself out of the vCenter"
+            )
+        ]
     if not situation.options.get("appliance_console_confirmed"):
         return [
             plan.by_hand(

@@ -45,4 +45,4 @@ def alarm(situation: Situation) -> list[Row]:
     ]
 
 
-PLANS: dict[str, Planner] = {"vsphere-11.3.7-events": events, "vsphere-11.3.7-alarm": alarm}
+PLANS: dict[str, Planner] = {"vsphere-11.3.7-events": events, "vsphere-11.3.7-alarm": controller_rows.at_vcenter(alarm)}

@@ -5,14 +5,33 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation, by_hand
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import POLICY
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.platform import ESXI_LINES
 
 
 def _row(kind: str, name: str, value: Any) -> Row:
     return {"kind": kind, "name": name, "value": value, "pending": ""}
+
+
+def at_vcenter(planner: Planner) -> Planner:
+    """A planner of what a vCenter holds; on a host that has none, a person decides."""
+
+    @functools.wraps(planner)
+    def planned(situation: Situation) -> list[Row]:
+        if situation.facts["host"]["product_line"] in ESXI_LINES:
+            return [
+                by_hand(
+                    "this host has no vCenter, and its own roles, permissions and alarms are not set: add it to one"
+                )
+            ]
+        return planner(situation)
+
+    return planned
 
 
 def option(name: str, value: Any) -> Row:
@@ -56,7 +75,7 @@ def network_control(switch: str, *, items: Sequence[str] = ()) -> Row:
 
 def distributed_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Row:
     """A distributed port group on which guests neither listen to others nor pass for them."""
-    wanted = dict.fromkeys(("allowPromiscuous", "macChanges", "forgedTransmits"), "reject")
+    wanted = dict.fromkeys(POLICY, False)
     return {**_row("distributed_security", f"{name} ({key})", wanted), "items": list(items)}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, principals
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as rules
 
@@ -24,10 +24,12 @@ def declared(situation: Situation) -> list[Row]:
     """
     wanted = situation.gold["gold_vsphere_permissions"]
     if not wanted or not all(rules.well_formed(entry) for entry in wanted):
-        raise Refusal(
-            "gold_vsphere_permissions is empty or has an entry without principal, role or objects: every permission "
-            "that it does not declare would be taken away"
-        )
+        return [
+            plan.by_hand(
+                "gold_vsphere_permissions is empty, or has an entry without principal, role or objects: declare who "
+                "holds what on what, as every other permission is then taken away"
+            )
+        ]
     facts = situation.facts["rbac"]
     known = {role["name"] for role in facts["roles"]}
     found = rules.granted(facts)
@@ -76,11 +78,13 @@ def denied(situation: Situation) -> list[Row]:
     for entry in wanted:
         principal, uuid = str(entry["principal"]), str(entry["domain_uuid"])
         if principals.may_be_own(situation, principal):
-            raise Refusal(
-                f"gold_deny_map denies {uuid} to {principal}, which may be the account of this run "
-                f"({situation.account}): it could not take that back"
+            rows.append(
+                plan.by_hand(
+                    f"gold_deny_map denies {uuid} to {principal}, which may be the account of this run: it could not "
+                    "take that back. Do it with another account"
+                )
             )
-        if f"{principal} on {uuid}".casefold() not in there:
+        elif f"{principal} on {uuid}".casefold() not in there:
             rows.append(controller_rows.permission(principal, uuid, rules.NO_ACCESS))
     covered = {str(entry["domain_uuid"]).casefold() for entry in wanted}
     open_to_all = [str(uuid) for uuid in situation.gold["gold_sensitive_vms"] if str(uuid).casefold() not in covered]

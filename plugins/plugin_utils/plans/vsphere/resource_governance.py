@@ -218,10 +218,10 @@ def network_limits(situation: Situation) -> list[Row]:
 
 
 def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> list[Row]:
-    """without: gains {switch without network I/O control: [machine]}."""
+    """without: gains {switch without network I/O control: [machine]} where a limit is there, or is set here."""
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
-    unlimited, rows = [], []
+    limited, unlimited, rows = [], {}, []
     for nic in vm["nics"]:
         name = nic["portgroup"]
         if not name or name.startswith(NSX) or groups[name]["nsx"]:
@@ -232,13 +232,17 @@ def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> li
             continue
         if switch["kind"] != DISTRIBUTED:
             rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
-            continue
+        elif nic["limit_mbps"] > 0:
+            limited.append(switch)
+        else:
+            unlimited[nic["id"]] = switch
+    if unlimited:
+        limits = _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
+        rows += limits
+        limited += unlimited.values() if any(row["kind"] != "by_hand" for row in limits) else ()
+    for switch in limited:
         if not switch["nioc"]:
             without.setdefault(switch["id"], []).append(vm["id"])
-        if nic["limit_mbps"] <= 0:
-            unlimited.append(nic["id"])
-    if unlimited:
-        rows += _limits(situation, vm, "network_kib", "machine_nic_limit", unlimited, _mbps)
     return rows
 
 

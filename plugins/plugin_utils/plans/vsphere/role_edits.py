@@ -33,7 +33,7 @@ def without(reaches: Callable[[str], bool], setting: str) -> Planner:
                 rows += _narrowed(situation, role, reached, holders, wrong)
         return rows
 
-    return planned
+    return controller_rows.at_vcenter(planned)
 
 
 def _narrowed(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 
 RESULTS = [
-    {"check": "a", "measured": "fail", "status": "fail", "items": [{"id": "x", "status": "excepted"}, {"id": "y", "status": "fail"}]},
+    {"check": "a", "measured": "fail", "status": "fail",
+     "items": [{"id": "x", "status": "excepted"}, {"id": "y", "status": "fail"}]},
     {"check": "b", "measured": "fail", "status": "excepted", "items": [{"id": "x", "status": "excepted"}]},
     {"check": "c", "measured": "unknown", "status": "unknown", "items": []},
     {"check": "d", "measured": "pass", "status": "pass", "items": []},

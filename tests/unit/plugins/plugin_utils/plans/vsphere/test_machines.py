@@ -278,7 +278,11 @@ def test_adapters_are_limited_where_the_switch_keeps_to_it():
         facts["network"]["switches"][1]["nioc"] = False
 
     rows = planned("11.3.10-network", uncontrolled, LIMITS, **allowed)
-    assert of_app(rows) == {} and "enable network I/O control of switch dvs-prod" in by_hand(rows)
+    assert set(wanted(rows)) == {("machine_nic_limit", f"{APP} 4000"), ("network_control", "dvs-prod")}
+    # It takes a limit, there already or set here, to be worth it.
+    (control,) = planned("11.3.10-network", uncontrolled, LIMITS, **allowed)[-1:]
+    without = [row for row in planned("11.3.10-network", uncontrolled, LIMITS) if row["kind"] == "network_control"]
+    assert APP in control["items"] and all(APP not in row["items"] for row in without)
 
     def standard(facts):
         open_nic(facts)
