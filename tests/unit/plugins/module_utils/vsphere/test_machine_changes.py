@@ -180,7 +180,7 @@ def test_the_fault_of_each_task_is_told_and_the_others_are_waited_for() -> None:
 def test_a_task_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "SECONDS", 0)
     server = Server(1, {"a": None})
-    (fault,) = tasks.run(server, {"a": server.start("a")}).values()
+    fault = tasks.run(server, {"a": server.start("a")})["a"]
     assert (fault.name, str(fault)) == ("", "it takes longer than 0 s")
 
 
@@ -207,5 +207,5 @@ def test_what_nobody_knows_is_not_taken_for_done(error: Exception, raised: bool)
         with pytest.raises(Lost):
             tasks.run(server, {"a": server.start("a")})
     else:
-        (fault,) = tasks.run(server, {"a": server.start("a")}).values()
+        fault = tasks.run(server, {"a": server.start("a")})["a"]
         assert fault.name == "" and "what became of it is not known" in str(fault)
