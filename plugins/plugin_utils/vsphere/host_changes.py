@@ -23,7 +23,11 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import CONSOLE, NORMAL
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import (
+    CONSOLE,
+    DISABLED,
+    NORMAL,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
@@ -34,6 +38,8 @@ RETRY_SECONDS, RETURN_SECONDS = 5, 90
 AT_ONCE = 8
 # What a fault says where a host has kept some of what was written, so that revert can still take it back.
 LEFT = ("NOT put back", "NOT be put back")
+# Who comes in where lockdown mode keeps people out, and the mode itself: {kind of row: name}.
+LOCKDOWN_KINDS = {"lockdown": "", "lockdown_exceptions": "", "console": CONSOLE}
 Target = Union[Host, Controller]
 
 
@@ -141,20 +147,22 @@ class Hosts:
 
     def _no_way_in(self, host: Host, changes: list[Any]) -> str:
         """Why nobody could reach a host in lockdown mode that has lost its vCenter, or nothing. Asked now."""
-        mode = next((change.new for change in changes if change.kind == "lockdown"), None)
-        if mode is None or mode == "lockdownDisabled":
+        after = {change.kind: change.new for change in changes if change.kind in LOCKDOWN_KINDS}
+        if not after:
             return ""
-        if self._session.content["about"]["apiType"] != "VirtualCenter":
+        if after.get("lockdown", DISABLED) != DISABLED and not self._through_vcenter:
             return "a host without a vCenter is never put into lockdown mode"
-        after = {(change.kind, change.name): change.new for change in changes}
-        now = read(self._session, ("config.option",), (host.name,))[host.name]
-        ways = {}
-        for kind, name in (("lockdown_exceptions", ""), ("console", CONSOLE)):
-            ways[name] = after[kind, name] if (kind, name) in after else KINDS[kind].current(now, name)
+        now = read(self._session, ("config.option", "config.lockdownMode"), (host.name,))[host.name]
+        for kind, name in LOCKDOWN_KINDS.items():
+            after.setdefault(kind, KINDS[kind].current(now, name))
         # Strict mode stops the console; that it may was confirmed when it was planned.
-        if mode == NORMAL and not ways[""] and not ways[CONSOLE]:
+        if after["lockdown"] == NORMAL and not after["lockdown_exceptions"] and not after["console"]:
             return f"nobody is exempt from lockdown mode and {CONSOLE} is empty: without its vCenter it would be lost"
         return ""
+
+    @property
+    def _through_vcenter(self) -> bool:
+        return bool(self._session.content["about"]["apiType"] == "VirtualCenter")
 
     def _taken_back(self, name: str, changes: list[Any]) -> str:
         """Put old values back over a session of its own, for the one before may be gone; returns what to tell."""

@@ -96,6 +96,27 @@ def test_nobody_is_locked_out_by_what_a_hand_changed_since_the_plan(vsphere: Tar
     assert changing.differing(asked(LOCKDOWN, (FIRST,))) == {FIRST}
 
 
+def test_who_is_exempt_last_stays_so_while_lockdown_mode_is_on(vsphere: Target, changing: Changing) -> None:
+    with administrator(vsphere) as admin:
+        access = admin.host("7.0.3").configManager.hostAccessManager
+        access.UpdateLockdownExceptions(users=["dcui"])
+        assert changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,)).faults == {}
+        set_options(admin.host("7.0.3"), {"DCUI.Access": ""})
+        done = changing.change(asked([host_rows.not_exempt(["dcui"])], (FIRST,)), (FIRST,))
+        assert "nobody is exempt from lockdown mode and DCUI.Access is empty" in done.faults[FIRST]
+        assert list(access.QueryLockdownExceptions()) == ["dcui"]
+        set_options(admin.host("7.0.3"), {"DCUI.Access": "root"})
+        access.UpdateLockdownExceptions(users=[])
+
+
+def test_a_stricter_lockdown_mode_that_another_area_has_set_stays(changing: Changing) -> None:
+    strict = [host_rows.lockdown("lockdownStrict")]
+    assert changing.change(asked(strict, (FIRST,)), (FIRST,)).faults == {}
+    # Planned when lockdown mode was still off.
+    assert changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,)) == Done()
+    assert changing.change(asked([*strict, *LOCKDOWN], (FIRST,)), (FIRST,)) == Done()
+
+
 def test_one_hosts_fault_is_its_own_and_leaves_nothing_half_done(vsphere: Target, changing: Changing) -> None:
     rows = asked([*TIMEOUT, *SNMP_OFF])
     with vsphere.fault(kind="fault", fault="HostConfigFault", method="UpdateServicePolicy", host=SECOND, count=1):

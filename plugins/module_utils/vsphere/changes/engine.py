@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Brings ESXi hosts and their vCenter to the rows of a plan: reads what is, compares, writes only differences.
 
-A row is {kind, name, value, checks} of kinds.KINDS; a list can have `remove` instead: what may not be in it.
+A row is {kind, name, value, checks} of kinds.KINDS; a list can have `remove` instead: what may not be in it. `stays`
+are values that are as good: all areas are planned before one is changed, and an area before may have set more.
 The rows of one host are one change: where the server refuses one of them, those before it are put back. The vCenter
 stands among the hosts under the name controller.CONTROLLER.
 """
@@ -95,7 +96,7 @@ def _current(host, kind, name):
 def _wanted(current, row):
     if "remove" in row:
         return [entry for entry in current if entry not in row["remove"]]
-    return row["value"]
+    return current if current in row.get("stays", ()) else row["value"]
 
 
 def same(one, other):

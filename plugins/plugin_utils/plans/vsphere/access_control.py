@@ -30,14 +30,7 @@ HOSTSVC = "Config.HostAgent.plugins.hostsvc."
 
 def lockdown_exceptions(situation: Situation) -> list[Row]:
     """vsphere-11.2.4-lockdown-exceptions."""
-    rows, stay = lockdown_mode.narrowed_exempt(situation, situation.gold["gold_lockdown_exceptions"])
-    strict = situation.facts["remote_access"]["lockdown"]["mode"] == lockdown_mode.STRICT
-    if rows and strict and not stay and not situation.options.get("console_confirmed"):
-        raise Refusal(
-            "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
-            "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
-        )
-    return rows
+    return lockdown_mode.narrowed_exempt(situation, situation.gold["gold_lockdown_exceptions"])[0]
 
 
 def service_shells(situation: Situation) -> list[Row]:

@@ -73,6 +73,14 @@ def test_services_that_gold_has_off_are_stopped_and_not_started_again():
     assert {name for _kind, name in wanted(planned("11.4.6-services", change, gold))} == {"TSM"}
 
 
+def test_the_agent_of_the_vcenter_is_never_stopped():
+    def agent(facts):
+        facts["remote_access"]["services"].append({"id": "vpxa", "running": True, "policy": "on", "rulesets": []})
+
+    with pytest.raises(Refusal, match=r"gold_vsphere_services has vpxa off: .* expected on"):
+        planned("11.4.6-services", agent, {"gold_vsphere_services": {"vpxa": "off"}})
+
+
 def test_root_over_ssh_ends_with_ssh():
     rows = planned("11.4.6-ssh-root", both(service("TSM-SSH", running=True), service("snmpd", running=True)))
     assert wanted(rows) == {("service_policy", "TSM-SSH"): "off", ("service", "TSM-SSH"): False}
@@ -181,11 +189,12 @@ def test_exceptions_and_the_console_are_narrowed():
     }
 
 
-def test_the_last_way_in_of_a_strict_host_stays_unless_confirmed():
+@pytest.mark.parametrize("check", ["11.2.4-lockdown-exceptions", "11.4.3-no-bypass", "11.4.6-allowlist"])
+def test_the_last_way_in_of_a_strict_host_stays_unless_confirmed(check):
     change = lockdown(mode="lockdownStrict", exceptions=["mallory"])
     with pytest.raises(Refusal, match="lockdown mode is strict, and nobody would be exempt"):
-        planned("11.2.4-lockdown-exceptions", change)
-    assert planned("11.2.4-lockdown-exceptions", change, options={"console_confirmed": True})
+        planned(check, change)
+    assert planned(check, change, options={"console_confirmed": True})
 
 
 def test_the_default_group_goes():
