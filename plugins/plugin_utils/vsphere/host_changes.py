@@ -11,8 +11,9 @@ the account may still do what it could.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -165,22 +166,31 @@ class Hosts:
         return bool(self._session.content["about"]["apiType"] == "VirtualCenter")
 
     def _taken_back(self, name: str, changes: list[Any]) -> str:
-        """Put old values back over a session of its own, for the one before may be gone; returns what to tell."""
+        """Put old values back, again and again for RETURN_SECONDS; returns what to tell.
+
+        Every old value is a whole one, so that what an attempt before has put back is put back once more.
+        """
         deadline = time.monotonic() + RETURN_SECONDS
-        while True:
+        for opened in self._ways_back(name):
             try:
-                with self._way_back(name) as session:
+                with opened() as session:
                     rows = [{"kind": change.kind, "name": change.name} for change in changes]
                     left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
-                return f"NOT put back: {'; '.join(left)}" if left else "its old values were put back"
+                if not left:
+                    break
+                fault = f"NOT put back: {'; '.join(left)}"
             except (*engine.SERVER_ERRORS, KeyError) as error:
-                if time.monotonic() > deadline:
-                    return f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
+                fault = f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
+            if time.monotonic() > deadline:
+                return fault
             time.sleep(RETRY_SECONDS)
+        return "its old values were put back"
 
-    def _way_back(self, name: str) -> AbstractContextManager[Any]:
-        """A session to put old values back. A firewall lets what is connected already stay connected."""
-        return nullcontext(self._session) if name == CONTROLLER else self._log_in()
+    def _ways_back(self, name: str) -> Iterator[LogIn]:
+        """Sessions to put old values back in, by turns: a new one, as the one before may be gone, and the open one, as a
+        firewall lets what is connected already stay connected and a new login may be what the change has cost."""
+        ways: list[LogIn] = [self._log_in, lambda: nullcontext(self._session)]
+        return itertools.cycle(reversed(ways) if name == CONTROLLER else ways)
 
     def _last_look(self, record: dict[str, Any], done: Done, guarded: frozenset[str]) -> None:
         """The state of a connection lags behind: those proved first are looked at again when all are done."""
