@@ -187,8 +187,8 @@ class Hosts:
         return "its old values were put back"
 
     def _ways_back(self, name: str) -> Iterator[LogIn]:
-        """Sessions to put old values back in, by turns: a new one, as the one before may be gone, and the open one, as a
-        firewall lets what is connected already stay connected and a new login may be what the change has cost."""
+        """Sessions to put old values back in, by turns: a new one, as the one before may be gone, and the open one, as
+        a firewall lets what is connected stay connected, and a new login may be what the change has cost."""
         ways: list[LogIn] = [self._log_in, lambda: nullcontext(self._session)]
         return itertools.cycle(reversed(ways) if name == CONTROLLER else ways)
 

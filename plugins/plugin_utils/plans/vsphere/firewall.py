@@ -57,8 +57,8 @@ def _datastores_cut(situation: Situation, enabled: set[str]) -> list[Row]:
     return [
         plan.by_hand(
             f"the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
-            f"{NFS[store['kind']]} is not enabled: with everything else blocked, its machines would lose it; enable the "
-            "rule set first"
+            f"{NFS[store['kind']]} is not enabled: with everything else blocked, its machines would lose it; enable "
+            "the rule set first"
         )
         for store in situation.facts["storage"]["datastores"]
         if NFS.get(store["kind"], "") not in {"", *enabled}
