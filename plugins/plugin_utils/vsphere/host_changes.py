@@ -135,7 +135,7 @@ class Hosts:
         if fault:
             return fault
         lost = engine.prove(self._log_in, host, self._seconds)
-        return f"{lost}; {self._taken_back(host.name, changes)}" if lost else ""
+        return f"{lost}; {self._taken_back(host.name, host.uuid, changes)}" if lost else ""
 
     def _kept_out(self, host: Target, changes: list[Any]) -> str:
         """Why nobody could take the change back if it went wrong, or nothing."""
@@ -165,7 +165,7 @@ class Hosts:
     def _through_vcenter(self) -> bool:
         return bool(self._session.content["about"]["apiType"] == "VirtualCenter")
 
-    def _taken_back(self, name: str, changes: list[Any]) -> str:
+    def _taken_back(self, name: str, uuid: str, changes: list[Any]) -> str:
         """Put old values back, again and again for RETURN_SECONDS; returns what to tell.
 
         Every old value is a whole one, so that what an attempt before has put back is put back once more.
@@ -175,7 +175,7 @@ class Hosts:
             try:
                 with opened() as session:
                     rows = [{"kind": change.kind, "name": change.name} for change in changes]
-                    left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
+                    left = engine.put_back(engine.hosts_again(session, rows, {name: uuid})[name], changes)
                 if not left:
                     break
                 fault = f"NOT put back: {'; '.join(left)}"
@@ -210,7 +210,7 @@ class Hosts:
             name = entry["name"]
             if name in names and (name not in now or now[name].connection != CONNECTED):
                 state = f"the host is {now[name].connection}" if name in now else unseen
-                _note(entry, done, f"{state}; {self._taken_back(name, done.changes[name])}")
+                _note(entry, done, f"{state}; {self._taken_back(name, entry['uuid'], done.changes[name])}")
 
     def revert(self, record: dict[str, Any], force: bool, check_mode: bool) -> dict[str, list[str]]:
         """Take one change back, host by host. Returns {host: what was left, and why}.
@@ -220,7 +220,7 @@ class Hosts:
         left = {}
         with self._journal.locked():
             rows = [setting for entry in record["hosts"] for setting in entry["settings"]]
-            hosts = engine.hosts_of(self._session, rows, frozenset(entry["name"] for entry in record["hosts"]))
+            hosts = engine.hosts_again(self._session, rows, {entry["name"]: entry["uuid"] for entry in record["hosts"]})
             for entry in record["hosts"]:
                 if entry["state"] not in (journal.STARTED, journal.CONFIRMED):
                     continue
@@ -278,7 +278,7 @@ def _note(entry: dict[str, Any], done: Done, fault: str) -> None:
 def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_mode: bool) -> list[str]:
     """Put one host's old values back; returns what was left."""
     if host is None:
-        return ["the host is not there any more"]
+        return ["it is not there any more"]
     if host.connection != CONNECTED:
         return [f"the host is {host.connection}"]
     left, changes = [], []

@@ -65,6 +65,30 @@ def hosts_of(session, rows, names=None):
     return hosts
 
 
+def hosts_again(session, settings, kept):
+    """The hosts of {name: hardware UUID} as far as they are there, to give them old values back.
+
+    A host may have been renamed since, or another one been given its name; a machine may have moved to another host and
+    is put back wherever it is. settings: rows, or what the journal keeps of them.
+    """
+    found = {}
+    if set(kept) - {CONTROLLER}:
+        everywhere = hosts_of(session, settings)
+        machines = {uuid: one for host in everywhere.values() for uuid, one in host.machines.items()}
+        for name, uuid in kept.items():
+            # Boards that share a UUID are told apart by their names.
+            alike = [host for host in everywhere.values() if host.uuid == uuid]
+            same_name = [host for host in alike if host.name == name]
+            for host in same_name or (alike if len(alike) == 1 else []):
+                host.machines = machines
+                found[name] = host
+    if CONTROLLER in kept:
+        target = Controller(session)
+        if target.uuid == kept[CONTROLLER]:
+            found[CONTROLLER] = target
+    return found
+
+
 def differences(host, rows):
     """The Changes that bring a host to its rows, in the order in which they have to be written.
 
