@@ -224,6 +224,20 @@ def test_principals_nobody_declared_lose_their_access_to_the_host():
         planned("11.2.5-host-entries", change, account="mallory")
 
 
+def test_a_single_host_keeps_the_access_that_the_run_may_have():
+    def alone(facts):
+        facts["host"].update(controller="", controller_address="")
+
+    group, person = entries(("LAB\\ops", True, "accessAdmin")), entries(("LAB\\Svc", False, "accessAdmin"))
+    for change, account in ((group, "svc@lab.example.test"), (person, "svc@lab.example.test"), (person, "LAB\\svc")):
+        with pytest.raises(Refusal, match="the account this run logs in as, administers the host as"):
+            planned("11.2.5-host-entries", both(alone, change), account=account)
+    # A local account is in no group of a directory.
+    assert wanted(planned("11.2.5-host-entries", both(alone, group, person), account="root")) == {
+        ("access", "%LAB\\ops"): "accessNone", ("access", "LAB\\Svc"): "accessNone",
+    }  # fmt: skip
+
+
 def test_accounts_lock_and_stay_locked_as_the_stricter_setting_says():
     rows = planned("11.2.5-lockout", options(Security__AccountLockFailures=0, Security__AccountUnlockTime=60))
     assert wanted(rows) == {
