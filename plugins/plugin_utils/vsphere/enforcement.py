@@ -102,18 +102,23 @@ class Enforcement:
                 controller = {"subject": subject}
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
+                for scope in scopes.values():
+                    scope.unseen(str(read.name))
                 continue
-            situation = self._situation(subject, plain(read.facts), checks, source)
+            situation, unknown = self._situation(subject, plain(read.facts), checks, source)
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
                 spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
                 scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+                if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
+                    scope.unseen(str(read.name))
         return {area: scope.proposals(area) for area, scope in scopes.items()}
 
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
-    ) -> Situation:
+    ) -> tuple[Situation, frozenset[str]]:
+        """What is known of one subject, and the checks that are unknown there."""
         values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
             self._alike.clean(facts),
@@ -128,7 +133,8 @@ class Enforcement:
         found = Verdicts.of(results)
         # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
         wanted = found.judged if self._given["enforce"] == "always" else found.failing
-        return Situation(
+        unknown = frozenset(result["check"] for result in results if result["measured"] == "unknown")
+        situation = Situation(
             facts=facts,
             gold=values,
             checks=wanted & frozenset(checks) - found.excepted,
@@ -138,6 +144,7 @@ class Enforcement:
             excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
+        return situation, unknown & frozenset(checks)
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
