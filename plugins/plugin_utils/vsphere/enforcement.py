@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
@@ -93,7 +93,7 @@ class Enforcement:
         """
         scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
-        source = _client_address(session)
+        login = _login(session)
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
@@ -105,7 +105,7 @@ class Enforcement:
                 for scope in scopes.values():
                     scope.unseen(str(read.name))
                 continue
-            situation, unknown = self._situation(subject, plain(read.facts), checks, source)
+            situation, unknown = self._situation(subject, plain(read.facts), checks, login)
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
@@ -116,7 +116,7 @@ class Enforcement:
         return {area: scope.proposals(area) for area, scope in scopes.items()}
 
     def _situation(
-        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
+        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
     ) -> tuple[Situation, frozenset[str]]:
         """What is known of one subject, and the checks that are unknown there."""
         values = self._alike.gold(gold.effective(self._variables, subject)).values
@@ -139,7 +139,8 @@ class Enforcement:
             gold=values,
             checks=wanted & frozenset(checks) - found.excepted,
             account=self._given["account"],
-            source=source,
+            source=login.address,
+            known_as=login.name,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
             excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
@@ -238,11 +239,18 @@ def _several(entries: Sequence[str], between: str = "; ") -> str:
     return between.join(entries[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _client_address(session: Any) -> str | None:
-    """The address this run comes from, as the endpoint sees it; None where it does not tell."""
+@dataclass(frozen=True)
+class Login:
+    """Who this run is, as the endpoint sees it. address: where it comes from, None where it does not tell."""
+
+    address: str | None = None
+    name: str = ""
+
+
+def _login(session: Any) -> Login:
     try:
         current = session.instance.content.sessionManager.currentSession
     except Exception:  # pylint: disable=broad-except
         # pyVmomi raises whatever the server answers; without the address, what depends on it is refused.
-        return None
-    return str(current.ipAddress) if current is not None and current.ipAddress else None
+        return Login()
+    return Login() if current is None else Login(str(current.ipAddress or "") or None, str(current.userName or ""))
