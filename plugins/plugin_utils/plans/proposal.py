@@ -14,6 +14,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
+# What facts of a shape that no planner foresaw end in: it refuses the area, naming the check and the host.
+FACTS_LACKING = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, StopIteration)
 # From here on somebody could be locked out (catalogue, field `op`).
 GUARDED = 2
 
@@ -83,7 +85,7 @@ def propose(area: str, situation: Situation, standard: Standard, platform: str =
             planned = planners(platform)[check](mine)
         except Refusal as refusal:
             return Proposal(area, checks, refusal=f"{check}: {refusal}")
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except FACTS_LACKING as error:
             reason = f"{check}: the facts lack what its planning needs ({type(error).__name__}: {str(error)[:120]})"
             return Proposal(area, checks, refusal=reason)
         planned = _without_excepted(planned, situation.excepted.get(check, frozenset()), platform)

@@ -37,7 +37,7 @@ def each(situation: Situation, planned: Callable[[Situation, Vm], list[Row]]) ->
     for vm in of_people(situation):
         try:
             rows += planned(situation, vm)
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             rows.append(by_hand(vm, f": what its planning needs was not read ({error})"))
     return rows
 

@@ -42,6 +42,16 @@ def test_missing_facts_refuse_the_area():
     assert found.rows == () and found.refusal.startswith(f"{ROOT}: what sshd enforces could not be read")
 
 
+@pytest.mark.parametrize("error", [ValueError("'odd' is not in list"), StopIteration(), ZeroDivisionError()])
+def test_facts_that_no_planner_foresaw_refuse_the_area_and_name_the_check(monkeypatch, error):
+    def strange(_situation):
+        raise error
+
+    monkeypatch.setitem(registry.planners("kvm"), ROOT, strange)
+    found = proposal.propose("remote_access", Situation({}, gold.defaults(), frozenset([ROOT])), STANDARD)
+    assert found.refusal.startswith(f"{ROOT}: the facts lack what its planning needs ({type(error).__name__}")
+
+
 def test_checks_that_are_not_asked_for_are_not_planned():
     situation = Situation(facts={}, gold=gold.defaults(), checks=frozenset(), account="ansible")
     assert proposal.propose("remote_access", situation, STANDARD) == proposal.Proposal("remote_access", ())
