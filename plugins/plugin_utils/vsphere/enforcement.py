@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.engine import SERVER_ERRORS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
@@ -83,8 +84,15 @@ class Enforcement:
                 elif failed:
                     done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
                 else:
-                    done[area] = self._area(area, found, hosts, check_mode)
+                    done[area] = self._tried(area, found, hosts, check_mode)
             return done
+
+    def _tried(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
+        """What became of an area. Where it breaks off, what the areas before it have set is told all the same."""
+        try:
+            return self._area(area, found, hosts, check_mode)
+        except (*SERVER_ERRORS, ValueError, OSError) as error:
+            return {**empty_entry(), "by_hand": _by_hand(found), "faults": {self._base["endpoint"]: str(error)}}
 
     def _proposals(self, session: Any, name: str, checks: Sequence[str]) -> dict[str, dict[str, Proposal]]:
         """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned.

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, dwp.hypervisor contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The areas of one run at an endpoint: what was set is told, whatever happens after it."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import enforcement
+
+AREAS = ("logging", "access_control", "firewall")
+
+
+@pytest.mark.parametrize("error", [Lost("unreachable: no answer"), OSError("no space left"), ValueError("another run")])
+def test_what_was_set_before_a_fault_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception) -> None:
+    def area(_self: Any, name: str, *_rest: Any) -> dict[str, Any]:
+        if name == "access_control":
+            raise error
+        return {**enforcement.empty_entry(), "change": "000001-logging"}
+
+    monkeypatch.setattr(enforcement, "logged_in", lambda _endpoint: contextlib.nullcontext())
+    monkeypatch.setattr(enforcement.Enforcement, "_proposals", lambda *_arguments: {name: {} for name in AREAS})
+    monkeypatch.setattr(enforcement.Enforcement, "_area", area)
+    given = {"state_dir": str(tmp_path), "rollback_seconds": 1, "state": "applied"}
+    base = {"endpoint": "vc1"}
+    mine = enforcement.Enforcement(given, load_standard(), {}, base, (), lambda _line: None)
+    done = mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False)
+    assert done["logging"]["change"] == "000001-logging"
+    assert done["access_control"]["faults"] == {"vc1": str(error)}
+    assert done["firewall"]["deferred"] == "not attempted, as access_control failed before it"
