@@ -77,10 +77,11 @@ class Hosts:
 
         :raises ValueError, OSError: nothing was changed: another run is at it, or old values cannot be kept.
         """
-        done, hosts = self._compared(rows)
-        if not done.changes:
-            return done
         with self._journal.locked():
+            # Compared in here: what another run sets until then would be kept as a value it never had.
+            done, hosts = self._compared(rows)
+            if not done.changes:
+                return done
             kept = [_entry(hosts[name], changes) for name, changes in done.changes.items()]
             record = self._journal.start(area, run_id, kept)
             done.change = record["id"]

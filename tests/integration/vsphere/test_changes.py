@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -278,6 +279,27 @@ def test_a_second_run_at_the_same_time_changes_nothing(vsphere: Target, changing
         kept = Journal(changing.journal.directory.parent, vsphere.name)
         Hosts(session, lambda: None, kept, 1).change("remote_access", "run", asked(TIMEOUT), ())  # type: ignore[arg-type,return-value]
     assert changing.differing(asked(TIMEOUT)) == set(ALL)
+
+
+def test_what_another_run_has_set_meanwhile_is_the_old_value(
+    vsphere: Target, changing: Changing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = changing.journal.locked
+
+    @contextlib.contextmanager
+    def after_another_run() -> Iterator[None]:
+        with locked(), administrator(vsphere) as admin:
+            set_options(admin.host("7.0.3"), {"UserVars.DcuiTimeOut": 200})
+            yield
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changing.journal, "locked", after_another_run)
+        assert changing.change(asked(TIMEOUT, (FIRST,))).faults == {}
+    (record,) = changing.journal.listed()
+    assert record["hosts"][0]["settings"][0]["old"] == 200
+    assert changing.hosts.revert(record, force=False, check_mode=False) == {FIRST: []}
+    with administrator(vsphere) as admin:
+        set_options(admin.host("7.0.3"), {"UserVars.DcuiTimeOut": 600})
 
 
 def test_a_host_without_a_vcenter_is_never_put_into_lockdown_mode(esxi: Target, tmp_path: Path) -> None:
