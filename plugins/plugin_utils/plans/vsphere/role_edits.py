@@ -57,11 +57,20 @@ def _narrowed(
     who, what = principals.several(names), principals.several(reached)
     own = [name for name in names if principals.may_be_own(situation, name)]
     why, called = "", str(role["name"])
+    # Told from 9.0 on (pitfall P17).
+    everywhere = [
+        rules.label(entry)
+        for entry in situation.facts["rbac"].get("global_permissions") or ()
+        if entry["role"] == called
+    ]
     if role["system"]:
         why = f"{who} hold {called}, which comes with the product: give another role without {what}"
     elif rightly:
         others = principals.several(rightly)
         why = f"the role {called} is held rightly by {others}: give {who} another one without {what}"
+    elif everywhere:
+        others = principals.several(everywhere)
+        why = f"{others} holds {called} as a global permission, and would lose {what} too: give {who} another role"
     elif own:
         why = (
             f"the account of this run may hold the role {called} as {principals.several(own)}: take {what} out of it "

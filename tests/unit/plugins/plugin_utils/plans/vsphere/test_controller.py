@@ -130,6 +130,16 @@ def test_a_role_that_somebody_holds_rightly_stays():
     assert r"held rightly by %DWP\images: give %DWP\operators another one" in by_hand(rows)
 
 
+def test_a_role_that_is_held_globally_stays():
+    def everywhere(facts):
+        entry = {"principal": "DWP\\backup", "group": False, "role": "operator"}
+        facts["rbac"]["global_permissions"] = [entry, {**entry, "role": "Admin"}]
+
+    rows = of_vcenter("11.2.8-privileges", with_all(TOO_MUCH, everywhere), gold=IMAGES)
+    assert wanted(rows) == {}
+    assert r"DWP\backup holds operator as a global permission" in by_hand(rows)
+
+
 def test_a_role_of_the_product_is_never_edited():
     gold = {"gold_log_admins": ["%DWP\\logs"]}
     rows = of_vcenter("11.4.4-role-privs", holds("%DWP\\operators", "NoCryptoAdmin"), gold=gold)
