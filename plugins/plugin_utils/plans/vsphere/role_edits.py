@@ -33,9 +33,27 @@ def without(reaches: Callable[[str], bool], setting: str) -> Planner:
                 rows += _narrowed(situation, role, reached, holders, wrong)
             elif reached and wrong:
                 rows.append(_undeclared(setting, wrong, reached))
+            elif reached:
+                rows += _everywhere(situation, role, reached, allowed)
         return rows
 
     return controller_rows.at_vcenter(planned)
+
+
+def _everywhere(situation: Situation, role: Mapping[str, Any], reached: list[str], allowed: Iterable[Any]) -> list[Row]:
+    """Who holds a role by a global permission alone: those are set in the client only."""
+    known = situation.facts["rbac"].get("global_permissions")
+    names = (
+        [rules.label(entry) for entry in rules.granted({"known": known}, "known") if entry["role"] == role["name"]]
+        if known
+        else []
+    )
+    wrong = sorted({name for name in names if not rules.among(name, allowed)})
+    if not wrong:
+        return []
+    who, what = principals.several(wrong), principals.several(reached)
+    why = f"{who} holds {role['name']} as a global permission: give another role without {what}"
+    return [plan.by_hand(why, [f"{name} on {rules.EVERYTHING}" for name in wrong])]
 
 
 def _undeclared(setting: str, wrong: list[Mapping[str, Any]], reached: list[str]) -> Row:

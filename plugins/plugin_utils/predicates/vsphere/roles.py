@@ -20,6 +20,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import version
 
 ADMIN, NO_ACCESS = "Admin", "NoAccess"
+# The object of a global permission.
+EVERYTHING = "everything"
 # vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
 _SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
@@ -303,19 +305,27 @@ def enters_guests(privilege: str) -> bool:
 
 
 def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[str, tuple[str, list[str]]]:
-    """{principal on object: (principal, privileges)} of the permissions whose role holds a privilege that `reaches`."""
+    """{principal on object: (principal, privileges)} of the permissions whose role holds a privilege that `reaches`.
+
+    Global permissions among them, where the vCenter tells them (from 9.0 on, pitfall P17): they hold on every object.
+    """
     held = {
         text(role, "name"): [name for name in texts(role.get("privileges"), "privileges of a role") if reaches(name)]
         for role in entries(facts, "roles")
     }
     found = {}
-    for permission in granted(facts):
+    everywhere = [{**entry, "entity": EVERYTHING} for entry in _global(facts, "assigned")]
+    for permission in [*granted(facts), *everywhere]:
         role = text(permission, "role")
         if role not in held:
             raise MissingFact(f"the role {role[:60]} was not read")
         if held[role]:
             found[f"{label(permission)} on {text(permission, 'entity')}"] = (label(permission), held[role])
     return found
+
+
+def _global(facts: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [] if facts.get(key) is None else granted(facts, key)
 
 
 def _limited(
@@ -334,7 +344,7 @@ def _limited(
 
 
 def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Cryptographic privileges are held by those declared. facts: roles, permissions."""
+    """Cryptographic privileges are held by those declared. facts: roles, permissions, assigned."""
     return _limited(
         facts,
         uses_keys,
@@ -345,7 +355,7 @@ def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Images are checked in and out by those declared. facts: roles, permissions."""
+    """Images are checked in and out by those declared. facts: roles, permissions, assigned."""
     return _limited(
         facts,
         handles_images,
@@ -356,12 +366,12 @@ def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def logs_separated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions."""
+    """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions, assigned."""
     return _limited(facts, changes_logs, gold["gold_log_admins"], "change or stop logging", "gold_log_admins")
 
 
 def guests_closed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Ways into guests are held by those whose task it is. facts: roles, permissions."""
+    """Ways into guests are held by those whose task it is. facts: roles, permissions, assigned."""
     return _limited(
         facts,
         enters_guests,

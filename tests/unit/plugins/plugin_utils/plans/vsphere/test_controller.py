@@ -140,6 +140,16 @@ def test_a_role_that_is_held_globally_stays():
     assert r"DWP\backup holds operator as a global permission" in by_hand(rows)
 
 
+def test_who_holds_a_role_globally_alone_is_for_a_person():
+    def everywhere(facts):
+        facts["rbac"]["global_permissions"] = [{"principal": "DWP\\backup", "group": False, "role": "operator"}]
+
+    change = with_all(role("operator", "ContentLibrary.AddLibraryItem"), everywhere)
+    (row,) = of_vcenter("11.2.8-privileges", change, gold=IMAGES)
+    assert row["kind"] == "by_hand" and row["items"] == ["DWP\\backup on everything"]
+    assert of_vcenter("11.2.8-privileges", change, gold={"gold_image_admins": ["dwp\\backup"]}) == []
+
+
 def test_a_role_of_the_product_is_never_edited():
     gold = {"gold_log_admins": ["%DWP\\logs"]}
     rows = of_vcenter("11.4.4-role-privs", holds("%DWP\\operators", "NoCryptoAdmin"), gold=gold)
