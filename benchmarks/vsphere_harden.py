@@ -72,9 +72,8 @@ def run(name: str, inventory: Path, measures: Sequence[str] = ()) -> Cost:
         **({"hypervisor_measures": list(measures)} if measures else {}),
     }
     playbook = CHECKOUT / "playbooks" / f"{name}.yml"
-    return cost(
-        [str(BIN / "ansible-playbook"), "--inventory", str(inventory), str(playbook), "--extra-vars", json.dumps(variables)]
-    )  # fmt: skip
+    command = [str(BIN / "ansible-playbook"), "--inventory", str(inventory), str(playbook)]
+    return cost([*command, "--extra-vars", json.dumps(variables)])
 
 
 def drift(inventory: Path) -> None:
