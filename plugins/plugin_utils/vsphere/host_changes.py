@@ -24,7 +24,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.hos
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import CONSOLE, NORMAL
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal as journal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 LogIn = Callable[[], AbstractContextManager[Any]]
