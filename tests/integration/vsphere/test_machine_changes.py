@@ -152,7 +152,7 @@ def test_one_machine_that_is_refused_takes_the_others_of_its_host_back(machines:
     good = machines.everything("web01")
     bad = machines.row("legacy01", "machine_memory_reservation", 10**6)
     fault = machines.change([*good, bad]).faults[HOST]
-    assert f"virtual machine {machines.uuids['legacy01']}: InvalidArgument" in fault
+    assert f"virtual machine legacy01 ({machines.uuids['legacy01']}): InvalidArgument" in fault
     assert machines.uuids["web01"] not in fault and "what was written before it was put back" in fault
     assert len(machines.differing(good)) == len(good)
     assert [host["state"] for host in machines.journal.listed()[-1]["hosts"]] == ["rolled back"]
@@ -228,6 +228,8 @@ def test_a_machine_that_runs_is_left_to_a_person_and_live_changes_are_made_when_
         "limit in MHz": 5600, "limit in operations per second": 1000,
     }  # fmt: skip
     assert asked.host["pending"] == []
+    # People know a machine by its name.
+    assert all(f"web01 ({machines.uuids['web01']})" in name for name in asked.changes if "machine" in name)
     assert play(tmp_path, vsphere, "revert", hypervisor_revert_run="all").code == 0
 
 
