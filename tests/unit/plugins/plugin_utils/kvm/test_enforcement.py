@@ -26,6 +26,17 @@ def access(*orchestrators: str, able: bool = True) -> dict:
 @pytest.mark.parametrize("area", AREAS)
 def test_an_orchestrated_host_is_left_to_its_owner_area_by_area(area):
     found = proposal.Proposal(area, ("c",), ROWS)
+    told = refusal([], area, found, access("oVirt", "Pacemaker"))
+    assert told.startswith("oVirt, Pacemaker runs on this host and owns its settings")
+    assert f"add {area} to hypervisor_allow_orchestrated" in told
+    others = [name for name in AREAS if name != area]
+    assert refusal(others, area, found, access("oVirt")) == told.replace("oVirt, Pacemaker", "oVirt")
+    assert refusal([area], area, found, access("oVirt")) == ""
+    assert refusal([], area, found, access()) == ""
+
+
+def test_an_owner_that_is_allowed_does_not_spare_the_proof_of_people():
+    found = proposal.Proposal("remote_access", ("c",), ROWS, lockout=3)
     told = refusal(["remote_access"], "remote_access", found, access("oVirt", able=False))
     assert told.startswith("only 0 of at least 2 administrators")
 
