@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""List the changes made to the ESXi hosts of an endpoint, and take them back, in this process."""
+"""List the changes made to a vCenter and its ESXi hosts, and take them back, in this process."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ description:
     two administrators of C(gold_hypervisor_admins) and an account of C(gold_breakglass_accounts) can still get in, and
     that guests and migration peers still answer.
   - Of platform V(vsphere), the inventory host is a vCenter or a stand-alone ESXi host; nothing runs on it. All its ESXi
-    hosts are changed in one session. All areas are planned before the first is changed, and where one is refused, none
-    is changed. Where somebody could be locked out, they are changed one after the other, and old
-    values are put back through the vCenter unless a new login and the host's connection have been proved.
+    hosts, and the vCenter itself, are changed in one session. All areas are planned before the first is changed, and
+    where one is refused, none is changed. Where somebody could be locked out, they are changed one after the other, and
+    old values are put back through the vCenter unless a new login and the host's connection have been proved.
   - Options that a task does not give are taken from the variables C(hypervisor_<option>).
   - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never
     done.

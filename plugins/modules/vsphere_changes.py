@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vsphere_changes
-short_description: List or take back the changes made to the ESXi hosts of an endpoint
+short_description: List or take back the changes made to a vCenter and ESXi hosts
 version_added: 1.0.0
 description:
-  - M(dwp.hypervisor.enforce) keeps the old value of each setting of an ESXi host on the controller before it sets it.
-    This module lists those changes, or takes them back through the endpoint.
+  - M(dwp.hypervisor.enforce) keeps the old value of each setting of a vCenter or an ESXi host on the controller before
+    it sets it. This module lists those changes, or takes them back through the endpoint.
   - A setting that somebody else has changed since is left as it is and reported.
 options:
   state:

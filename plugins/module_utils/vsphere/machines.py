@@ -22,6 +22,7 @@ AGENT = "HDCS.agent"
 NEVER_HASHED = frozenset(("power", "active", "stats", "name", "config_hash"))
 # What a device's structure is read for; the rest (controllers, video, keyboard) is passed over unread.
 HOST_PORTS = {"VirtualSerialPort": "serial", "VirtualParallelPort": "parallel"}
+SRIOV = "VirtualSriovEthernetCard"
 OTHER_KINDS = {"VirtualUSB": "usb", "VirtualSCSIPassthrough": "scsi"}
 READ_DEVICES = frozenset(("VirtualDisk", "VirtualPCIPassthrough", "VirtualTPM", *HOST_PORTS, *OTHER_KINDS))
 
@@ -234,6 +235,7 @@ def _nic(device):
         "label": at(device, "deviceInfo.label", ""),
         "portgroup": "nsx:%s" % opaque if opaque else portgroup,
         "limit_mbps": number(at(device, "resourceAllocation.limit")),
+        "type": "sriov" if device.get("_type") == SRIOV else "virtual",
     }
     return {key: found for key, found in nic.items() if found is not None}
 
@@ -268,7 +270,7 @@ def _assigned(device):
         if backing.get("vgpu"):
             return [{"kind": "vgpu", "address": backing["vgpu"]}]
         return [{"kind": "pci", "address": backing.get("id") or backing.get("assignedId") or ""}]
-    if kind == "VirtualSriovEthernetCard":
+    if kind == SRIOV:
         sriov = device.get("sriovBacking") or {}
         address = at(sriov, "virtualFunctionBacking.id") or at(sriov, "physicalFunctionBacking.id") or ""
         return [{"kind": "sriov", "address": address}]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of changes to the ESXi hosts of one endpoint: old values are on the controller's disk before a write.
+"""The journal of changes to a vCenter and its ESXi hosts: old values are on the controller's disk before a write.
 
 One file for each change, <state directory>/<endpoint>/<number>-<area>.json, readable by its owner only. A change is
 what one area did to the hosts of one endpoint in one run.

@@ -43,6 +43,7 @@ SITE: dict[str, Any] = {
     ],
     "gold_image_admins": ["%LAB\\image-admins", "%LAB\\vm-admins"],
     "gold_log_admins": ["%LAB\\vm-admins"],
+    "gold_crypto_admins": ["%LAB\\vm-admins"],
     "gold_guest_access_principals": ["%LAB\\vm-operators", "%LAB\\vm-admins", "%LAB\\image-admins", "LAB\\alice"],
     "gold_deny_map": [{"principal": "LAB\\carol", "domain_uuid": DENIED}],
     "gold_sensitive_vms": [DENIED],

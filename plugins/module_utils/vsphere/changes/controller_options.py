@@ -82,8 +82,7 @@ def _alarm(controller, name):
 def _actions(action):
     for entry in many(action):
         if isinstance(entry, dict) and entry.get("_type") in ("AlarmTriggeringAction", "GroupAlarmAction"):
-            for inner in _actions(entry.get("action")):
-                yield inner
+            yield from _actions(entry.get("action"))
         elif isinstance(entry, dict) and "_type" in entry:
             yield entry
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import DEVICE_EDIT, is_false
@@ -16,17 +17,19 @@ FILTER = re.compile(r"ethernet\d+\.filter\d+\.name")
 
 def device_edit(situation: Situation) -> list[Row]:
     """vsphere-11.2.7-device-edit: a filter nobody declared is a product's, which a person has to know."""
-    rows: list[Row] = []
-    for vm in virtual_machines.of_people(situation):
-        extra = vm["extra_config"]
-        if is_false(extra.get(DEVICE_EDIT)):
-            wanted = virtual_machines.option(vm, DEVICE_EDIT, "TRUE")
-            rows += virtual_machines.change(situation, vm, [wanted], f"set {DEVICE_EDIT} to TRUE")
-        filters = {str(value) for key, value in extra.items() if FILTER.fullmatch(key)}
-        strange = sorted(filters - set(situation.gold["gold_dvfilters"]))
-        if strange:
-            what = f"remove the network filter {strange[0][:60]}, or declare it in gold_dvfilters"
-            rows.append(virtual_machines.by_hand(vm, f": {what}"))
+    return virtual_machines.each(situation, _edit_off)
+
+
+def _edit_off(situation: Situation, vm: Vm) -> list[Row]:
+    extra, rows = vm["extra_config"], []
+    if is_false(extra.get(DEVICE_EDIT)):
+        wanted = virtual_machines.option(vm, DEVICE_EDIT, "TRUE")
+        rows += virtual_machines.change(situation, vm, [wanted], f"set {DEVICE_EDIT} to TRUE")
+    filters = {str(value) for key, value in extra.items() if FILTER.fullmatch(key)}
+    strange = sorted(filters - set(situation.gold["gold_dvfilters"]))
+    if strange:
+        what = f"remove the network filter {strange[0][:60]}, or declare it in gold_dvfilters"
+        rows.append(virtual_machines.by_hand(vm, f": {what}"))
     return rows
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
     controller_rows,
@@ -29,12 +30,17 @@ DISABLED = "UserVars.ESXiVPsDisabledProtocols"
 
 def migration(situation: Situation) -> list[Row]:
     """vsphere-11.2.10-vmotion: a stricter way stays."""
-    least, rows = situation.gold["gold_vmotion_encryption"], []
-    for vm in virtual_machines.of_people(situation):
-        if MIGRATION.index(vm["migrate_encryption"]) < MIGRATION.index(least):
-            wanted = virtual_machines.migration(vm, least)
-            rows += virtual_machines.change(situation, vm, [wanted], f"encryption of its migration has to be {least}")
-    return rows
+    return virtual_machines.each(situation, _travels_encrypted)
+
+
+def _travels_encrypted(situation: Situation, vm: Vm) -> list[Row]:
+    least = situation.gold["gold_vmotion_encryption"]
+    if vm["migrate_encryption"] not in MIGRATION:
+        return [virtual_machines.by_hand(vm, f": {vm['migrate_encryption']!r} is no way to migrate that is known here")]
+    if MIGRATION.index(vm["migrate_encryption"]) >= MIGRATION.index(least):
+        return []
+    wanted = virtual_machines.migration(vm, least)
+    return virtual_machines.change(situation, vm, [wanted], f"encryption of its migration has to be {least}")
 
 
 def signed(situation: Situation) -> list[Row]:

@@ -130,18 +130,24 @@ def level_and_filter(situation: Situation) -> list[Row]:
     options, facts, gold = situation.facts["advanced_options"], situation.facts, situation.gold
     rows: list[Row] = []
     if rules.LEVELS.index(options[f"{SYSLOG}logLevel"]) < rules.LEVELS.index(gold["gold_vsphere_log_level"]):
-        rows.append(host_rows.option(f"{SYSLOG}logLevel", gold["gold_vsphere_log_level"]))
+        rows += _about("log level", host_rows.option(f"{SYSLOG}logLevel", gold["gold_vsphere_log_level"]))
     if options[AGENT_LEVEL] not in rules.AGENT_LEVELS:
-        rows.append(host_rows.option(AGENT_LEVEL, "info"))
+        rows += _about("host agent", host_rows.option(AGENT_LEVEL, "info"))
     if facts["logging"]["filters_enabled"]:
-        rows.append(
+        off = (
             host_rows.esxcli("system syslog config logfilter.enabled", False)
             if _seven(situation)
             else host_rows.option(f"{SYSLOG}logFiltersEnable", False)
         )
+        rows += _about("filters", off)
     if not next(entry["enabled"] for entry in facts["firewall"]["rulesets"] if entry["id"] == "syslog"):
-        rows.append(host_rows.ruleset("syslog", enabled=True))
-    return [*rows, *_clock(situation)]
+        rows += _about("firewall", host_rows.ruleset("syslog", enabled=True))
+    return [*rows, *_about("clock", *_clock(situation))]
+
+
+def _about(item: str, *rows: Row) -> list[Row]:
+    """Rows with the item of the check that they put right, whose name is not the setting's."""
+    return [{**row, "items": [item]} for row in rows]
 
 
 def _clock(situation: Situation) -> list[Row]:
@@ -185,13 +191,15 @@ def controller_remote(situation: Situation) -> list[Row]:
     named = {name.casefold() for name in servers}
     found = situation.facts["logging"]["forwarding"]
     wrong = [one for one in found if one["protocol"] != "TLS" or str(one["host"]).casefold() not in named]
-    rows = []
+    rows: list[Row] = []
     if wrong or not found:
         over_tls = {str(one["host"]).casefold(): int(one["port"]) for one in found if one["protocol"] == "TLS"}
         port = situation.gold["gold_log_port"]
         rows.append(
             controller_rows.log_forwarding(f"TLS {name}:{over_tls.get(name.casefold(), port)}" for name in servers)
         )
+        # The appliance takes any server, and one that it does not trust gets nothing.
+        rows.append(plan.by_hand("see that the vCenter's logs arrive (VAMI, Syslog, Send Test Message)"))
     if situation.facts["advanced_options"][EVENTS] is not True:
         rows.append(controller_rows.option(EVENTS, True))
     return rows

@@ -38,6 +38,7 @@ SALTING = "Mem.ShareForceSalting"
 MEMORY, CPU = "gold_vm_memory_policy", "gold_vm_cpu_policy"
 VCPUS = "vsphere-11.3.3-vcpu"
 DISTRIBUTED = "distributed"
+PAST_THE_SWITCH = "an SR-IOV adapter goes past the switch: limit it on the physical adapter, or use another kind"
 ONE_WAY = "a standard switch limits one direction only: connect it to a distributed port group"
 
 
@@ -230,7 +231,9 @@ def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> li
         switch = switches[group["switch"]]
         if group["shaping_in"] and group["shaping_out"]:
             continue
-        if switch["kind"] != DISTRIBUTED:
+        if nic.get("type") == "sriov":
+            rows.append(_for_a_person(vm, f"{nic['label']}: {PAST_THE_SWITCH}"))
+        elif switch["kind"] != DISTRIBUTED:
             rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
         elif nic["limit_mbps"] > 0:
             limited.append(switch)

@@ -29,11 +29,20 @@ def without(reaches: Callable[[str], bool], setting: str) -> Planner:
             reached = sorted(name for name in role["privileges"] if reaches(name))
             holders = [entry for entry in rbac["permissions"] if entry["role"] == role["name"]]
             wrong = [entry for entry in holders if id(entry) in people and not rules.among(rules.label(entry), allowed)]
-            if reached and wrong:
+            if reached and wrong and allowed:
                 rows += _narrowed(situation, role, reached, holders, wrong)
+            elif reached and wrong:
+                rows.append(_undeclared(setting, wrong, reached))
         return rows
 
     return controller_rows.at_vcenter(planned)
+
+
+def _undeclared(setting: str, wrong: list[Mapping[str, Any]], reached: list[str]) -> Row:
+    """Backup and monitoring have roles too: as long as nobody has said who needs what, none is cut."""
+    who = principals.several(sorted({rules.label(entry) for entry in wrong}))
+    what = principals.several(reached)
+    return plan.by_hand(f"{setting} is empty: say there who of {who} needs {what}; the others then lose it")
 
 
 def _narrowed(

@@ -86,7 +86,25 @@ def test_a_card_is_on_its_port_group(backing: str, portgroup: str) -> None:
         f"<key>4000</key><deviceInfo><label>Network adapter 1</label></deviceInfo>{backing}<macAddress>m</macAddress>"
     )
     found = entry(config__hardware__device=device("VirtualVmxnet3", inner))[0]["nics"]
-    assert found == [{"id": "4000", "label": "Network adapter 1", "portgroup": portgroup}]
+    assert found == [{"id": "4000", "label": "Network adapter 1", "portgroup": portgroup, "type": "virtual"}]
+
+
+def test_a_card_that_goes_past_the_switch_is_told() -> None:
+    (card,) = entry(config__hardware__device=device("VirtualSriovEthernetCard", "<macAddress>m</macAddress>"))[0][
+        "nics"
+    ]
+    assert card["type"] == "sriov"
+
+
+@pytest.mark.parametrize(
+    ("number", "automatic", "found"), [(4, None, 4), (4, False, 4), (4, True, 1), (0, None, None), (None, None, None)]
+)
+def test_cores_of_a_socket(number: int | None, automatic: bool | None, found: int | None) -> None:
+    """Where vSphere chooses, any number of vCPUs makes whole sockets."""
+    values = {"config__hardware__numCoresPerSocket": number, "config__hardware__autoCoresPerSocket": automatic}
+    assert (
+        entry(**{key: value for key, value in values.items() if value is not None})[0].get("cores_per_socket") == found
+    )
 
 
 @pytest.mark.parametrize(

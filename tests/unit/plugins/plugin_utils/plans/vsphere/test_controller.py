@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import principals
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.config_drift import ALARM
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     by_hand,
     options,
@@ -84,6 +86,7 @@ def test_the_appliance_sends_to_named_servers_over_tls_and_nowhere_else():
     now = forwarded(("log1.example.test", 7000, "TLS"), ("old.example.test", 514, "UDP"))
     rows = of_vcenter("11.4.11-vcenter", now, gold=servers)
     assert wanted(rows) == {("log_forwarding", ""): ["TLS Log1.example.test:7000", "TLS log2.example.test:6514"]}
+    assert "see that the vCenter's logs arrive" in by_hand(rows)
 
 
 def test_only_what_is_missing_is_set():
@@ -102,10 +105,22 @@ TOO_MUCH = with_all(role("operator", "ContentLibrary.AddLibraryItem", "VirtualMa
                     holds("%DWP\\operators", "operator"))  # fmt: skip
 
 
+IMAGES = {"gold_image_admins": ["%DWP\\images"]}
+
+
 def test_a_role_loses_what_nobody_who_holds_it_may_hold():
-    rows = of_vcenter("11.2.8-privileges", TOO_MUCH)
+    rows = of_vcenter("11.2.8-privileges", TOO_MUCH, gold=IMAGES)
     assert wanted(rows) == {("role", "operator grants ContentLibrary.AddLibraryItem"): False}
     assert rows[0]["items"] == ["%DWP\\operators on prod-vms"]
+
+
+def test_as_long_as_nobody_is_named_no_role_is_cut():
+    rows = of_vcenter("11.2.8-privileges", TOO_MUCH)
+    assert wanted(rows) == {}
+    assert (
+        r"gold_image_admins is empty: say there who of %DWP\operators needs ContentLibrary.AddLibraryItem"
+        in by_hand(rows)
+    )
 
 
 def test_a_role_that_somebody_holds_rightly_stays():
@@ -116,7 +131,8 @@ def test_a_role_that_somebody_holds_rightly_stays():
 
 
 def test_a_role_of_the_product_is_never_edited():
-    rows = of_vcenter("11.4.4-role-privs", holds("%DWP\\operators", "NoCryptoAdmin"))
+    gold = {"gold_log_admins": ["%DWP\\logs"]}
+    rows = of_vcenter("11.4.4-role-privs", holds("%DWP\\operators", "NoCryptoAdmin"), gold=gold)
     assert wanted(rows) == {}
     assert "comes with the product" in by_hand(rows)
 
@@ -139,7 +155,7 @@ def test_who_may_be_the_account_of_the_run(account, principal, own):
 
 
 def test_what_the_account_of_the_run_may_hold_is_for_a_person():
-    rows = of_vcenter("11.2.8-privileges", TOO_MUCH, account="svc@dwp.example")
+    rows = of_vcenter("11.2.8-privileges", TOO_MUCH, account="svc@dwp.example", gold=IMAGES)
     assert wanted(rows) == {}
     assert "with another account" in by_hand(rows)
     rows = of_vcenter("11.2.3-noaccess", gold={"gold_deny_map": [{"principal": "DWP\\svc", "domain_uuid": MACHINE}]},
@@ -240,3 +256,12 @@ def test_a_host_without_a_vcenter_keeps_its_own_roles_and_alarms(check):
     rows = planned(check)
     assert wanted(rows) == {}
     assert "this host has no vCenter" in by_hand(rows)
+
+
+def test_an_excepted_holder_keeps_the_role_as_it_is_and_other_roles_are_edited():
+    two = with_all(TOO_MUCH, role("backup", "ContentLibrary.AddLibraryItem"), holds("%DWP\\backups", "backup"))
+    check = "vsphere-11.2.8-privileges"
+    asked = situation(two, IMAGES, "vcenter", excepted={check: frozenset({"%DWP\\operators on prod-vms"})})
+    asked = proposal.replace(asked, checks=frozenset([check]))
+    found = proposal.propose("image_library", asked, load_standard(), "vsphere")
+    assert [row["name"] for row in found.rows] == ["backup grants ContentLibrary.AddLibraryItem"]

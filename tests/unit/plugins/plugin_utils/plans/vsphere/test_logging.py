@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     both,
     by_hand,
     options,
     planned,
+    situation,
     wanted,
 )
 
@@ -133,6 +136,15 @@ def clock(**values):
 def test_time_servers_are_for_a_person_to_name():
     rows = planned("11.4.10-level-filter", clock(active=False))
     assert wanted(rows) == {} and by_hand(rows).startswith("no time service is running: name at least 2 time servers")
+
+
+def test_an_exception_for_one_of_them_leaves_the_others_to_be_set():
+    check = "vsphere-11.4.10-level-filter"
+    change = both(options(Syslog__global__logLevel="error"), clock(active=False))
+    for item, left in (("clock", {("option", "Syslog.global.logLevel"): "info"}), ("log level", {})):
+        asked = proposal.replace(situation(change, excepted={check: frozenset([item])}), checks=frozenset([check]))
+        rows = list(proposal.propose("logging", asked, load_standard(), "vsphere").rows)
+        assert wanted(rows) == left and ("time servers" in by_hand(rows)) is (item != "clock")
 
 
 def test_time_servers_that_gold_names_take_the_place_of_too_few():

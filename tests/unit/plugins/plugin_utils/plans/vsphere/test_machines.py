@@ -292,6 +292,15 @@ def test_adapters_are_limited_where_the_switch_keeps_to_it():
     assert of_app(rows) == {} and "connect it to a distributed port group" in by_hand(rows)
 
 
+def test_an_adapter_that_goes_past_the_switch_is_not_limited_there():
+    def past(facts):
+        open_nic(facts)
+        facts["vms"][0]["nics"][0]["type"] = "sriov"
+
+    rows = planned("11.3.10-network", past, LIMITS, allow_vm_changes=frozenset({APP}))
+    assert of_app(rows) == {} and "limit it on the physical adapter" in by_hand(rows)
+
+
 def test_disks_and_processors_are_limited_by_the_figure_of_gold():
     allowed = {"allow_vm_changes": frozenset({APP})}
     assert of_app(planned("11.3.10-disk", open_nic, LIMITS, **allowed)) == {
