@@ -36,6 +36,7 @@ class Situation:
     facts: the facts document just read (docs/facts.md). gold: the effective gold configuration. checks: the checks to
     enforce in this call, all of one area. account, source, controller_port: the account and address the controller
     comes from and the local port it reached, as the host sees them; source is None where the connection is local.
+    known_as: what a vSphere server calls the account, where it tells; a login's form may name another domain.
     inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
     to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
     changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
@@ -47,6 +48,7 @@ class Situation:
     checks: frozenset[str]
     account: str = "root"
     source: str | None = None
+    known_as: str = ""
     controller_port: int | None = None
     inbound: Sequence[Mapping[str, Any]] = ()
     outbound: Sequence[Mapping[str, Any]] = ()

@@ -14,6 +14,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
+# What holds at once for every machine that is connected, on whatever host: all of them have to be allowed.
+OF_MACHINES = frozenset(("distributed_security",))
+
 
 class Scope:
     """The proposals of one area, gathered over the subjects of an endpoint."""
@@ -23,6 +26,11 @@ class Scope:
         self._own: dict[str, Proposal] = {}
         self._asked: list[Row] = []
         self._spared: set[tuple[str, str]] = set()
+        self._unseen: list[str] = []
+
+    def unseen(self, name: str) -> None:
+        """A host that is there and whose machines nobody could judge."""
+        self._unseen.append(name)
 
     def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
         """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
@@ -43,7 +51,7 @@ class Scope:
         """{host, or CONTROLLER: what would be done}; the vCenter comes last, as hosts are proved through it."""
         found = dict(self._own)
         own = found.pop(CONTROLLER, Proposal(area, ()))
-        asked = [_left(row) if _subject(row) in self._spared else row for row in self._asked]
+        asked = [self._left_alone(row) or row for row in self._asked]
         rows = merged([*own.rows, *asked])
         checks = dict.fromkeys([*own.checks, *(check for row in asked for check in row["checks"])])
         if checks:
@@ -52,14 +60,19 @@ class Scope:
             found[CONTROLLER] = replace(own, checks=tuple(checks), rows=tuple(rows), lockout=lockout)
         return found
 
+    def _left_alone(self, row: Row) -> Row | None:
+        """What a person has to decide instead of a row, None where it may be set."""
+        if _subject(row) in self._spared:
+            why = "one of the hosts that share it has an exception or may not be changed"
+        elif row["kind"] in OF_MACHINES and self._unseen:
+            why = f"{self._unseen[0]} could not be judged, and a machine there may be connected that may not be changed"
+        else:
+            return None
+        called = KINDS[row["kind"]].title % row["name"]
+        return {**by_hand(f"{called}: left alone, as {why}"), "checks": row["checks"]}
+
     def _risk(self, check: str) -> int:
         return int(self._standard.checks[check].disruption["lockout"])
-
-
-def _left(row: Row) -> Row:
-    called = KINDS[row["kind"]].title % row["name"]
-    what = f"{called}: left alone, as one of the hosts that share it has an exception or may not be changed"
-    return {**by_hand(what), "checks": row["checks"]}
 
 
 def _subject(row: Row) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
@@ -93,7 +93,7 @@ class Enforcement:
         """
         scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
-        source = _client_address(session)
+        login = _login(session)
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
@@ -102,18 +102,23 @@ class Enforcement:
                 controller = {"subject": subject}
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
+                for scope in scopes.values():
+                    scope.unseen(str(read.name))
                 continue
-            situation = self._situation(subject, plain(read.facts), checks, source)
+            situation, unknown = self._situation(subject, plain(read.facts), checks, login)
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
                 spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
                 scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+                if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
+                    scope.unseen(str(read.name))
         return {area: scope.proposals(area) for area, scope in scopes.items()}
 
     def _situation(
-        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], source: str | None
-    ) -> Situation:
+        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
+    ) -> tuple[Situation, frozenset[str]]:
+        """What is known of one subject, and the checks that are unknown there."""
         values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
             self._alike.clean(facts),
@@ -128,16 +133,19 @@ class Enforcement:
         found = Verdicts.of(results)
         # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
         wanted = found.judged if self._given["enforce"] == "always" else found.failing
-        return Situation(
+        unknown = frozenset(result["check"] for result in results if result["measured"] == "unknown")
+        situation = Situation(
             facts=facts,
             gold=values,
             checks=wanted & frozenset(checks) - found.excepted,
             account=self._given["account"],
-            source=source,
+            source=login.address,
+            known_as=login.name,
             allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
             excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
+        return situation, unknown & frozenset(checks)
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
@@ -231,11 +239,18 @@ def _several(entries: Sequence[str], between: str = "; ") -> str:
     return between.join(entries[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def _client_address(session: Any) -> str | None:
-    """The address this run comes from, as the endpoint sees it; None where it does not tell."""
+@dataclass(frozen=True)
+class Login:
+    """Who this run is, as the endpoint sees it. address: where it comes from, None where it does not tell."""
+
+    address: str | None = None
+    name: str = ""
+
+
+def _login(session: Any) -> Login:
     try:
         current = session.instance.content.sessionManager.currentSession
     except Exception:  # pylint: disable=broad-except
         # pyVmomi raises whatever the server answers; without the address, what depends on it is refused.
-        return None
-    return str(current.ipAddress) if current is not None and current.ipAddress else None
+        return Login()
+    return Login() if current is None else Login(str(current.ipAddress or "") or None, str(current.userName or ""))

@@ -11,8 +11,9 @@ the account may still do what it could.
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -23,7 +24,11 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import CONSOLE, NORMAL
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import (
+    CONSOLE,
+    DISABLED,
+    NORMAL,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
@@ -34,6 +39,8 @@ RETRY_SECONDS, RETURN_SECONDS = 5, 90
 AT_ONCE = 8
 # What a fault says where a host has kept some of what was written, so that revert can still take it back.
 LEFT = ("NOT put back", "NOT be put back")
+# Who comes in where lockdown mode keeps people out, and the mode itself: {kind of row: name}.
+LOCKDOWN_KINDS = {"lockdown": "", "lockdown_exceptions": "", "console": CONSOLE}
 Target = Union[Host, Controller]
 
 
@@ -128,7 +135,7 @@ class Hosts:
         if fault:
             return fault
         lost = engine.prove(self._log_in, host, self._seconds)
-        return f"{lost}; {self._taken_back(host.name, changes)}" if lost else ""
+        return f"{lost}; {self._taken_back(host.name, host.uuid, changes)}" if lost else ""
 
     def _kept_out(self, host: Target, changes: list[Any]) -> str:
         """Why nobody could take the change back if it went wrong, or nothing."""
@@ -141,38 +148,49 @@ class Hosts:
 
     def _no_way_in(self, host: Host, changes: list[Any]) -> str:
         """Why nobody could reach a host in lockdown mode that has lost its vCenter, or nothing. Asked now."""
-        mode = next((change.new for change in changes if change.kind == "lockdown"), None)
-        if mode is None or mode == "lockdownDisabled":
+        after = {change.kind: change.new for change in changes if change.kind in LOCKDOWN_KINDS}
+        if not after:
             return ""
-        if self._session.content["about"]["apiType"] != "VirtualCenter":
+        if after.get("lockdown", DISABLED) != DISABLED and not self._through_vcenter:
             return "a host without a vCenter is never put into lockdown mode"
-        after = {(change.kind, change.name): change.new for change in changes}
-        now = read(self._session, ("config.option",), (host.name,))[host.name]
-        ways = {}
-        for kind, name in (("lockdown_exceptions", ""), ("console", CONSOLE)):
-            ways[name] = after[kind, name] if (kind, name) in after else KINDS[kind].current(now, name)
+        now = read(self._session, ("config.option", "config.lockdownMode"), (host.name,))[host.name]
+        for kind, name in LOCKDOWN_KINDS.items():
+            after.setdefault(kind, KINDS[kind].current(now, name))
         # Strict mode stops the console; that it may was confirmed when it was planned.
-        if mode == NORMAL and not ways[""] and not ways[CONSOLE]:
+        if after["lockdown"] == NORMAL and not after["lockdown_exceptions"] and not after["console"]:
             return f"nobody is exempt from lockdown mode and {CONSOLE} is empty: without its vCenter it would be lost"
         return ""
 
-    def _taken_back(self, name: str, changes: list[Any]) -> str:
-        """Put old values back over a session of its own, for the one before may be gone; returns what to tell."""
-        deadline = time.monotonic() + RETURN_SECONDS
-        while True:
-            try:
-                with self._way_back(name) as session:
-                    rows = [{"kind": change.kind, "name": change.name} for change in changes]
-                    left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
-                return f"NOT put back: {'; '.join(left)}" if left else "its old values were put back"
-            except (*engine.SERVER_ERRORS, KeyError) as error:
-                if time.monotonic() > deadline:
-                    return f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
-            time.sleep(RETRY_SECONDS)
+    @property
+    def _through_vcenter(self) -> bool:
+        return bool(self._session.content["about"]["apiType"] == "VirtualCenter")
 
-    def _way_back(self, name: str) -> AbstractContextManager[Any]:
-        """A session to put old values back. A firewall lets what is connected already stay connected."""
-        return nullcontext(self._session) if name == CONTROLLER else self._log_in()
+    def _taken_back(self, name: str, uuid: str, changes: list[Any]) -> str:
+        """Put old values back, again and again for RETURN_SECONDS; returns what to tell.
+
+        Every old value is a whole one, so that what an attempt before has put back is put back once more.
+        """
+        deadline = time.monotonic() + RETURN_SECONDS
+        for opened in self._ways_back(name):
+            try:
+                with opened() as session:
+                    rows = [{"kind": change.kind, "name": change.name} for change in changes]
+                    left = engine.put_back(engine.hosts_again(session, rows, {name: uuid})[name], changes)
+                if not left:
+                    break
+                fault = f"NOT put back: {'; '.join(left)}"
+            except (*engine.SERVER_ERRORS, KeyError) as error:
+                fault = f"its old values could NOT be put back: {error}; dwp.hypervisor.revert has them"
+            if time.monotonic() > deadline:
+                return fault
+            time.sleep(RETRY_SECONDS)
+        return "its old values were put back"
+
+    def _ways_back(self, name: str) -> Iterator[LogIn]:
+        """Sessions to put old values back in, by turns: a new one, as the one before may be gone, and the open one, as
+        a firewall lets what is connected stay connected, and a new login may be what the change has cost."""
+        ways: list[LogIn] = [self._log_in, lambda: nullcontext(self._session)]
+        return itertools.cycle(reversed(ways) if name == CONTROLLER else ways)
 
     def _last_look(self, record: dict[str, Any], done: Done, guarded: frozenset[str]) -> None:
         """The state of a connection lags behind: those proved first are looked at again when all are done."""
@@ -192,7 +210,7 @@ class Hosts:
             name = entry["name"]
             if name in names and (name not in now or now[name].connection != CONNECTED):
                 state = f"the host is {now[name].connection}" if name in now else unseen
-                _note(entry, done, f"{state}; {self._taken_back(name, done.changes[name])}")
+                _note(entry, done, f"{state}; {self._taken_back(name, entry['uuid'], done.changes[name])}")
 
     def revert(self, record: dict[str, Any], force: bool, check_mode: bool) -> dict[str, list[str]]:
         """Take one change back, host by host. Returns {host: what was left, and why}.
@@ -202,7 +220,7 @@ class Hosts:
         left = {}
         with self._journal.locked():
             rows = [setting for entry in record["hosts"] for setting in entry["settings"]]
-            hosts = engine.hosts_of(self._session, rows, frozenset(entry["name"] for entry in record["hosts"]))
+            hosts = engine.hosts_again(self._session, rows, {entry["name"]: entry["uuid"] for entry in record["hosts"]})
             for entry in record["hosts"]:
                 if entry["state"] not in (journal.STARTED, journal.CONFIRMED):
                     continue
@@ -260,7 +278,7 @@ def _note(entry: dict[str, Any], done: Done, fault: str) -> None:
 def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_mode: bool) -> list[str]:
     """Put one host's old values back; returns what was left."""
     if host is None:
-        return ["the host is not there any more"]
+        return ["it is not there any more"]
     if host.connection != CONNECTED:
         return [f"the host is {host.connection}"]
     left, changes = [], []

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import host_changes
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import administrator, set_options
@@ -96,6 +98,27 @@ def test_nobody_is_locked_out_by_what_a_hand_changed_since_the_plan(vsphere: Tar
     assert changing.differing(asked(LOCKDOWN, (FIRST,))) == {FIRST}
 
 
+def test_who_is_exempt_last_stays_so_while_lockdown_mode_is_on(vsphere: Target, changing: Changing) -> None:
+    with administrator(vsphere) as admin:
+        access = admin.host("7.0.3").configManager.hostAccessManager
+        access.UpdateLockdownExceptions(users=["dcui"])
+        assert changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,)).faults == {}
+        set_options(admin.host("7.0.3"), {"DCUI.Access": ""})
+        done = changing.change(asked([host_rows.not_exempt(["dcui"])], (FIRST,)), (FIRST,))
+        assert "nobody is exempt from lockdown mode and DCUI.Access is empty" in done.faults[FIRST]
+        assert list(access.QueryLockdownExceptions()) == ["dcui"]
+        set_options(admin.host("7.0.3"), {"DCUI.Access": "root"})
+        access.UpdateLockdownExceptions(users=[])
+
+
+def test_a_stricter_lockdown_mode_that_another_area_has_set_stays(changing: Changing) -> None:
+    strict = [host_rows.lockdown("lockdownStrict")]
+    assert changing.change(asked(strict, (FIRST,)), (FIRST,)).faults == {}
+    # Planned when lockdown mode was still off.
+    assert changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,)) == Done()
+    assert changing.change(asked([*strict, *LOCKDOWN], (FIRST,)), (FIRST,)) == Done()
+
+
 def test_one_hosts_fault_is_its_own_and_leaves_nothing_half_done(vsphere: Target, changing: Changing) -> None:
     rows = asked([*TIMEOUT, *SNMP_OFF])
     with vsphere.fault(kind="fault", fault="HostConfigFault", method="UpdateServicePolicy", host=SECOND, count=1):
@@ -155,6 +178,35 @@ def test_a_connection_cut_in_the_middle_of_a_write(vsphere: Target, changing: Ch
         assert set(running(admin, "TSM").values()) == {True}
         for release in RELEASES:
             admin.host(release).configManager.serviceSystem.StopService(id="TSM")
+
+
+def test_old_values_go_back_over_the_open_session_where_no_new_login_succeeds(
+    changing: Changing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> Any:
+        raise Lost("unreachable: no answer")
+
+    monkeypatch.setattr(host_changes, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(host_changes, "RETURN_SECONDS", 5)
+    changing.hosts._log_in = refused
+    done = changing.change(asked(TIMEOUT, (FIRST,)), (FIRST,))
+    assert done.faults == {FIRST: "unreachable: no answer; its old values were put back"}
+    assert changing.differing(asked(TIMEOUT, (FIRST,))) == {FIRST}
+
+
+def test_what_is_refused_once_is_put_back_all_the_same(
+    vsphere: Target, changing: Changing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_arguments: Any) -> str:
+        vsphere.control("POST", "faults", {**fault, "count": 1})
+        return "the host is notResponding"
+
+    fault = {"kind": "fault", "fault": "HostNotConnected", "method": "UpdateOptions", "host": FIRST}
+    monkeypatch.setattr(host_changes, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(host_changes.engine, "prove", lost)
+    done = changing.change(asked(TIMEOUT, (FIRST,)), (FIRST,))
+    assert done.faults == {FIRST: "the host is notResponding; its old values were put back"}
+    assert changing.states() == {FIRST: "rolled back"}
 
 
 def test_a_session_that_expires_is_renewed(vsphere: Target, changing: Changing) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
@@ -127,6 +128,22 @@ def test_somebody_who_changes_a_port_group_meanwhile_is_not_overwritten(
     row = controller_rows.distributed_rejects(group.name, group.key)
     with vsphere.fault(kind="fault", fault="ConcurrentAccess", method="ReconfigureDVPortgroup_Task", count=1):
         assert "ConcurrentAccess" in changing.fault(row)
+    assert len(changing.differing(row)) == 1
+
+
+def test_what_became_of_a_task_that_nobody_knows_is_put_back(
+    changing: Changing, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = [tasks.Fault("", "it takes longer than 120 s")]
+    run = tasks.run
+
+    def ended_too_late(session: Any, starts: dict[str, Any]) -> dict[str, Any]:
+        return run(session, starts) or dict.fromkeys(starts, faults.pop()) if faults else run(session, starts)
+
+    monkeypatch.setattr(tasks, "run", ended_too_late)
+    group = next(one for one in admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-dmz")
+    row = controller_rows.distributed_rejects(group.name, group.key)
+    assert "it takes longer than 120 s; what was written before it was put back" in changing.fault(row)
     assert len(changing.differing(row)) == 1
 
 

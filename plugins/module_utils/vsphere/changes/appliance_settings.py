@@ -17,7 +17,8 @@ FIREWALL = "/api/appliance/networking/firewall/inbound"
 POLICIES = "/api/content/security-policies"
 # Every interface, and what stands between two rules in the text of a list.
 ANY, THEN = "*", "; "
-ADDRESSES = Properties("HostSystem", {"name": None, "config.network.vnic": None})
+CARRIED = "config.virtualNicManagerInfo.netConfig"
+ADDRESSES = Properties("HostSystem", {"name": None, "config.network.vnic": None, CARRIED: None})
 
 
 def forwarding(controller, _name):
@@ -68,13 +69,26 @@ def _as_rule(text):
 
 
 def cut_off(controller, wanted):
-    """Names of the hosts of which no address would be let in any more. wanted: see firewall."""
+    """Names of the hosts that would not be let in any more. wanted: see firewall.
+
+    A host sends its heartbeats from its management adapters; another of its addresses says nothing of them.
+    """
     names = []
     for host in controller.all(ADDRESSES).values():
-        found = [at(one, "spec.ip.ipAddress", "") for one in many(host.values.get("config.network.vnic"))]
-        if not any(_admitted(address, wanted) for address in found if address):
+        found = _management(host) or many(host.values.get("config.network.vnic"))
+        addresses = [address for address in (at(one, "spec.ip.ipAddress", "") for one in found) if address]
+        if not addresses or not all(_admitted(address, wanted) for address in addresses):
             names.append(str(host.values.get("name", host.moid)))
     return sorted(names)
+
+
+def _management(host):
+    """The adapters of a host that carry management; none where the server does not tell."""
+    for config in many(host.values.get(CARRIED)):
+        if config.get("nicType") == "management":
+            selected = many(config.get("selectedVnic"))
+            return [found for found in many(config.get("candidateVnic")) if found.get("key") in selected]
+    return []
 
 
 def _admitted(text, wanted):

@@ -9,6 +9,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import CURRENT
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import in_view, of_object
@@ -77,10 +78,13 @@ class Controller(object):
         return found[0]
 
     def run(self, ref_type, moid, method, arguments, what):
-        """Call a method that starts a task, and wait for it. :raises ChangeError: it failed; what: it was about."""
-        faults = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]})
-        if faults:
-            raise ChangeError("%s: %s" % (what, faults[what]))
+        """Call a method that starts a task, and wait for it. what: it is about.
+
+        :raises ChangeError: it failed. :raises Lost: nobody knows what became of it, so that it has to be put back.
+        """
+        fault = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]}).get(what)
+        if fault is not None:
+            raise (ChangeError if fault.name else Lost)("%s: %s" % (what, fault))
 
     def asked(self, path):
         """An answer of the vSphere Automation API, asked for once."""

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Brings ESXi hosts and their vCenter to the rows of a plan: reads what is, compares, writes only differences.
 
-A row is {kind, name, value, checks} of kinds.KINDS; a list can have `remove` instead: what may not be in it.
+A row is {kind, name, value, checks} of kinds.KINDS; a list can have `remove` instead: what may not be in it. `stays`
+are values that are as good: all areas are planned before one is changed, and an area before may have set more.
 The rows of one host are one change: where the server refuses one of them, those before it are put back. The vCenter
 stands among the hosts under the name controller.CONTROLLER.
 """
@@ -74,6 +75,30 @@ def hosts_of(session, rows, names=None):
     return hosts
 
 
+def hosts_again(session, settings, kept):
+    """The hosts of {name: hardware UUID} as far as they are there, to give them old values back.
+
+    A host may have been renamed since, or another one been given its name; a machine may have moved to another host and
+    is put back wherever it is. settings: rows, or what the journal keeps of them.
+    """
+    found = {}
+    if set(kept) - {CONTROLLER}:
+        everywhere = hosts_of(session, settings)
+        machines = {uuid: one for host in everywhere.values() for uuid, one in host.machines.items()}
+        for name, uuid in kept.items():
+            # Boards that share a UUID are told apart by their names.
+            alike = [host for host in everywhere.values() if host.uuid == uuid]
+            same_name = [host for host in alike if host.name == name]
+            for host in same_name or (alike if len(alike) == 1 else []):
+                host.machines = machines
+                found[name] = host
+    if CONTROLLER in kept:
+        target = Controller(session)
+        if target.uuid == kept[CONTROLLER]:
+            found[CONTROLLER] = target
+    return found
+
+
 def differences(host, rows):
     """The Changes that bring a host to its rows, in the order in which they have to be written.
 
@@ -105,7 +130,7 @@ def _current(host, kind, name):
 def _wanted(current, row):
     if "remove" in row:
         return [entry for entry in current if entry not in row["remove"]]
-    return row["value"]
+    return current if current in row.get("stays", ()) else row["value"]
 
 
 def same(one, other):

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
@@ -30,14 +33,7 @@ HOSTSVC = "Config.HostAgent.plugins.hostsvc."
 
 def lockdown_exceptions(situation: Situation) -> list[Row]:
     """vsphere-11.2.4-lockdown-exceptions."""
-    rows, stay = lockdown_mode.narrowed_exempt(situation, situation.gold["gold_lockdown_exceptions"])
-    strict = situation.facts["remote_access"]["lockdown"]["mode"] == lockdown_mode.STRICT
-    if rows and strict and not stay and not situation.options.get("console_confirmed"):
-        raise Refusal(
-            "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
-            "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
-        )
-    return rows
+    return lockdown_mode.narrowed_exempt(situation, situation.gold["gold_lockdown_exceptions"])[0]
 
 
 def service_shells(situation: Situation) -> list[Row]:
@@ -94,12 +90,23 @@ def host_entries(situation: Situation) -> list[Row]:
         if entry["mode"] == "accessAdmin" and str(entry["principal"]).casefold() not in allowed
     ]
     for entry in extra:
-        if entry["principal"] == situation.account:
+        if _is_own(situation, entry):
             raise Refusal(
-                f"{situation.account}, the account this run logs in as, administers the host and is not in "
-                "gold_host_admin_principals; add it, or log in as another"
+                f"{situation.account}, the account this run logs in as, administers the host as {entry['principal']}, "
+                "which is not in gold_host_admin_principals; add it, or log in as another"
             )
     return [host_rows.no_access(f"{'%' if entry['group'] else ''}{entry['principal']}") for entry in extra]
+
+
+def _is_own(situation: Situation, entry: Mapping[str, Any]) -> bool:
+    """Whether an entry may be that of the run's account: on a host without a vCenter nobody else could bring it back.
+
+    Groups there are a directory's, and nobody tells who is in them.
+    """
+    if situation.facts["host"]["controller"]:
+        return bool(entry["principal"] == situation.account)
+    domain, name = role_rules.split(situation.account)
+    return bool(domain) if entry["group"] else role_rules.split(str(entry["principal"]))[1] == name
 
 
 def lockout(situation: Situation) -> list[Row]:

@@ -49,15 +49,16 @@ def default_block(situation: Situation) -> list[Row]:
             f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, the host would be lost; "
             "enable it first"
         )
-    return (_datastores_cut(situation, enabled) if off else []) or rows
+    return (_datastores_cut(situation, enabled) if rows else []) or rows
 
 
 def _datastores_cut(situation: Situation, enabled: set[str]) -> list[Row]:
-    """A firewall that is switched on blocks what nobody has missed a rule set for."""
+    """A firewall that is off, or lets out what no rule set allows, has let nobody miss a rule set."""
     return [
         plan.by_hand(
-            f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
-            f"{NFS[store['kind']]} is not enabled: its machines would lose it; enable the rule set first"
+            f"the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
+            f"{NFS[store['kind']]} is not enabled: with everything else blocked, its machines would lose it; enable "
+            "the rule set first"
         )
         for store in situation.facts["storage"]["datastores"]
         if NFS.get(store["kind"], "") not in {"", *enabled}

@@ -40,12 +40,17 @@ def _refused(situation: Situation, group: Group, users: list[Vm]) -> Row:
         # The vCenter's, and one for all hosts of the switch.
         row = controller_rows.distributed_rejects(str(group["name"]), group["id"], items=items)
     others = [vm for vm in users if not vm["template"] and not machines.allowed(situation, vm)]
-    if not others:
+    seen = situation.facts["visibility"]
+    if not others and seen["complete"]:
         return row
-    what = (
-        f"{port_groups.called(group)}: {REJECT}. It holds at once for all machines on it; to have it done, put their "
-        f"UUIDs into hypervisor_allow_vm_changes ({len(others)} missing, as {machines.called(others[0])})"
-    )
+    if others:
+        how = (
+            "to have it done, put their UUIDs into hypervisor_allow_vm_changes "
+            f"({len(others)} missing, as {machines.called(others[0])})"
+        )
+    else:
+        how = f"which they are is not known: {'; '.join(seen['gaps'])[:200]}"
+    what = f"{port_groups.called(group)}: {REJECT}. It holds at once for all machines on it; {how}"
     return {**plan.by_hand(what, items), "instead_of": [row["kind"], row["name"]]}
 
 

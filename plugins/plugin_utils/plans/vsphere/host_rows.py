@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import host_items
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import LOCKDOWN
 
 EIGHT = (8,)
 
@@ -96,8 +97,8 @@ def no_access(principal: str) -> Row:
 
 
 def lockdown(mode: str) -> Row:
-    """Lockdown mode: lockdownNormal or lockdownStrict."""
-    return _row("lockdown", "", mode)
+    """Lockdown mode: lockdownNormal or lockdownStrict; a stricter one, of another area's maybe, stays."""
+    return {**_row("lockdown", "", mode), "stays": list(LOCKDOWN[LOCKDOWN.index(mode) + 1 :])}
 
 
 def console(users: Iterable[str]) -> Row:

@@ -12,7 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import LOCKDOWN
 
-NORMAL, STRICT = "lockdownNormal", "lockdownStrict"
+DISABLED, NORMAL, STRICT = LOCKDOWN
 CONSOLE = "DCUI.Access"
 
 
@@ -63,11 +63,21 @@ def console(situation: Situation) -> list[str]:
 
 
 def narrowed_exempt(situation: Situation, allowed: Iterable[str]) -> tuple[list[Row], list[str]]:
-    """(rows, who stays exempt): nobody but those allowed, whatever the case of their names."""
+    """(rows, who stays exempt): nobody but those allowed, whatever the case of their names.
+
+    :raises Refusal: strict lockdown mode would have no exempt account left, and has no console.
+    """
     known = {str(name).casefold() for name in allowed}
     now = exempt(situation)
     extra = [name for name in now if name.casefold() not in known]
-    return ([host_rows.not_exempt(extra)] if extra else []), [name for name in now if name not in extra]
+    stay = [name for name in now if name not in extra]
+    strict = situation.facts["remote_access"]["lockdown"]["mode"] == STRICT
+    if extra and strict and not stay and not situation.options.get("console_confirmed"):
+        raise Refusal(
+            "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
+            "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
+        )
+    return ([host_rows.not_exempt(extra)] if extra else []), stay
 
 
 def narrowed_console(situation: Situation, allowed: Iterable[str]) -> tuple[list[Row], list[str]]:

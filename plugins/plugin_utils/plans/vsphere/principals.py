@@ -21,12 +21,17 @@ def may_be_own(situation: Situation, principal: str) -> bool:
     is in a group nobody told. Groups of the single sign-on domain take members from everywhere; those of a directory
     take none from the single sign-on domain.
     """
-    own_domain, own_name = rules.split(situation.account)
+    product = rules.BuiltIn(str(entry["principal"]) for entry in situation.facts["rbac"]["permissions"])
+    names = [situation.account, *filter(None, [situation.known_as])]
+    return any(_may_be(principal, account, ("", *product.domains)) for account in names)
+
+
+def _may_be(principal: str, account: str, open_to_all: Iterable[str]) -> bool:
+    own_domain, own_name = rules.split(account)
     domain, name = rules.split(principal.lstrip("%"))
     if not principal.startswith("%"):
         return name == own_name
-    product = rules.BuiltIn(str(entry["principal"]) for entry in situation.facts["rbac"]["permissions"])
-    return domain in ("", *product.domains) or not own_domain or domain.split(".")[0] == own_domain.split(".")[0]
+    return domain in open_to_all or not own_domain or domain.split(".")[0] == own_domain.split(".")[0]
 
 
 def item(permission: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 # Where the names of gold_vsphere_timeouts live; the rest of them is below UserVars.
 ELSEWHERE = {"AccountLockFailures": "Security.AccountLockFailures"}
 SHELL_WARNING = "UserVars.SuppressShellWarning"
+AGENT = "vpxa"
 
 
 def timeouts(situation: Situation) -> list[Row]:
@@ -36,6 +37,11 @@ def services(situation: Situation) -> list[Row]:
     """vsphere-11.4.6-services: what gold declares off, of what the host has; nothing is ever started."""
     # YAML turns an unquoted off into a truth value.
     off = {name for name, value in situation.gold["gold_vsphere_services"].items() if value in ("off", False)}
+    if AGENT in off and situation.facts["host"]["controller"]:
+        raise Refusal(
+            f"gold_vsphere_services has {AGENT} off: it is the vCenter's agent, without which nobody could bring the "
+            "host back from there; expected on"
+        )
     return host_rows.services_off(situation.facts, off)
 
 

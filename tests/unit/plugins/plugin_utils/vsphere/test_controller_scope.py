@@ -61,6 +61,15 @@ def test_what_one_host_may_not_have_done_no_other_brings_about():
     assert [row["kind"] for row in scope.proposals(AREA)[CONTROLLER].rows] == ["by_hand"]
 
 
+def test_what_holds_for_machines_is_left_where_a_host_was_not_read():
+    scope = Scope(load_standard())
+    scope.add("esx1", proposed(controller_rows.distributed_rejects("prod", "dvportgroup-7"), CLUSTER))
+    scope.unseen("esx2")
+    planned = scope.proposals(AREA)[CONTROLLER]
+    assert [row["kind"] for row in planned.rows] == ["by_hand", "admission_control"]
+    assert "port group prod (dvportgroup-7): left alone, as esx2 could not be judged" in planned.rows[0]["what"]
+
+
 def test_what_an_exception_leaves_of_a_check_is_still_asked():
     scope = Scope(load_standard())
     other = controller_rows.admission_control("test")

@@ -154,6 +154,14 @@ def test_who_may_be_the_account_of_the_run(account, principal, own):
     assert principals.may_be_own(situation(release="vcenter", account=account), principal) is own
 
 
+def test_the_server_knows_the_account_by_another_domain():
+    # Its user principal name ends in mail.example, and its directory is called DWP.
+    asked = situation(release="vcenter", account="first.last@mail.example", known_as="DWP\\flast")
+    for principal in ("%DWP\\operators", "DWP\\FLast"):
+        assert principals.may_be_own(asked, principal)
+    assert not principals.may_be_own(asked, "%OTHER\\operators")
+
+
 def test_what_the_account_of_the_run_may_hold_is_for_a_person():
     rows = of_vcenter("11.2.8-privileges", TOO_MUCH, account="svc@dwp.example", gold=IMAGES)
     assert wanted(rows) == {}

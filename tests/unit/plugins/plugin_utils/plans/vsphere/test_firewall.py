@@ -68,15 +68,22 @@ def test_a_firewall_that_is_off_is_switched_on():
         planned("11.4.9-default-block", both(rulesets(VCENTER[0]), off))
 
 
-def test_a_firewall_that_is_off_is_not_switched_on_over_a_datastore():
+@pytest.mark.parametrize(
+    ("lax", "row"),
+    [
+        ({"enabled": False}, ("esxcli", "network firewall.enabled")),
+        ({"outgoing_blocked": False}, ("firewall_default", "outgoing")),
+    ],
+)
+def test_nothing_is_blocked_over_a_datastore(lax, row):
     def mounted(facts):
         facts["storage"]["datastores"].append({"id": "images", "kind": "NFS41"})
 
-    closed = both(mounted, policy(enabled=False), rulesets(*VCENTER))
+    closed = both(mounted, policy(**lax), rulesets(*VCENTER))
     left = planned("11.4.9-default-block", closed)
     assert wanted(left) == {} and "comes over NFS41, and the rule set nfs41Client is not enabled" in by_hand(left)
-    opened = both(mounted, policy(enabled=False), rulesets(*VCENTER, {"id": "nfs41Client"}))
-    assert wanted(planned("11.4.9-default-block", opened)) == {("esxcli", "network firewall.enabled"): True}
+    opened = both(mounted, policy(**lax), rulesets(*VCENTER, {"id": "nfs41Client"}))
+    assert wanted(planned("11.4.9-default-block", opened)) == {row: True}
 
 
 def test_rule_sets_that_nobody_declared_are_disabled():

@@ -61,6 +61,16 @@ def test_a_port_group_is_closed_once_all_machines_on_it_are_allowed(accepted):
     assert wanted(planned(POLICY, change)) == {}
 
 
+def test_a_port_group_stays_open_where_machines_on_it_may_be_hidden():
+    def hidden(facts):
+        guests(promiscuous=True)(facts)
+        facts["visibility"] = {"complete": False, "gaps": ["1 virtual machine is hidden"], "unmatched": []}
+
+    (row,) = planned(POLICY, hidden, allow_vm_changes=frozenset(uuids()))
+    assert row["kind"] == "by_hand" and "which they are is not known: 1 virtual machine is hidden" in row["what"]
+    assert row["instead_of"][0] == "portgroup_security"
+
+
 def test_a_template_needs_nobodys_leave():
     def template(facts):
         facts["vms"][1]["template"] = True

@@ -73,6 +73,14 @@ def test_services_that_gold_has_off_are_stopped_and_not_started_again():
     assert {name for _kind, name in wanted(planned("11.4.6-services", change, gold))} == {"TSM"}
 
 
+def test_the_agent_of_the_vcenter_is_never_stopped():
+    def agent(facts):
+        facts["remote_access"]["services"].append({"id": "vpxa", "running": True, "policy": "on", "rulesets": []})
+
+    with pytest.raises(Refusal, match=r"gold_vsphere_services has vpxa off: .* expected on"):
+        planned("11.4.6-services", agent, {"gold_vsphere_services": {"vpxa": "off"}})
+
+
 def test_root_over_ssh_ends_with_ssh():
     rows = planned("11.4.6-ssh-root", both(service("TSM-SSH", running=True), service("snmpd", running=True)))
     assert wanted(rows) == {("service_policy", "TSM-SSH"): "off", ("service", "TSM-SSH"): False}
@@ -181,11 +189,12 @@ def test_exceptions_and_the_console_are_narrowed():
     }
 
 
-def test_the_last_way_in_of_a_strict_host_stays_unless_confirmed():
+@pytest.mark.parametrize("check", ["11.2.4-lockdown-exceptions", "11.4.3-no-bypass", "11.4.6-allowlist"])
+def test_the_last_way_in_of_a_strict_host_stays_unless_confirmed(check):
     change = lockdown(mode="lockdownStrict", exceptions=["mallory"])
     with pytest.raises(Refusal, match="lockdown mode is strict, and nobody would be exempt"):
-        planned("11.2.4-lockdown-exceptions", change)
-    assert planned("11.2.4-lockdown-exceptions", change, options={"console_confirmed": True})
+        planned(check, change)
+    assert planned(check, change, options={"console_confirmed": True})
 
 
 def test_the_default_group_goes():
@@ -213,6 +222,20 @@ def test_principals_nobody_declared_lose_their_access_to_the_host():
     assert planned("11.2.5-host-entries", change, {"gold_host_admin_principals": ["Mallory", "LAB\\ops"]}) == []
     with pytest.raises(Refusal, match="mallory, the account this run logs in as"):
         planned("11.2.5-host-entries", change, account="mallory")
+
+
+def test_a_single_host_keeps_the_access_that_the_run_may_have():
+    def alone(facts):
+        facts["host"].update(controller="", controller_address="")
+
+    group, person = entries(("LAB\\ops", True, "accessAdmin")), entries(("LAB\\Svc", False, "accessAdmin"))
+    for change, account in ((group, "svc@lab.example.test"), (person, "svc@lab.example.test"), (person, "LAB\\svc")):
+        with pytest.raises(Refusal, match="the account this run logs in as, administers the host as"):
+            planned("11.2.5-host-entries", both(alone, change), account=account)
+    # A local account is in no group of a directory.
+    assert wanted(planned("11.2.5-host-entries", both(alone, group, person), account="root")) == {
+        ("access", "%LAB\\ops"): "accessNone", ("access", "LAB\\Svc"): "accessNone",
+    }  # fmt: skip
 
 
 def test_accounts_lock_and_stay_locked_as_the_stricter_setting_says():
