@@ -8,7 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from markdown_text import table
-from seen import BROKEN, ENFORCED, ENFORCED_VSPHERE, WANTED, WHERE, Seen, booted_failures, decided_by_machine
+from seen import (
+    BROKEN,
+    ENFORCED,
+    ENFORCED_VM,
+    ENFORCED_VSPHERE,
+    WANTED,
+    WHERE,
+    Seen,
+    booted_failures,
+    decided_by_machine,
+)
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
@@ -38,7 +48,7 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
                 [
                     f"[{check.id}](measures/{check.measure}.md)",
                     *(_cell(seen[where].get(check.id, {})) for where in WHERE),
-                    _enforced(check, seen[ENFORCED]),
+                    _enforced(check, seen[ENFORCED], seen[ENFORCED_VM]),
                 ]
                 for check in checks
             ],
@@ -83,12 +93,13 @@ def enforceable(check: Check) -> bool:
     return bool(check.data.get("enforced"))
 
 
-def _enforced(check: Check, sightings: dict[str, dict[str, str]]) -> str:
+def _enforced(check: Check, *lanes: dict[str, dict[str, str]]) -> str:
     if not enforceable(check):
         return ""
     told = [
         where + (f" (waits for {how.partition(', waits for ')[2]})" if ", waits for " in how else "")
-        for where, how in sorted(sightings.get(check.id, {}).items())
+        for lane in lanes
+        for where, how in sorted(lane.get(check.id, {}).items())
     ]
     return ", ".join(told) or "not seen"
 

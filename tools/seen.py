@@ -4,9 +4,9 @@
 """Where each check has been seen to pass, to fail and to be unknown.
 
 The tests write tests/output/seen-<where>.json for `unit` (fixtures), `booted` (the lab's libvirt host) and `vm` (the
-full virtual machine), and seen-enforced.json and seen-enforced_vsphere.json for what roles put right there and at the
-simulated vCenter. tests/seen.json is the committed snapshot of them, which docs/ is made from: not every
-machine can boot the targets.
+full virtual machine), and seen-enforced.json, seen-enforced_vm.json and seen-enforced_vsphere.json for what roles put
+right there and at the simulated vCenter. tests/seen.json is the committed snapshot of them, which docs/ is made from:
+not every machine can boot the targets.
 
     python tools/seen.py             take over what the tests on this machine have just seen
     python tools/seen.py --check     exit 1 when a check lacks evidence, or when the snapshot claims what was not seen
@@ -34,9 +34,9 @@ BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by break
 BROKEN = "break"  # how a status came about begins with this when the host was broken for it
 
 # Places of their own, one for each lane: {check: {where: how a role was seen to put it right}}
-ENFORCED, ENFORCED_VSPHERE = "enforced", "enforced_vsphere"
+LANES = ENFORCED, ENFORCED_VM, ENFORCED_VSPHERE = "enforced", "enforced_vm", "enforced_vsphere"
 
-PLACES = (*WHERE, ENFORCED, ENFORCED_VSPHERE)
+PLACES = (*WHERE, *LANES)
 
 # {where: {check id: {status: how it came about}}}
 Seen = dict[str, dict[str, dict[str, str]]]
@@ -101,19 +101,12 @@ def faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
 
 
 def _enforcement_faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
-    """Sightings of enforcement on booted hosts or the simulated vCenter that a run of that lane did not see again."""
-    booted = WHERE["booted"]
+    """Sightings of enforcement that a run of their lane did not have again."""
     gone = [
         check_id
-        for check_id, places in snapshot.get(ENFORCED, {}).items()
-        if check_id not in standard.checks
-        or (ENFORCED in fresh and booted in places and booted not in fresh[ENFORCED].get(check_id, {}))
-    ]
-    lane = fresh.get(ENFORCED_VSPHERE)
-    gone += [
-        check_id
-        for check_id in snapshot.get(ENFORCED_VSPHERE, {})
-        if check_id not in standard.checks or (lane is not None and check_id not in lane)
+        for lane in LANES
+        for check_id in snapshot.get(lane, {})
+        if check_id not in standard.checks or (lane in fresh and check_id not in fresh[lane])
     ]
     return [f"{check_id} was not seen to be put right in this run" for check_id in gone]
 
@@ -125,24 +118,9 @@ def _repeatable(claimed: dict[str, str]) -> set[str]:
 
 def update() -> None:
     """Write the snapshot: the fresh places replace the recorded ones."""
-    recorded, fresh = load_snapshot(), load_fresh()
-    merged = {**recorded, **fresh}
-    if ENFORCED in fresh:
-        # What the slow lane saw stays: it writes no file of its own for this.
-        merged[ENFORCED] = _with_other_places(recorded[ENFORCED], fresh[ENFORCED])
+    merged = {**load_snapshot(), **load_fresh()}
     ordered = {where: merged[where] for where in PLACES}
     SNAPSHOT.write_text(json.dumps(ordered, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _with_other_places(
-    recorded: dict[str, dict[str, str]], fresh: dict[str, dict[str, str]]
-) -> dict[str, dict[str, str]]:
-    booted = WHERE["booted"]
-    others = {
-        check: {where: how for where, how in places.items() if where != booted} for check, places in recorded.items()
-    }
-    joined = {check: {**others.get(check, {}), **fresh.get(check, {})} for check in {*others, *fresh}}
-    return {check: places for check, places in joined.items() if places}
 
 
 def main(arguments: list[str]) -> int:

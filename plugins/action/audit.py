@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import collector_archive
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.facts_path import lookup
@@ -141,17 +140,6 @@ class ActionModule(ActionBase):
             return plain(answer["facts"])
         except RecursionError as error:
             raise CollectionFailed("the collector's facts are nested too deeply") from error
-
-
-@contextlib.contextmanager
-def no_garbage_collection():
-    """For a worker that lives for one task. ansible-core parses every file that it packs for a module. Neither those
-    trees nor facts hold cycles, and looking through them for some takes longer than parsing and judging them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def summary_of(document, given):

@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import enforcement as kvm_enforcement
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import HostError, Lost
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import FACT, Answer
@@ -119,7 +120,8 @@ class ActionModule(ActionBase):
         )
         try:
             endpoint = endpoint_audit.endpoint_of(given, name, connection)
-            areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode)
+            with no_garbage_collection():
+                areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode)
         except (VsphereError, soap.SoapFault) as error:
             raise HostError(str(error)) from error
         for unread, reason in enforced.unread.items():

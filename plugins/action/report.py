@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import gc
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import evidence_wanted, register_files, run_report
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify, provenance
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERSION
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, failing_since
@@ -73,20 +72,7 @@ class ActionModule(ControllerAction):
         return result
 
 
-@contextlib.contextmanager
-def _no_collection():
-    """Without Python's search for cycles: results have none, and among a million of them the search takes a third of
-    the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@_no_collection()
+@no_garbage_collection()
 def report(given, check_mode, now, by=None):
     """Read, merge and write one run. Returns the action's result.
 

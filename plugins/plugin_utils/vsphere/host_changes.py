@@ -284,7 +284,7 @@ def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_
         return [f"the host is {host.connection}"]
     left, changes = [], []
     for setting in entry["settings"]:
-        change = engine.Change(setting["kind"], setting["name"], setting["new"], setting["old"])
+        change = engine.found_change(host, setting["kind"], setting["name"], setting["new"], setting["old"])
         try:
             now = KINDS[change.kind].current(host, change.name)
         except engine.SERVER_ERRORS as error:
@@ -295,7 +295,7 @@ def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_
         if not engine.same(now, change.old) and not force:
             left.append(f"{change.setting} is {now!r}, neither what it was nor what was set: somebody changed it since")
             continue
-        changes.append(engine.Change(change.kind, change.name, now, change.new))
+        changes.append(engine.found_change(host, change.kind, change.name, now, change.new))
     if not check_mode:
         # The other way round: lockdown mode goes before those who are exempt from it come back.
         left += engine.put_back(host, [change.back() for change in changes])

@@ -181,10 +181,14 @@ class Round:
         assert restored["measured"] == (entry.expect_restored or before["measured"]), told
         assert entry.expect_restored or restored["actual"] == before["actual"], told
         if entry.expect_before == "fail" and entry.expect_after == "pass":
-            seen.ENFORCED.status(entry.check, self._host.seen.where, f"{entry.area}[{entry.position}]")
+            self._saw(entry, f"{entry.area}[{entry.position}]")
         elif entry.pending:
             how = f"{entry.area}[{entry.position}], waits for {entry.pending}"
-            seen.ENFORCED.status(entry.check, self._host.seen.where, how)
+            self._saw(entry, how)
+
+    def _saw(self, entry: Entry, how: str) -> None:
+        lane = seen.ENFORCED_VM if entry.variant == booted.VM else seen.ENFORCED
+        lane.status(entry.check, lane.where, how)
 
     def _judge_change(self, entry: Entry) -> None:
         assert not self.applied["refused"], self.applied

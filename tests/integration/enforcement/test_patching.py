@@ -88,7 +88,7 @@ def test_updates_are_installed_only_where_the_run_allows_it(host: booted.BootedH
     after = booted.result_of(host.audit(), CHECK)
     assert after["measured"] == "pass", enforced.shown(after)
     assert not role(host)["changed"]
-    seen.ENFORCED.status(CHECK, seen.BOOTED.where, "test_patching.py")
+    seen.ENFORCED.status(CHECK, seen.ENFORCED.where, "test_patching.py")
 
 
 def test_taking_the_change_back_installs_nothing_a_second_time(host: booted.BootedHost) -> None:

@@ -60,9 +60,9 @@ class Seen:
 
 BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
-# Which failing checks a role was seen to put right, {check: {where: how}}; a lane and a file of its own.
-ENFORCED = Seen("enforcement", "seen-enforced.json")
-# The same for the checks of vSphere, which the lane with the simulated vCenter writes.
+# Which failing checks a role was seen to put right, {check: {where: how}}; each lane writes a file of its own.
+ENFORCED = Seen("booted host", "seen-enforced.json")
+ENFORCED_VM = Seen("virtual machine", "seen-enforced_vm.json")
 ENFORCED_VSPHERE = Seen("simulated vCenter", "seen-enforced_vsphere.json")
 
 

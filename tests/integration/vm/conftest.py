@@ -34,5 +34,4 @@ def vm(vm_ready: None) -> Iterator[booted.BootedHost]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write which statuses were seen, also after a failed run."""
     seen.VM.write(whole=seen.is_whole(session))
-    # The booted hosts' lane writes the same table: this one adds to it.
-    seen.ENFORCED.write(whole=False)
+    seen.ENFORCED_VM.write(whole=seen.is_whole(session))

@@ -41,12 +41,12 @@ class Machines:
         named = f"{self.uuids[name]} {key}".strip()
         return {"kind": kind, "name": named, "value": value, "checks": ["vsphere-11.3.4-policy"]}
 
-    def change(self, rows: Rows) -> Done:
-        return self.hosts.change("resource_governance", "run", {HOST: rows}, ())
+    def change(self, rows: Rows, name: str = HOST) -> Done:
+        return self.hosts.change("resource_governance", "run", {name: rows}, ())
 
-    def differing(self, rows: Rows) -> set[tuple[str, str]]:
+    def differing(self, rows: Rows, name: str = HOST) -> set[tuple[str, str]]:
         with logged_in(self.target.endpoint()) as session:
-            host = engine.hosts_of(session, rows, (HOST,))[HOST]
+            host = engine.hosts_of(session, rows, (name,))[name]
             return {(change.kind, change.name) for change in engine.differences(host, rows)}
 
     def everything(self, name: str) -> Rows:
@@ -98,6 +98,36 @@ def test_a_machine_is_reconfigured_once_whatever_is_set(vsphere: Target, machine
     assert machines.hosts.revert(record, force=False, check_mode=False) == {HOST: []}
     assert vsphere.control("GET", "calls")["ReconfigVM_Task"] == 4
     assert len(machines.differing(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("release", ["8.0.3", "9.0.0"])
+def test_machines_of_other_releases_are_changed_and_put_back(machines: Machines, release: str) -> None:
+    host = machines.admin.host(release)
+    (machine,) = [found for found in host.vm if not found.config.managedBy and not found.config.template]
+    machines.uuids["other"] = machine.config.instanceUuid
+    rows = [row for row in machines.everything("other") if row["kind"] != "machine_migration"]
+    # Below the limit that the machine has, and above what it reserves.
+    values = {"machine_cpu_limit": 7900, "machine_memory_limit": machine.config.hardware.memoryMB,
+              "machine_cpu_reservation": 2100, "machine_memory_reservation": 8192}  # fmt: skip
+    rows = [{**row, "value": values.get(row["kind"], row["value"])} for row in rows]
+    before = machines.differing(rows, host.name)
+    assert before
+    assert machines.change(rows, host.name).faults == {}
+    assert machines.differing(rows, host.name) == set()
+    (record,) = machines.journal.selected([], "last")
+    assert machines.hosts.revert(record, force=False, check_mode=False) == {host.name: []}
+    assert machines.differing(rows, host.name) == before
+
+
+def test_machines_of_a_host_without_a_vcenter(esxi: Target, tmp_path: Path) -> None:
+    with logged_in(esxi.endpoint()) as session, administrator(esxi) as admin:
+        alone = Machines(esxi, session, admin, tmp_path)
+        rows = [*alone.everything("web01"), *alone.everything("legacy01")]
+        assert alone.change(rows).faults == {}
+        assert alone.differing(rows) == set()
+        (record,) = alone.journal.selected([], "last")
+        assert alone.hosts.revert(record, force=False, check_mode=False) == {HOST: []}
+        assert len(alone.differing(rows)) == len(rows)
 
 
 def test_a_device_keeps_what_nobody_asked_about(machines: Machines) -> None:
@@ -152,7 +182,7 @@ def test_one_machine_that_is_refused_takes_the_others_of_its_host_back(machines:
     good = machines.everything("web01")
     bad = machines.row("legacy01", "machine_memory_reservation", 10**6)
     fault = machines.change([*good, bad]).faults[HOST]
-    assert f"virtual machine {machines.uuids['legacy01']}: InvalidArgument" in fault
+    assert f"virtual machine legacy01 ({machines.uuids['legacy01']}): InvalidArgument" in fault
     assert machines.uuids["web01"] not in fault and "what was written before it was put back" in fault
     assert len(machines.differing(good)) == len(good)
     assert [host["state"] for host in machines.journal.listed()[-1]["hosts"]] == ["rolled back"]
@@ -228,6 +258,8 @@ def test_a_machine_that_runs_is_left_to_a_person_and_live_changes_are_made_when_
         "limit in MHz": 5600, "limit in operations per second": 1000,
     }  # fmt: skip
     assert asked.host["pending"] == []
+    # People know a machine by its name.
+    assert all(f"web01 ({machines.uuids['web01']})" in name for name in asked.changes if "machine" in name)
     assert play(tmp_path, vsphere, "revert", hypervisor_revert_run="all").code == 0
 
 

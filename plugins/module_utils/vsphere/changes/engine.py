@@ -29,24 +29,34 @@ SERVER_ERRORS = (ChangeError, SoapFault, Unreadable, VsphereError)
 
 
 class Change(object):
-    """One setting of one host that differs: its kind and name, old and new value, and the checks that ask for it."""
+    """One setting of one host that differs: its kind and name, old and new value, and the checks that ask for it.
 
-    def __init__(self, kind, name, old, new, checks=()):
+    called: its name for people.
+    """
+
+    def __init__(self, kind, name, old, new, checks=(), called=None):
         self.kind = kind
         self.name = name
         self.old = old
         self.new = new
         self.checks = list(checks)
+        self.called = called or name
 
     @property
     def setting(self):
         """What it is called where people read it."""
         title = KINDS[self.kind].title
-        return title % self.name if "%s" in title else title
+        return title % self.called if "%s" in title else title
 
     def back(self):
         """The change that takes this one back."""
-        return Change(self.kind, self.name, self.new, self.old, self.checks)
+        return Change(self.kind, self.name, self.new, self.old, self.checks, self.called)
+
+
+def found_change(host, kind, name, old, new):
+    """A Change of a host that is called as people know what it is about."""
+    called = machine.called(host, name) if kind in machine.KINDS else name
+    return Change(kind, name, old, new, (), called)
 
 
 def hosts_of(session, rows, names=None):
@@ -101,7 +111,7 @@ def differences(host, rows):
         key = (row["kind"], row["name"])
         if key not in found:
             old = _current(host, *key)
-            found[key] = Change(key[0], key[1], old, old)
+            found[key] = found_change(host, key[0], key[1], old, old)
         change = found[key]
         change.new = _wanted(change.new, row)
         change.checks += [check for check in row["checks"] if check not in change.checks]

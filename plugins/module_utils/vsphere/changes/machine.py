@@ -36,9 +36,17 @@ def of_rows(session, rows):
 
 
 def _read(session, references, kinds):
-    paths = {UUID: None, HOST: None, VERSION: None}
+    paths = {UUID: None, HOST: None, VERSION: None, "name": None}
     paths.update((KINDS[kind].path, KINDS[kind].reader) for kind in kinds)
     return of_objects(session, Properties("VirtualMachine", paths, page=100), references, {})
+
+
+def called(host, name):
+    """A setting's name with the name of the machine before it."""
+    uuid, key = split(name)
+    found = host.machines.get(uuid)
+    shown = "%s (%s)" % (str(found.values.get("name"))[:80], uuid) if found else uuid
+    return "%s %s" % (shown, key) if key else shown
 
 
 def reconfigure(host, wanted):
@@ -61,7 +69,7 @@ def reconfigure(host, wanted):
     if faults:
         made = [uuid for uuid in by_machine if uuid not in faults or not faults[uuid].name]
         raise PartlyDone(
-            "; ".join("virtual machine %s: %s" % (uuid, fault) for uuid, fault in faults.items()),
+            "; ".join("virtual machine %s: %s" % (called(host, uuid), fault) for uuid, fault in faults.items()),
             [(kind, name) for uuid in made for kind, name, _new in by_machine[uuid]],
         )
 

@@ -37,8 +37,7 @@ def test_an_orchestrated_host_is_left_to_its_owner_area_by_area(area):
 
 def test_an_owner_that_is_allowed_does_not_spare_the_proof_of_people():
     found = proposal.Proposal("remote_access", ("c",), ROWS, lockout=3)
-    told = refusal(["remote_access"], "remote_access", found,
-                                 access("oVirt", able=False))  # fmt: skip
+    told = refusal(["remote_access"], "remote_access", found, access("oVirt", able=False))
     assert told.startswith("only 0 of at least 2 administrators")
 
 
