@@ -63,7 +63,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}"
             ) from error
-        answer = {"changed": bool(reverted), "reverted": reverted, "changes": kept.listed()}
+        done = any(not left for hosts in reverted.values() for left in hosts.values())
+        answer = {"changed": done, "reverted": reverted, "changes": kept.listed()}
         faults = [
             f"{change} on {host}: {fault}"
             for change, hosts in reverted.items()

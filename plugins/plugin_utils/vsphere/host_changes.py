@@ -28,6 +28,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockd
     CONSOLE,
     DISABLED,
     NORMAL,
+    people,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
@@ -158,8 +159,11 @@ class Hosts:
         for kind, name in LOCKDOWN_KINDS.items():
             after.setdefault(kind, KINDS[kind].current(now, name))
         # Strict mode stops the console; that it may was confirmed when it was planned.
-        if after["lockdown"] == NORMAL and not after["lockdown_exceptions"] and not after["console"]:
-            return f"nobody is exempt from lockdown mode and {CONSOLE} is empty: without its vCenter it would be lost"
+        if after["lockdown"] == NORMAL and not people([*after["lockdown_exceptions"], *after["console"]]):
+            return (
+                f"nobody is exempt from lockdown mode and {CONSOLE} names nobody who logs in: without its vCenter it "
+                "would be lost"
+            )
         return ""
 
     @property

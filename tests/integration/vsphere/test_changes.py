@@ -95,7 +95,7 @@ def test_nobody_is_locked_out_by_what_a_hand_changed_since_the_plan(vsphere: Tar
         set_options(admin.host("7.0.3"), {"DCUI.Access": ""})
         done = changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,))
         set_options(admin.host("7.0.3"), {"DCUI.Access": "root"})
-    assert "nobody is exempt from lockdown mode and DCUI.Access is empty" in done.faults[FIRST]
+    assert "nobody is exempt from lockdown mode and DCUI.Access names nobody who logs in" in done.faults[FIRST]
     assert changing.differing(asked(LOCKDOWN, (FIRST,))) == {FIRST}
 
 
@@ -106,7 +106,7 @@ def test_who_is_exempt_last_stays_so_while_lockdown_mode_is_on(vsphere: Target, 
         assert changing.change(asked(LOCKDOWN, (FIRST,)), (FIRST,)).faults == {}
         set_options(admin.host("7.0.3"), {"DCUI.Access": ""})
         done = changing.change(asked([host_rows.not_exempt(["dcui"])], (FIRST,)), (FIRST,))
-        assert "nobody is exempt from lockdown mode and DCUI.Access is empty" in done.faults[FIRST]
+        assert "nobody is exempt from lockdown mode and DCUI.Access names nobody who logs in" in done.faults[FIRST]
         assert list(access.QueryLockdownExceptions()) == ["dcui"]
         set_options(admin.host("7.0.3"), {"DCUI.Access": "root"})
         access.UpdateLockdownExceptions(users=[])

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import LOCKDOWN
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import AGENTS, LOCKDOWN
 
 DISABLED, NORMAL, STRICT = LOCKDOWN
 CONSOLE = "DCUI.Access"
@@ -44,12 +44,17 @@ def on(situation: Situation, mode: str = NORMAL, exempt: Iterable[str] = (), con
                 "to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
             )
         ]
-    if mode == NORMAL and not [*exempt, *console]:
+    if mode == NORMAL and not people([*exempt, *console]):
         raise Refusal(
-            f"nobody would be exempt from lockdown mode and {CONSOLE} is empty: without its vCenter nobody could reach "
-            f"the host; expected root in {CONSOLE}"
+            f"nobody would be exempt from lockdown mode and {CONSOLE} names nobody who logs in: without its vCenter "
+            f"nobody could reach the host; expected root in {CONSOLE}"
         )
     return [host_rows.lockdown(mode)]
+
+
+def people(names: Iterable[str]) -> list[str]:
+    """Those accounts as whom somebody can log in."""
+    return [name for name in names if name.casefold() not in AGENTS]
 
 
 def exempt(situation: Situation) -> list[str]:
@@ -72,7 +77,7 @@ def narrowed_exempt(situation: Situation, allowed: Iterable[str]) -> tuple[list[
     extra = [name for name in now if name.casefold() not in known]
     stay = [name for name in now if name not in extra]
     strict = situation.facts["remote_access"]["lockdown"]["mode"] == STRICT
-    if extra and strict and not stay and not situation.options.get("console_confirmed"):
+    if extra and strict and not people(stay) and not situation.options.get("console_confirmed"):
         raise Refusal(
             "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
             "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"

@@ -18,7 +18,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     option,
 )
 
-SYSTEM_ACCOUNTS = ("root", "dcui", "vpxuser")
+# Of the console itself and of vCenter: nobody logs in as them.
+AGENTS = ("dcui", "vpxuser")
+SYSTEM_ACCOUNTS = ("root", *AGENTS)
 LOCKDOWN = ("lockdownDisabled", "lockdownNormal", "lockdownStrict")
 DEFAULT_GROUP = "ESX Admins"
 SHELLS = ("TSM", "TSM-SSH")

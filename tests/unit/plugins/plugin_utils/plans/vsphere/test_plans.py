@@ -141,9 +141,14 @@ def test_a_host_without_a_vcenter_is_never_put_into_lockdown_mode(check):
 
 
 @pytest.mark.parametrize("check", ["11.2.5-lockdown", "11.4.3-no-bypass", "11.4.1-host-or-vcenter"])
-def test_lockdown_mode_needs_another_way_in(check):
-    with pytest.raises(Refusal, match=r"nobody would be exempt from lockdown mode and DCUI.Access is empty"):
-        planned(check, lockdown(mode="lockdownDisabled", console_access=[]))
+@pytest.mark.parametrize("console", [[], ["dcui"]])
+@pytest.mark.parametrize("exceptions", [[], ["vpxuser"]])
+def test_lockdown_mode_needs_another_way_in(check, console, exceptions):
+    """Nobody logs in as vCenter's own account or as the console's."""
+    with pytest.raises(
+        Refusal, match=r"nobody would be exempt from lockdown mode and DCUI.Access names nobody who logs in"
+    ):
+        planned(check, lockdown(mode="lockdownDisabled", console_access=console, exceptions=exceptions))
 
 
 def test_strict_mode_only_where_the_console_was_confirmed():
