@@ -28,6 +28,7 @@ AREAS = {
     "image_library": "Who may reach images, and how they travel",
     "resource_governance": "No guest takes what the others need",
     "guest_protection": "Guests cannot spoof, and signatures on the host are current",
+    "network_resilience": "Behind every guest stand several working adapters",
     "config_drift": "Changes of the configuration are noticed",
     "patching": "Security updates are installed where the operator allows it",
     "platform_assurance": "The host is a hypervisor and nothing else, started the way it should be",
@@ -119,7 +120,7 @@ VSPHERE_VARIABLES: dict[str, dict[str, Any]] = {
 PLANNED_WITH = {
     "driver_signing": ("gold_allowed_out_of_tree",),
     "identity": ("gold_breakglass_accounts",),
-    "logging": ("gold_config_watch_paths", "gold_log_port"),
+    "logging": ("gold_config_watch_paths", "gold_log_port", "gold_time_servers"),
     "admin_network": ("gold_mgmt_cidrs",),
     "access_control": ("gold_vsphere_timeouts",),
     "remote_access": ("gold_migration_transport", "gold_lockout_attempts"),

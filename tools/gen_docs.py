@@ -8,7 +8,7 @@
 
 Generated: docs/measures/*, docs/checks.md, docs/register-keys.md,
 plugins/plugin_utils/schemas/{exceptions,attestations}.json, plugins/plugin_utils/standard/parsed_data.json,
-roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
+plugins/doc_fragments/run_options.py, roles/gold/{defaults,meta}, roles/*/README.md and meta/main.yml.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / ".collections"))
 
+import option_docs  # noqa: E402
 import page_checks  # noqa: E402
 import page_measures  # noqa: E402
 import register_pages  # noqa: E402
@@ -44,6 +45,7 @@ def generate() -> dict[Path, str]:
         **page_measures.pages(standard, seen),
         **page_checks.pages(standard, seen),
         **register_pages.files(),
+        **option_docs.files(),
         **role_files.files(standard, CHECKOUT / "roles"),
     }
 

@@ -39,7 +39,7 @@ ARGUMENTS: dict[str, Any] = {
     "signing_key": {"type": "path"},
     "line": {"type": "str", "choices": list(run_report.LINES), "default": "first"},
     "fail_on": {"type": "list", "elements": "str"},
-    "options": {"type": "dict", "options": run_options.SPEC},
+    "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
 }
 
 # The main process imports this plugin before it forks a worker for each host and task: loaded here, the standard and

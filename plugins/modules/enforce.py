@@ -75,41 +75,6 @@ options:
     type: list
     elements: str
     default: []
-  options:
-    description: What is allowed to single areas in this run. A name that no area reads is refused.
-    type: dict
-    default: {}
-    suboptions:
-      console_confirmed:
-        description:
-          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for
-            it. It stops their console - a host that loses its vCenter then has to be installed anew.
-        type: bool
-        default: false
-      install_updates:
-        description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
-        type: bool
-        default: false
-      live_vm_changes:
-        description:
-          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
-            that O(allow_vm_changes) names.
-        type: bool
-        default: false
-      log_authority_present:
-        description:
-          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host.
-            Without it, a host that is told to check certificates stops sending logs silently, so targets and checking
-            stay as they are.
-        type: bool
-        default: false
-      migration_peers_ready:
-        description:
-          - Read by role image_library. Those of C(gold_migration_peers) to and from which a migration over TLS was seen
-            to work. TLS is forced once all of them are named.
-        type: list
-        elements: str
-        default: []
   libvirt_uri:
     description: Where libvirt is asked on the host.
     type: str
@@ -127,6 +92,7 @@ options:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - dwp.hypervisor.vsphere_connection
+  - dwp.hypervisor.run_options
 attributes:
   action:
     description: Runs on the controller, as an action plugin.

@@ -55,42 +55,9 @@ options:
     description: Statuses of musts that fail the run.
     type: list
     elements: str
-  options:
-    description: What M(dwp.hypervisor.enforce) will be allowed to, in its words. Names and types are checked here.
-    type: dict
-    suboptions:
-      console_confirmed:
-        description:
-          - Read by role access_control. Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for
-            it. It stops their console - a host that loses its vCenter then has to be installed anew.
-        type: bool
-        default: false
-      install_updates:
-        description: Read by role patching. Install security updates that wait; otherwise they are listed for a person.
-        type: bool
-        default: false
-      live_vm_changes:
-        description:
-          - Read by role resource_governance. Set the limits of 11.3.4 and 11.3.10 on running machines too, of those
-            that C(hypervisor_allow_vm_changes) names.
-        type: bool
-        default: false
-      log_authority_present:
-        description:
-          - Read by role logging. The authority of the log servers' certificates is in the store of every ESXi host.
-            Without it, a host that is told to check certificates stops sending logs silently, so targets and checking
-            stay as they are.
-        type: bool
-        default: false
-      migration_peers_ready:
-        description:
-          - Read by role image_library. Those of C(gold_migration_peers) to and from which a migration over TLS was seen
-            to work. TLS is forced once all of them are named.
-        type: list
-        elements: str
-        default: []
 extends_documentation_fragment:
   - dwp.hypervisor.controller_action
+  - dwp.hypervisor.run_options
 attributes:
   bypass_host_loop:
     description: Runs for each host, unless the task says C(run_once).

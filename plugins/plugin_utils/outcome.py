@@ -108,7 +108,7 @@ def need(mapping: Mapping[str, Any], *keys: str, what: str = "") -> Any:
     """Walk `keys` and return the value; raise MissingFact where one is absent or null."""
     value: Any = mapping
     for key in keys:
-        value = value.get(key) if isinstance(value, Mapping) else None
+        value = value.get(key) if isinstance(value, (dict, Mapping)) else None
         if value is None:
             raise MissingFact(f"{what + ': ' if what else ''}{'.'.join(keys)} was not read")
     return value

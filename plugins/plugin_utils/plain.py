@@ -12,6 +12,8 @@ from typing import Any
 MAX_TEXT = 2000
 MAX_ENTRIES = 100
 MAX_BYTES = 8000
+_EXACT = frozenset((str, bool, int, float, type(None)))
+_ENCODE = json.JSONEncoder(default=str).encode
 
 
 def plain(value: Any) -> Any:
@@ -19,8 +21,13 @@ def plain(value: Any) -> Any:
 
     ansible-core 2.19 tags containers and scalars as subclasses on which C extensions and strict libraries choke.
     """
-    if value is None or isinstance(value, bool):
+    kind = value.__class__
+    if kind in _EXACT:
         return value
+    if kind is dict:
+        return {key if key.__class__ is str else _key(key): plain(entry) for key, entry in value.items()}
+    if kind is list:
+        return [plain(entry) for entry in value]
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -28,17 +35,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, Mapping):
-        return {plain(key) if isinstance(key, str) else str(key): plain(entry) for key, entry in value.items()}
+        return {_key(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(entry) for entry in value]
     return str(value)
+
+
+def _key(key: Any) -> str:
+    return str.__str__(key) if isinstance(key, str) else str(key)
 
 
 def bounded(value: Any) -> Any:
     """Cut long texts and lists, and say so: results are kept for every check of every subject."""
     cut = _cut(value)
     if isinstance(cut, (dict, list)):
-        text = json.dumps(cut, default=str)
+        text = _ENCODE(cut)
         if len(text) > MAX_BYTES:
             return f"{text[:MAX_TEXT]} … (cut, {len(text)} characters; see the evidence)"
     return cut

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many, tag, value
 
 
 class EsxCli(object):
@@ -23,28 +23,74 @@ class EsxCli(object):
         self._session = session
         self._host = host
         self._executer = None
+        self._declared = {}
 
-    def run(self, command):
-        """What a command without arguments says: a dict, or a list of dicts; names have their spaces removed.
+    def run(self, command, arguments=None):
+        """What a command says: a dict, a list of dicts, or a single value; names have their spaces removed.
 
-        command: words as on the command line, `system account list`.
+        command: words as on the command line, `system account list`. arguments: {long option without its dashes: bool,
+        int or str}, `shellaccess` for --shell-access.
 
         :raises Unreadable: the host does not know the command, or it failed. :raises SoapFault: no permission.
         """
+        words = command.split()
+        handler = "ha-cli-handler-" + "-".join(words[:-1])
+        return _read(command, self._execute(handler, "vim.EsxCLI." + ".".join(words), arguments or {}))
+
+    def change(self, command, arguments):
+        """The same of a command that writes, once the host's release is known to take the arguments.
+
+        :raises Unreadable: it does not know one of them; named, with those it knows.
+        """
+        known = self.declared(command)
+        for name in sorted(set(arguments) - set(known)):
+            raise Unreadable("esxcli %s of this host knows no %s, only %s" % (command, name, ", ".join(sorted(known))))
+        return self.run(command, arguments)
+
+    def declared(self, command):
+        """The names of the arguments that the host's release declares for a command.
+
+        :raises Unreadable: it has no such command.
+        """
+        namespace, _dot, name = ".".join(command.split()).rpartition(".")
+        if namespace not in self._declared:
+            # A namespace has an object of its own that tells of its commands, beside the one that runs them.
+            told = _read(
+                "of " + namespace.replace(".", " "),
+                self._execute(
+                    "ha-dynamic-type-manager-local-cli-cliinfo",
+                    "vim.CLIInfo.FetchCLIInfo",
+                    {"typeName": "vim.EsxCLI." + namespace},
+                ),
+            )
+            self._declared[namespace] = {
+                method["name"]: [param["name"] for param in many(method.get("param"))]
+                for method in many(told.get("method"))
+            }
+        if name not in self._declared[namespace]:
+            raise Unreadable("this host has no esxcli %s" % command)
+        return self._declared[namespace][name]
+
+    def _execute(self, handler, method, arguments):
         if self._executer is None:
             found = self._session.call("HostSystem", self._host, "RetrieveManagedMethodExecuter")
             self._executer = value(found[0])
-        words = command.split()
-        answer = self._session.call(
+        return self._session.call(
             # As the server names it: ReflectManagedMethodExecuter, but nobody documents it.
             self._executer.type,
             self._executer,
             "ExecuteSoap",
-            element("moid", "ha-cli-handler-" + "-".join(words[:-1]))
+            element("moid", handler)
             + element("version", "urn:vim25/5.0")
-            + element("method", "vim.EsxCLI." + ".".join(words)),
+            + element("method", method)
+            + "".join(_argument(name, arguments[name]) for name in sorted(arguments)),
         )
-        return _read(command, answer)
+
+
+def _argument(name, given):
+    """One argument: its value as XML inside XML. A boolean is a word, a number its digits."""
+    text = {True: "true", False: "false"}[given] if isinstance(given, bool) else given
+    return "<argument>%s%s</argument>" % (element("name", name), element("val", element(name, text)))
 
 
 def _read(command, answer):

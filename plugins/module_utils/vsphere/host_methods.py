@@ -128,7 +128,11 @@ def _questions(facts, read, session, host):
     for command, since, until, shape in COMMANDS:
         if release and not since <= release < until or _known_already(command, read):
             continue
-        yield "esxcli", PROVIDES[command], lambda command=command, shape=shape: shape(facts, cli.run(command))
+
+        def by_esxcli(command=command, shape=shape):
+            shape(facts, cli.run(command, ARGUMENTS.get(command)))
+
+        yield "esxcli", PROVIDES[command], by_esxcli
 
 
 def text(found):
@@ -218,6 +222,25 @@ def _audit_records(facts, found):
     facts.put("logging.audit.capacity_mb", number(found["AuditRecordStorageCapacity"]))
 
 
+def _boot_options(facts, found):
+    """What the host has started with; what it will start with next are the options VMkernel.Boot.*."""
+    running = {str(entry["Name"]): str(entry["Runtime"]) for entry in many(found)}
+    for name in BOOT_OPTIONS:
+        facts.put(
+            "boot.options.%s" % name,
+            truth(running.get(name, "").lower()),
+            "esxcli system settings kernel list does not tell what %s was at the start" % name,
+        )
+
+
+def _tls(facts, found):
+    found = _one(found)
+    facts.put("tls.profile", found["Profile"])
+    facts.put("tls.reboot_required", truth(found.get("RebootRequired")))
+
+
+# Options of the VMkernel that a check asks for.
+BOOT_OPTIONS = ("execInstalledOnly", "noIOMMU")
 EVER, LAST = (0,), (99,)
 # command, from which release on, up to which, what becomes of what it says.
 COMMANDS = (
@@ -225,7 +248,8 @@ COMMANDS = (
     ("system ssh server config list", (8,), LAST, _ssh),
     ("system settings encryption get", (7, 0, 2), LAST, _encryption),
     ("system secpolicy domain list", EVER, LAST, _domains),
-    ("system tls server get", (8, 0, 3), LAST, lambda facts, found: facts.put("tls.profile", _one(found)["Profile"])),
+    ("system settings kernel list", EVER, LAST, _boot_options),
+    ("system tls server get", (8, 0, 3), LAST, _tls),
     ("network firewall get", EVER, LAST, _firewall),
     ("system syslog config get", EVER, LAST, _syslog),
     (
@@ -236,12 +260,15 @@ COMMANDS = (
     ),
     ("system auditrecords get", EVER, (8,), _audit_records),
 )
+# As the STIG asks: the profile that the host has started with, and whether another one waits for a restart.
+ARGUMENTS = {"system tls server get": {"showcurrentbootprofile": True, "showprofiledefaults": True}}
 PROVIDES = {
     "system account list": ("accounts", "remote_access.shell_accounts"),
     "system ssh server config list": ("remote_access.ssh.effective_root.permitrootlogin",),
     "system settings encryption get": ("boot.encryption",),
     "system secpolicy domain list": ("secpolicy.domains",),
-    "system tls server get": ("tls.profile",),
+    "system settings kernel list": ("boot.options",),
+    "system tls server get": ("tls.profile", "tls.reboot_required"),
     "network firewall get": ("firewall.enabled", "firewall.loaded"),
     "system syslog config get": ("logging.local_persistent", "logging.strict_x509"),
     "system syslog config logfilter get": ("logging.filters_enabled",),

@@ -69,6 +69,7 @@ def _standard(read):
             "nsx": False,
             "active": many(order.get("activeNic")),
             "standby": many(order.get("standbyNic")),
+            "teaming": str(at(policy, "nicTeaming.policy", "")),
             **_security(policy.get("security") or {}),
             # A standard switch limits what leaves it only.
             "shaping_in": False,

@@ -67,6 +67,8 @@ PROPERTIES = Properties(
         "config.template": None,
         "config.version": None,
         "config.hardware.numCPU": None,
+        "config.hardware.numCoresPerSocket": None,
+        "config.hardware.autoCoresPerSocket": None,
         "config.hardware.memoryMB": None,
         "config.hardware.device": _devices,
         "config.extraConfig": _kept_options,
@@ -75,6 +77,7 @@ PROPERTIES = Properties(
         "config.memoryReservationLockedToMax": None,
         "config.flags.virtualExecUsage": None,
         "config.flags.virtualMmuUsage": None,
+        "config.flags.vbsEnabled": None,
         "config.nestedHVEnabled": None,
         "config.keyId": None,
         "config.migrateEncryption": None,
@@ -125,6 +128,9 @@ def entry(found, datastores, version):
         put(key, values.get(path), path)
     put("system", _system(values), "config.managedBy", "config.extraConfig")
     put("active", _active(values), "runtime.powerState")
+    # Where vSphere chooses the sockets, any number of vCPUs makes whole ones.
+    sockets = 1 if values.get("config.hardware.autoCoresPerSocket") else values.get("config.hardware.numCoresPerSocket")
+    put("cores_per_socket", sockets or None, "config.hardware.numCoresPerSocket")
     put("mem_max_b", _times(values.get("config.hardware.memoryMB"), MIB), "config.hardware.memoryMB")
     put("cpu", _allocation(values.get("config.cpuAllocation"), "mhz", 1), "config.cpuAllocation")
     put("mem", _memory(values), "config.memoryAllocation")
@@ -209,6 +215,7 @@ def _flags(values):
     found = {
         "exec_usage": values.get("config.flags.virtualExecUsage"),
         "mmu_usage": values.get("config.flags.virtualMmuUsage"),
+        "vbs": values.get("config.flags.vbsEnabled"),
     }
     known = {name: text for name, text in found.items() if text is not None}
     return known or None

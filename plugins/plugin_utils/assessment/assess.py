@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment import inheritance
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import dispose
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.evaluate import evaluate
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.evaluate import outcome_of, scope_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.rollup import roll_up, score, verdict
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import Outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import bounded, plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Measure, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 SCHEMA = "dwp.hypervisor.subject-results/1"
@@ -43,33 +45,51 @@ def assess(
     attestations: Sequence[Mapping[str, Any]] = (),
     measures: Iterable[str] | None = None,
     inherited: Iterable[Mapping[str, Any]] = (),
+    alike: Alike | None = None,
 ) -> dict[str, Any]:
     """Judge one subject. Returns its subject-results document.
 
     facts: the collector's document; gold: the effective gold configuration; now: the moment the verdict is for (of the
     evidence, when re-assessing); subject: id, name, slug, platform, kind, endpoint, tags, and where it has one the id
     of its controller; measures: a subset by id, the others become not_evaluated; inherited: the results of the
-    controller's own document, from which a host takes what is judged there (inheritance.py).
+    controller's own document, from which a host takes what is judged there (inheritance.py); alike: what subjects
+    before this one have had too; facts and gold are then what it made of them.
 
     :raises SelectionError: an unknown measure id.
     """
-    document = plain(facts)
-    values = plain(gold)
+    document = plain(facts) if alike is None else dict(facts)
+    values = plain(gold) if alike is None else gold
+    about_gold = gold_config.about(values) if alike is None else alike.gold(gold).about
     # What is known of this assessment and not of the host: measure 11.4.7 asks whether the host was compared with what.
-    document["assessment"] = {"gold_sha256": gold_config.digest(values)}
+    document["assessment"] = {"gold_sha256": about_gold["sha256"]}
     selected = select(standard, measures)
-    taken = inheritance.taken(inherited, subject, standard)
+    scope = scope_of(document)
     measured = []
+
+    def take() -> dict[str, dict[str, Any]]:
+        return inheritance.taken(inherited, subject, standard)
+
+    taken = take() if alike is None else alike.taken(inherited, subject["id"], take)
+
+    def judged(check: Check) -> dict[str, Any]:
+        return _result(check, outcome_of(check, scope, values, standard.gold), subject["id"], standard, values)
+
     for measure in standard.measures.values():
         for check in measure.checks:
             if check.platform not in ("all", subject["platform"]) or check.id in taken:
                 continue
+            found: Outcome | None
             if measure.id not in selected:
                 found = Outcome(o.NOT_EVALUATED, message="left out of this run")
             else:
-                found = inheritance.elsewhere(check, subject) or evaluate(check, document, values, standard.gold)
-            measured.append(_result(check, found, subject["id"], standard, values))
-    return _document(measured, standard, values, subject, now, exceptions, attestations, taken)
+                found = inheritance.elsewhere(check, subject)
+            if found is not None:
+                measured.append(_result(check, found, subject["id"], standard, values))
+            elif alike is None:
+                measured.append(judged(check))
+            else:
+                measured.append(alike.result(check, document, values, subject["id"], partial(judged, check)))
+    return _document(measured, standard, values, about_gold, subject, now, exceptions, attestations, taken)
 
 
 def unreachable(
@@ -97,7 +117,7 @@ def unreachable(
         if check.platform in ("all", subject["platform"])
     ]
     silent = {**subject, "reachable": False, "unreachable_reason": reason}
-    return _document(measured, standard, values, silent, now, (), ())
+    return _document(measured, standard, values, gold_config.about(values), silent, now, (), ())
 
 
 def select(standard: Standard, measures: Iterable[str] | None) -> set[str]:
@@ -116,6 +136,7 @@ def _document(
     measured: list[dict[str, Any]],
     standard: Standard,
     gold: Mapping[str, Any],
+    about_gold: Mapping[str, Any],
     subject: Mapping[str, Any],
     now: dt.datetime,
     exceptions: Sequence[Mapping[str, Any]],
@@ -146,10 +167,14 @@ def _document(
         results = inheritance.in_order([*results, *inherited.values()], standard)
     for result in results:
         # Only now: an exception has to answer for every failing item, also for those the report does not list.
-        result["items"] = result["items"][:MAX_ITEMS]
+        if len(result["items"]) > MAX_ITEMS:
+            result["items"] = result["items"][:MAX_ITEMS]
     advisory = gold.get("gold_section_11_3") == "advisory"
+    by_measure: dict[str, list[dict[str, Any]]] = {measure: [] for measure in standard.measures}
+    for result in results:
+        by_measure[result["measure"]].append(result)
     measures = [
-        roll_up(measure, _of(results, measure), about["id"], advisory) for measure in standard.measures.values()
+        roll_up(measure, by_measure[measure.id], about["id"], advisory) for measure in standard.measures.values()
     ]
     about["verdict"] = verdict(measures)
     about["score"] = score(measures)
@@ -159,14 +184,10 @@ def _document(
         "results": results,
         "measures": measures,
         "drift": drift,
-        "gold": {"sha256": gold_config.digest(gold), "non_default": gold_config.non_default(gold)},
+        "gold": about_gold,
         "exceptions": accepted,
         "attestations": attested,
     }
-
-
-def _of(results: list[dict[str, Any]], measure: Measure) -> list[dict[str, Any]]:
-    return [result for result in results if result["measure"] == measure.id]
 
 
 def _result(

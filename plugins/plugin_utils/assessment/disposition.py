@@ -41,7 +41,8 @@ def dispose(
     standard: Standard,
     attestation_max_age_days: int = 365,
 ) -> tuple[list[Result], dict[str, Any], dict[str, Any]]:
-    """Set status, exception and attestation of every result of one subject. The input is not changed.
+    """Set status, exception and attestation of every result of one subject. The input is not changed; a result that no
+    record is about is returned as it is.
 
     results: with every item that is not pass; a list cut for the report would hide items that no exception covers.
     now: the moment judged (of the evidence, when re-assessing); records count through the end of their last day, UTC.
@@ -58,12 +59,21 @@ def dispose(
     register, statements = _Register(), _Statements()
     judged = []
     for measured in results:
+        if not _about(mine, measured) and not _about(signed, measured) and _undisposed(measured):
+            judged.append(measured if isinstance(measured, dict) else dict(measured))
+            continue
         result = {**measured, "status": measured["measured"], "exception": None, "attestation": None}
         check = checks[result["check"]]
         _except(result, _about(mine, result), day, check, register, subject)
         _attest(result, _about(signed, result), day, check, attestation_max_age_days, statements)
         judged.append(result)
     return judged, register.summary(), statements.summary()
+
+
+def _undisposed(measured: Mapping[str, Any]) -> bool:
+    return (
+        measured["status"] == measured["measured"] and measured["exception"] is None and measured["attestation"] is None
+    )
 
 
 def enforceable(drift: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

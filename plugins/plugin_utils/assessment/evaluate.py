@@ -60,11 +60,20 @@ class Scope:
         return found
 
 
+def scope_of(facts: Mapping[str, Any]) -> Scope:
+    """Where the checks of one facts document look."""
+    return Scope(facts, Errors(_errors_of(facts)))
+
+
 def evaluate(
     check: Check, facts: Mapping[str, Any], gold: Mapping[str, Any], settings: Mapping[str, GoldSetting]
 ) -> Outcome:
+    """Return the measured outcome of one check on a facts document."""
+    return outcome_of(check, scope_of(facts), gold, settings)
+
+
+def outcome_of(check: Check, scope: Scope, gold: Mapping[str, Any], settings: Mapping[str, GoldSetting]) -> Outcome:
     """Return the measured outcome of a check; a gold value below its floor is a fail whatever the facts say."""
-    scope = Scope(facts, Errors(_errors_of(facts)))
     found = _guarded(lambda: _applicable(check, scope, gold))
     faults = [fault for name in check.gold if (fault := settings[name].floor_fault(gold[name]))]
     if faults and found.status != o.NOT_APPLICABLE:

@@ -10,13 +10,16 @@ names a secret becomes null (which every check reads as unknown, never as pass),
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
+
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 
 MAX_DEPTH = 60
 _MAX_LOGGED = 200
 _CUT = "[removed]"
+_SCALAR = frozenset((bool, int, float, type(None)))
 
 # vnc_password, vncPassword, bindpw, rootpw, password_hash, keytab_content; not passwordauthentication, secret_uuid,
 # password_max_age or vcpu_pin.
@@ -65,14 +68,33 @@ _MAY_HOLD = re.compile(
 )
 
 
-def redact(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The same facts without what looks like a secret, and with the places listed in collector.redacted.
+Cleaned = tuple[Any, list[str]]  # what is kept, and the places where something was cut
+
+
+def _always(_path: str, _value: Any, work: Callable[[], Cleaned]) -> Cleaned:
+    return work()
+
+
+def redact(
+    facts: Mapping[str, Any], once: Callable[[str, Any, Callable[[], Cleaned]], Cleaned] = _always
+) -> dict[str, Any]:
+    """The same facts as plain data without what looks like a secret, and with the places listed in collector.redacted.
 
     The input is not changed. Facts without a secret come back equal to what went in. Anything nested deeper than 60
-    levels is dropped like a secret: nothing can be said about it.
+    levels is dropped like a secret: nothing can be said about it. once(path, value, work): does the work on a part, or
+    knows what came of it before.
     """
     places: list[str] = []
-    clean = _walk(dict(facts), "", False, places, 0)
+    clean: dict[str, Any] = {}
+    for name, part in facts.items():
+        if not isinstance(part, dict) or _names_secret(str(name)):
+            clean[name] = _inside(part, "", name, False, places, 0)
+            continue
+        entries = clean[name] = {}
+        for key, inner in part.items():
+            path = str(name)[:80]
+            entries[key], found = once(f"{path}.{key}", inner, partial(_cleaned, inner, path, key))
+            places += found
     if places:
         collector = clean.get("collector")
         collector = dict(collector) if isinstance(collector, Mapping) else {}
@@ -83,6 +105,11 @@ def redact(facts: Mapping[str, Any]) -> dict[str, Any]:
     return clean
 
 
+def _cleaned(value: Any, path: str, key: Any) -> Cleaned:
+    places: list[str] = []
+    return _inside(value, path, key, False, places, 1), places
+
+
 def _bounded(places: list[str]) -> list[str]:
     if len(places) <= _MAX_LOGGED:
         return places
@@ -91,22 +118,28 @@ def _bounded(places: list[str]) -> list[str]:
 
 def _walk(value: Any, path: str, secret: bool, places: list[str], depth: int) -> Any:
     """A clean copy of value. secret: value stands under a key that names a secret."""
-    if isinstance(value, str):
+    kind = value.__class__
+    if kind is str:
         return _text(value, path, secret, places)
-    if not isinstance(value, (Mapping, list, tuple)):
+    if kind in _SCALAR:
         return value
+    if isinstance(value, str):
+        return _text(str.__str__(value), path, secret, places)
+    if not isinstance(value, (dict, Mapping, list, tuple)):
+        return plain(value)
     if depth >= MAX_DEPTH:
         places.append(path)
         return None
-    if isinstance(value, Mapping):
-        copy = {}
-        for key, inner in value.items():
-            name = str(key)
-            inside = f"{path}.{name[:80]}" if path else name[:80]
-            hidden = _names_secret(name) or (secret and name.lower() in _VALUE_KEYS)
-            copy[key] = _walk(inner, inside, hidden, places, depth + 1)
-        return copy
+    if isinstance(value, (dict, Mapping)):
+        return {str(key): _inside(inner, path, key, secret, places, depth) for key, inner in value.items()}
     return [_walk(inner, f"{path}[{number}]", secret, places, depth + 1) for number, inner in enumerate(value)]
+
+
+def _inside(value: Any, path: str, key: Any, secret: bool, places: list[str], depth: int) -> Any:
+    """A clean copy of what stands under a key. path, secret, depth: of the mapping around it."""
+    name = str(key)
+    hidden = _names_secret(name) or (secret and name.lower() in _VALUE_KEYS)
+    return _walk(value, f"{path}.{name[:80]}" if path else name[:80], hidden, places, depth + 1)
 
 
 def _text(value: str, path: str, secret: bool, places: list[str]) -> str | None:

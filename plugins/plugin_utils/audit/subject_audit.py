@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess, unreachable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import register_files
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, provenance
@@ -34,6 +35,8 @@ class SubjectAudit:
         self._standard = standard
         self._variables = variables
         self._registers: dict[str, Any] | None = None
+        self._provenance: dict[str, Any] = {}
+        self._alike = Alike()
 
     def judge(
         self, subject: Document, facts: Mapping[str, Any], inherited: Iterable[Mapping[str, Any]] = ()
@@ -44,31 +47,35 @@ class SubjectAudit:
         """
         now = dt.datetime.now(dt.timezone.utc)
         subject["product"] = str(lookup(facts, "host.product") or "")[:200]
-        values = gold.effective(self._variables, subject)
+        values = self._alike.gold(gold.effective(self._variables, subject))
         if self._registers is None:
             self._registers = load_registers(self._given, self._standard, self.directory)
+            self._provenance = provenance_of(self.directory, self._registers, self._standard)
         record = evidence.build(
             subject,
             facts,
             collected_at=now,
             collection=VERSION,
-            gold=values,
-            gold_sources=gold.sources(values),
-            provenance=provenance_of(self.directory, self._registers, self._standard),
+            gold=values.values,
+            gold_sources=values.sources,
+            provenance=self._provenance,
+            alike=self._alike,
         )
         # What is judged is what is kept: the redacted facts, so that a later re-assessment says the same.
         document = assess(
             record["facts"],
             standard=self._standard,
-            gold=values,
+            gold=values.values,
             now=now,
             subject=subject,
             exceptions=register_files.records_of(self._registers, "exceptions"),
             attestations=register_files.records_of(self._registers, "attestations"),
             measures=self._given["measures"],
             inherited=inherited,
+            alike=self._alike,
         )
-        evidence.write_private(self.directory / "evidence" / f"{subject['slug']}.json", evidence.encode(record))
+        encoded = evidence.encode(record, self._alike)
+        evidence.write_private(self.directory / "evidence" / f"{subject['slug']}.json", encoded)
         self._keep(document)
         return document
 
@@ -89,7 +96,7 @@ class SubjectAudit:
         # Not json.dumps: a lone surrogate in the name of a VM cannot be encoded, and the host would drop out of the
         # report.
         name = f"{document['subject']['slug']}.json"
-        evidence.write_private(self.directory / "subjects" / name, evidence.encode(document))
+        evidence.write_private(self.directory / "subjects" / name, evidence.encode(document, self._alike))
 
 
 def load_registers(given: Mapping[str, Any], standard: Standard, directory: Path) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.inheritance import controller_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.redaction import MAX_DEPTH, redact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import Lines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import PLATFORMS, Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import DataError, nearest
@@ -30,7 +32,7 @@ SCHEMA = "dwp.hypervisor.evidence/1"
 MAX_BYTES = 64 * 1024 * 1024
 _SLUG_LENGTH = 80
 LINE_DEPTH = 3  # document, facts, part
-_ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_LINES = Lines()
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
 _UUID_AT_END = re.compile(r"[/-][0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.IGNORECASE)
 # What boards report whose vendor never set one; many machines share them.
@@ -121,6 +123,7 @@ def build(
     gold: Mapping[str, Any],
     gold_sources: Mapping[str, str],
     provenance: Mapping[str, Any] | None = None,
+    alike: Alike | None = None,
 ) -> dict[str, Any]:
     """The evidence document of one subject. Its "facts" are redacted: assess those, not what the target sent.
 
@@ -128,6 +131,7 @@ def build(
     collection: the version of this collection.
     gold: the effective gold configuration. gold_sources: where each non-default value came from.
     provenance: run, by, catalogue_sha256 and registers of the run, where it is known.
+    alike: what other subjects have too; gold is then what it made of it.
     """
     moment = collected_at if collected_at.tzinfo else collected_at.replace(tzinfo=dt.timezone.utc)
     return {
@@ -135,39 +139,30 @@ def build(
         "subject": dict(subject),
         "collected_at": moment.astimezone(dt.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "collection": collection,
-        "facts": redact(facts),
-        "gold": dict(gold),
-        "gold_sources": dict(gold_sources),
+        "facts": redact(facts) if alike is None else alike.clean(facts),
+        "gold": gold,
+        "gold_sources": gold_sources,
         "provenance": {
             "collector": {"name": f"{subject.get('platform')}_info", "facts": facts.get("schema_version")},
-            "gold_sha256": gold_config.digest(gold),
+            "gold_sha256": gold_config.digest(gold) if alike is None else alike.gold(gold).about["sha256"],
             **(provenance or {}),
         },
     }
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any], lines: Lines = _LINES) -> bytes:
     """A document as it is stored: JSON in ASCII, so that a hostile name stays a visible escape.
 
-    One line for each result, VM or other part, so that a line can be named that somebody has changed.
+    One line for each result, VM or other part, so that a line can be named that somebody has changed. lines: who
+    remembers the text of what documents share.
     Keys keep their order, for messages follow it and a re-assessment has to say the same.
     NaN and Infinity, which JSON does not have, become null: a number nobody can compare is unknown.
     """
     try:
-        text = in_lines(document, LINE_DEPTH)
+        text = lines.text(document, LINE_DEPTH)
     except ValueError:
-        text = in_lines(_finite(document), LINE_DEPTH)
+        text = _LINES.text(_finite(document), LINE_DEPTH)
     return text.encode("ascii") + b"\n"
-
-
-def in_lines(value: Any, depth: int) -> str:
-    """JSON in which the entries of mappings and of lists of mappings have lines of their own, `depth` levels deep."""
-    if depth and isinstance(value, dict) and value:
-        parts = (f"{_ENCODE(str(key))}:{in_lines(entry, depth - 1)}" for key, entry in value.items())
-        return "{\n" + ",\n".join(parts) + "}"
-    if depth and isinstance(value, list) and value and isinstance(value[0], dict):
-        return "[\n" + ",\n".join(map(_ENCODE, value)) + "]"
-    return _ENCODE(value)
 
 
 def _finite(value: Any) -> Any:

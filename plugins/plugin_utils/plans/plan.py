@@ -8,7 +8,8 @@ kvm_settings understands; the functions below make them. Rows say how the host h
 anything changes is found out on the host, so that a second run changes nothing.
 
 A planner that may not go on (an empty list of administrators, the connecting account left out) raises Refusal: then
-nothing of the area is changed. What only a person can do is a row of kind ``by_hand``.
+nothing of the area is changed. What only a person can do is a row of kind ``by_hand``. A row that concerns items which
+are not named like its setting has their ids in ``items``.
 """
 
 from __future__ import annotations

@@ -142,6 +142,8 @@ def _without_excepted(rows: list[Row], items: frozenset[str], platform: str) -> 
 
 def _is_named(row: Row, item: str) -> bool:
     name = str(row.get("name", ""))
+    if item in row.get("items", ()):
+        return True
     return bool(item) and (name == item or name.endswith(f".{item}") or name.startswith(f"{item} "))
 
 

@@ -51,8 +51,8 @@ OPTIONS: dict[str, RunOption] = {
         area="resource_governance",
         type="bool",
         default=False,
-        description="Set the limits of 11.3.4 and 11.3.10 on running machines too, of those that "
-        "C(hypervisor_allow_vm_changes) names.",
+        description="Set the limits of 11.3.4 and 11.3.10, on vSphere also those of 11.3.2, on running machines too, "
+        "of those that C(hypervisor_allow_vm_changes) names.",
     ),
     "log_authority_present": RunOption(
         area="logging",
@@ -69,6 +69,27 @@ OPTIONS: dict[str, RunOption] = {
         default=[],
         description="Those of C(gold_migration_peers) to and from which a migration over TLS was seen to work. TLS is "
         "forced once all of them are named.",
+    ),
+    "recovery_keys_stored": RunOption(
+        area="platform_assurance",
+        type="bool",
+        default=False,
+        description="The recovery key of every ESXi host is stored off the host. Without it, a host that requires "
+        "secure boot and has its board or TPM changed has to be installed anew, so nothing is required.",
+    ),
+    "standby_uplinks": RunOption(
+        area="network_resilience",
+        type="bool",
+        default=False,
+        description="Give port groups of standard switches the adapters of their switch that they leave unused, as "
+        "standby. The physical switches have to carry the VLANs of the port group on them.",
+    ),
+    "vpxuser_shell_off": RunOption(
+        area="access_control",
+        type="bool",
+        default=False,
+        description="Take the shell from vpxuser, as whom vCenter comes to an ESXi host. Neither vCenter nor a revert "
+        "can give an account a shell afterwards.",
     ),
 }
 SPEC: dict[str, dict[str, Any]] = {name: option.spec for name, option in OPTIONS.items()}

@@ -8,20 +8,19 @@ ASCII, so that lone surrogates and bidirectional controls in a VM's name stay vi
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
+
 _NEXT = ",\n"
 
-compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
-
-def array(entries: Iterable[Any], at_once: int = 250) -> Iterator[bytes]:
+def array(entries: Iterable[Any], at_once: int = 250, encode: Callable[[Any], str] = compact) -> Iterator[bytes]:
     """A JSON array, an entry a line so that a changed one can be named; in pieces of so many entries."""
     rest, before = iter(entries), "[\n"
     while piece := list(islice(rest, at_once)):
-        yield f"{before}{_NEXT.join(map(compact, piece))}".encode("ascii")
+        yield f"{before}{_NEXT.join(map(encode, piece))}".encode("ascii")
         before = _NEXT
     yield b"]" if before != "[\n" else b"[]"

@@ -97,11 +97,13 @@ def section(anchor: str, title: str, *children: Any) -> Html:
 
 
 class Row(list[Any]):
-    """The cells of a table row; status: what the filter goes by."""
+    """The cells of a table row; status: what the filter goes by. Where it stands in several tables, they have one
+    head: it is made once."""
 
     def __init__(self, cells: Iterable[Any], status: str | None = None) -> None:
         super().__init__(cells)
         self.status = status
+        self.made: str | None = None
 
 
 def table(
@@ -128,7 +130,14 @@ def table(
 
 
 def _row(row: Sequence[Any], opened: Sequence[str]) -> str:
-    status = getattr(row, "status", None)
+    if not isinstance(row, Row):
+        return _made(row, opened, None)
+    if row.made is None:
+        row.made = _made(row, opened, row.status)
+    return row.made
+
+
+def _made(row: Sequence[Any], opened: Sequence[str], status: str | None) -> str:
     first, *cells = [f"{begin}{escaped(cell)}" for begin, cell in zip(opened, row)]
     attribute = f' data-status="{escaped(status)}"' if status else ""
     return f"<tr{attribute}>{first}</th>{''.join([f'{cell}</td>' for cell in cells])}</tr>"

@@ -21,7 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import Remembe
 
 OSCAL_VERSION = "1.1.3"
 NAMESPACE = "https://github.com/dwp/ansible-collection-hypervisor/ns/oscal"
-_UUIDS = uuid.uuid5(uuid.NAMESPACE_URL, NAMESPACE)
+_UUIDS = uuid.uuid5(uuid.NAMESPACE_URL, NAMESPACE).bytes
 _TEXT_LIMIT = 2000
 
 Node = dict[str, Any]
@@ -34,7 +34,7 @@ def uid(*parts: Any) -> str:
     Written out, because uuid.uuid5 takes three times as long and a fleet needs half a million.
     """
     name = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
-    digest = hashlib.sha1(_UUIDS.bytes + name, usedforsecurity=False).hexdigest()
+    digest = hashlib.sha1(_UUIDS + name, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digest[16], 16) & 3]
     return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
     Html,
@@ -162,9 +163,9 @@ def _found(site: Site, entries: Sequence[Mapping[str, Any]], results: Iterable[M
 def outcomes(results: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
     """Results of one check as (result, subjects), subjects that agree together, the worst first."""
     groups: dict[tuple[Any, ...], tuple[Mapping[str, Any], list[str]]] = {}
+    keys = Once(lambda result: tuple([_hashable(result[part]) for part in _OUTCOME]))
     for result in results:
-        key = tuple(_hashable(result[part]) for part in _OUTCOME)
-        groups.setdefault(key, (result, []))[1].append(result["subject"])
+        groups.setdefault(keys.of(result), (result, []))[1].append(result["subject"])
     return sorted(groups.values(), key=lambda found: (o.WORST_FIRST.index(found[0]["status"]), -len(found[1])))
 
 
@@ -205,8 +206,13 @@ def why(result: Mapping[str, Any]) -> str:
     if result["persistent"] is False:
         told += " Running and configured values differ: a restart changes it."
     if result["failing_since"]:
-        told += f" Failing since {result['failing_since'][:10]}, as far as the archive goes."
+        told += f" Failing since {since_day(result)}, as far as the archive goes."
     return told.strip()
+
+
+def since_day(result: Mapping[str, Any]) -> str:
+    """The day from which on a result fails; empty where it does not."""
+    return (result["failing_since"] or "")[:10]
 
 
 def _means(site: Site, measure: Measure, entries: Iterable[Mapping[str, Any]]) -> Html:

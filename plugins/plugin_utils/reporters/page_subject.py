@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     Html,
     Row,
@@ -26,7 +27,12 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_fram
     in_words,
     page,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_measure import UP, actual, why
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_measure import (
+    UP,
+    actual,
+    since_day,
+    why,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.page_tables import (
     SUBJECT_HEAD,
     subject_rows,
@@ -39,15 +45,79 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_
 NAV = (("#verdict", "Verdict"), ("#todo", "What to do"), ("#measures", "Measures"), ("#checks", "Checks"))
 
 
-def subject_page(
-    site: Site,
-    subject: Mapping[str, Any],
-    entries: Sequence[Mapping[str, Any]],
-    results: Sequence[Mapping[str, Any]],
-) -> bytes:
-    """The page. entries: its measures; results: its checks."""
-    body = [_verdict(subject), _todo(site, results), _measures(site, entries), _checks(site, results)]
-    return page(site, site.names[subject["id"]], body, NAV, up=UP)
+class SubjectPages:
+    """Makes one page after the other; rows that subjects share are made once."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._todo: Once[Row] = Once(self._todo_row)
+        self._checks: Once[Row] = Once(self._check_row)
+        self._measures: dict[tuple[str, str, str], Row] = {}
+
+    def page(
+        self, subject: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]
+    ) -> bytes:
+        """The page of a subject. entries: its measures; results: its checks."""
+        body = [_verdict(subject), self._what_to_do(results), self._all_measures(entries), self._all_checks(results)]
+        return page(self._site, self._site.names[subject["id"]], body, NAV, up=UP)
+
+    def _what_to_do(self, results: Sequence[Mapping[str, Any]]) -> Html:
+        failing = sorted(
+            (result for result in results if result["status"] == o.FAIL),
+            key=lambda result: (result["tier"], SEVERITIES.index(result["severity"])),
+        )
+        if not failing:
+            return section("todo", "What to do", p("No check fails on this subject."))
+        rows = [self._todo.of(result) for result in failing]
+        head = ("Check|wide", "Severity", "How to put it right|wide", "Role", "Disturbs|wide")
+        caption = "Failing checks, the most severe first"
+        return section("todo", "What to do", table("todo", caption, head, rows, filter_by="Severity"))
+
+    def _todo_row(self, result: Mapping[str, Any]) -> Row:
+        return Row(
+            [
+                self._site.titled(result["measure"], result["title"], UP),
+                result["severity"].capitalize(),
+                self._site.text(result["fix"], 400),
+                el("code", plain(result["role"], 60)),
+                effects_of(result),
+            ],
+            result["severity"].capitalize(),
+        )
+
+    def _all_measures(self, entries: Sequence[Mapping[str, Any]]) -> Html:
+        rows = [self._measure_row(entry) for entry in entries]
+        head = ("Measure|wide", "Status", "Obligation")
+        caption = "The measures on this subject"
+        return section("measures", "Measures", table("measures", caption, head, rows, filter_by="Status"))
+
+    def _measure_row(self, entry: Mapping[str, Any]) -> Row:
+        measure, status, obligation = entry["measure"], entry["status"], entry["obligation"]
+        found = self._measures.get((measure, status, obligation))
+        if found is None:
+            title = self._site.titled(measure, self._site.standard.measures[measure].title, UP)
+            cells = [title, badge(status), "Mandatory" if obligation == "must" else "Advisory"]
+            found = self._measures[measure, status, obligation] = Row(cells, STATUS_WORDS[status])
+        return found
+
+    def _all_checks(self, results: Sequence[Mapping[str, Any]]) -> Html:
+        rows = [self._checks.of(result, own=since_day(result)) for result in results]
+        head = ("Check|wide", "Status|wide", "Expected|wide", "Actual|wide", "Why|wide")
+        told = p("What each check reads, and what it means, is on the page of its measure.")
+        caption = "Everything that was checked"
+        return section("checks", "Checks", told, table("checks", caption, head, rows, filter_by="Status"))
+
+    def _check_row(self, result: Mapping[str, Any]) -> Row:
+        return Row(
+            [
+                self._site.titled(result["measure"], result["title"], UP),
+                status_of(result),
+                self._site.text(result["expected"], 300),
+                actual(self._site, result),
+                self._site.text(why(result), 700),
+            ],
+            STATUS_WORDS[result["status"]],
+        )
 
 
 def _verdict(subject: Mapping[str, Any]) -> Html:
@@ -68,71 +138,6 @@ def _verdict(subject: Mapping[str, Any]) -> Html:
         about.insert(1, ("Could not be read", plain(subject["unreachable_reason"], 400)))
     pairs = joined([el("div", el("dt", name), el("dd", value)) for name, value in about])
     return section("verdict", "Verdict", el("dl", pairs))
-
-
-def _todo(site: Site, results: Sequence[Mapping[str, Any]]) -> Html:
-    failing = sorted(
-        (result for result in results if result["status"] == o.FAIL),
-        key=lambda result: (result["tier"], SEVERITIES.index(result["severity"])),
-    )
-    if not failing:
-        return section("todo", "What to do", p("No check fails on this subject."))
-    rows = [
-        Row(
-            [
-                site.titled(result["measure"], result["title"], UP),
-                result["severity"].capitalize(),
-                site.text(result["fix"], 400),
-                el("code", plain(result["role"], 60)),
-                effects_of(result),
-            ],
-            result["severity"].capitalize(),
-        )
-        for result in failing
-    ]
-    head = ("Check|wide", "Severity", "How to put it right|wide", "Role", "Disturbs|wide")
-    return section(
-        "todo", "What to do", table("todo", "Failing checks, the most severe first", head, rows, filter_by="Severity")
-    )
-
-
-def _measures(site: Site, entries: Sequence[Mapping[str, Any]]) -> Html:
-    rows = [
-        Row(
-            [
-                site.titled(entry["measure"], site.standard.measures[entry["measure"]].title, UP),
-                badge(entry["status"]),
-                "Mandatory" if entry["obligation"] == "must" else "Advisory",
-            ],
-            STATUS_WORDS[entry["status"]],
-        )
-        for entry in entries
-    ]
-    head = ("Measure|wide", "Status", "Obligation")
-    return section(
-        "measures", "Measures", table("measures", "The measures on this subject", head, rows, filter_by="Status")
-    )
-
-
-def _checks(site: Site, results: Sequence[Mapping[str, Any]]) -> Html:
-    rows = [
-        Row(
-            [
-                site.titled(result["measure"], result["title"], UP),
-                status_of(result),
-                site.text(result["expected"], 300),
-                actual(site, result),
-                site.text(why(result), 700),
-            ],
-            STATUS_WORDS[result["status"]],
-        )
-        for result in results
-    ]
-    head = ("Check|wide", "Status|wide", "Expected|wide", "Actual|wide", "Why|wide")
-    told = p("What each check reads, and what it means, is on the page of its measure.")
-    return section(
-        "checks", "Checks", told, table("checks", "Everything that was checked", head, rows, filter_by="Status")
-    )
 
 
 def all_subjects(site: Site) -> bytes:

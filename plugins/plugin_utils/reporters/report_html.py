@@ -61,8 +61,9 @@ def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, byt
             page_measure.measure_page(site, measure, entries[measure.id], results[measure.id]),
         )
     results, entries = _grouped(run["results"], "subject"), _grouped(run["measures"], "subject")
+    pages = page_subject.SubjectPages(site)
     for name, subject in site.subjects.items():
-        yield site.subject_page(name), page_subject.subject_page(site, subject, entries[name], results[name])
+        yield site.subject_page(name), pages.page(subject, entries[name], results[name])
     if len(site.subjects) > page_tables.FRONT_SUBJECTS:
         yield ALL_SUBJECTS, page_subject.all_subjects(site)
 

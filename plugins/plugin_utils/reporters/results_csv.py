@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import Remembered, plain
 
@@ -23,7 +24,7 @@ _PIECE = 500  # lines
 
 # column: (what it is read from, key)
 COLUMNS: dict[str, tuple[str, str]] = {
-    "subject": ("result", "subject"),
+    "subject": ("subject", "id"),
     "subject_name": ("subject", "name"),
     "endpoint": ("subject", "endpoint"),
     "platform": ("subject", "platform"),
@@ -54,7 +55,9 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "fix": ("result", "fix"),
     "probe": ("result", "probe"),
 }
-_SOURCES = tuple(COLUMNS.values())
+# What is told of the subject comes first.
+_OF_SUBJECT = tuple(key for source, key in COLUMNS.values() if source == "subject")
+_OF_RESULT = tuple(COLUMNS.values())[len(_OF_SUBJECT) :]
 _NOTHING: dict[str, Any] = {}
 
 
@@ -71,27 +74,28 @@ def files(run: Mapping[str, Any], standard: Standard) -> Iterator[tuple[str, Ite
 
 def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
     """All results of the run document, in its order, with a header line. UTF-8, CRLF as RFC 4180 has it."""
-    subjects = {subject["id"]: subject for subject in run["subjects"]}
     measures = {measure.id: vars(measure) for measure in standard.measures.values()}
     texts = Remembered(lambda text: field(cell(text)))
-    lines = [",".join(COLUMNS)]
-    for result in run["results"]:
+
+    def line(found: Iterable[Any]) -> str:
+        return ",".join(
+            ["" if value is None else texts[value] if isinstance(value, str) else field(cell(value)) for value in found]
+        )
+
+    def of_result(result: Mapping[str, Any]) -> str:
         sources = {
             "result": result,
-            "subject": subjects[result["subject"]],
             "measure": measures[result["measure"]],
             "exception": result["exception"] or _NOTHING,
             "attestation": result["attestation"] or _NOTHING,
         }
-        found = [sources[source].get(key) for source, key in _SOURCES]
-        lines.append(
-            ",".join(
-                [
-                    "" if value is None else texts[value] if isinstance(value, str) else field(cell(value))
-                    for value in found
-                ]
-            )
-        )
+        return line(sources[source].get(key) for source, key in _OF_RESULT)
+
+    about = {subject["id"]: line(subject.get(key) for key in _OF_SUBJECT) for subject in run["subjects"]}
+    told = Once(of_result)
+    lines = [",".join(COLUMNS)]
+    for result in run["results"]:
+        lines.append(f"{about[result['subject']]},{told.of(result)}")
         if len(lines) == _PIECE:
             yield _text(lines)
             lines.clear()

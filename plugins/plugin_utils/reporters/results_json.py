@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import LINE_DEPTH, in_lines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import in_lines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import LINE_DEPTH
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Encoder
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import array, compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
@@ -27,7 +29,9 @@ def chunks(run: Mapping[str, Any]) -> Iterator[bytes]:
     """
     for number, (key, value) in enumerate(run.items()):
         yield f"{',' if number else '{'}\n{compact(key)}:".encode("ascii")
-        if isinstance(value, list) and value and isinstance(value[0], dict):
+        if key == "results":
+            yield from array(value, encode=Encoder())
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
             yield from array(value)
         else:
             yield in_lines(value, LINE_DEPTH - 1).encode("ascii")

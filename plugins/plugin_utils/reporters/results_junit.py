@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import escaped
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
@@ -31,6 +32,7 @@ OUTCOMES = {
     o.NOT_APPLICABLE: "skipped",
     o.NOT_EVALUATED: "skipped",
 }
+_EXPIRED = ("failure", "expired")
 # what is told of every check: (name, where it is found, key)
 TOLD = (
     ("status", "result", "status"),
@@ -65,12 +67,13 @@ def chunks(run: Mapping[str, Any], standard: Standard) -> Iterator[bytes]:
     for result in run["results"]:
         by_subject[result["subject"]].append(result)
     writer = _Writer(standard, Expired(run))
-    counts = writer.counts(run["results"])
-    del counts["skipped"]
+    numbers = {subject: writer.counts(results) for subject, results in by_subject.items()}
+    counts = {name: sum(found[name] for found in numbers.values()) for name in ("tests", "failures", "errors")}
     title = f"{run['standard']['id']} v{run['standard']['version']}"
     yield f'<?xml version="1.0" encoding="utf-8"?>\n{_open("testsuites", {"name": title, **counts})}'.encode()
     for subject in run["subjects"]:
-        yield "".join(writer.suite(subject, by_subject[subject["id"]], run)).encode("utf-8")
+        suite = writer.suite(subject, by_subject[subject["id"]], numbers[subject["id"]], run)
+        yield "".join(suite).encode("utf-8")
     yield b"</testsuites>\n"
 
 
@@ -81,9 +84,10 @@ class _Writer:
         self._standard, self._expired = standard, expired
         self._quoted = Remembered(_attribute)
         self._escaped = Remembered(lambda text: escaped(plain(text, TEXT_LIMIT)))
+        self._cases = Once(lambda result: self._case(result, *_usual(result)))
 
     def counts(self, results: list[Mapping[str, Any]]) -> dict[str, int]:
-        """The numbers of a suite, or of all of them."""
+        """The numbers of a suite."""
         kinds = [self._outcome(result)[0] for result in results]
         return {
             "tests": len(results),
@@ -94,12 +98,14 @@ class _Writer:
 
     def _outcome(self, result: Mapping[str, Any]) -> tuple[str | None, str]:
         """(element, its type). What was covered until its record ran out fails loudly, also where it is manual."""
-        if self._expired.of(result):
-            return "failure", "expired"
-        return OUTCOMES.get(result["status"]), result["status"]
+        return _EXPIRED if self._expired.of(result) else _usual(result)
 
     def suite(
-        self, subject: Mapping[str, Any], results: list[Mapping[str, Any]], run: Mapping[str, Any]
+        self,
+        subject: Mapping[str, Any],
+        results: list[Mapping[str, Any]],
+        counts: Mapping[str, int],
+        run: Mapping[str, Any],
     ) -> Iterator[str]:
         about = {
             "name": subject["name"],
@@ -114,26 +120,25 @@ class _Writer:
             "run": run["run"]["id"],
             "marking": run["marking"],
         }
-        yield _open("testsuite", {**about, **self.counts(results)})
+        yield _open("testsuite", {**about, **counts})
         yield "<properties>"
         yield from (f'<property name="{name}" value={_attribute(value)}/>' for name, value in properties.items())
         yield "</properties>\n"
         for result in results:
-            yield from self._case(result)
+            yield self._case(result, *_EXPIRED) if self._expired.of(result) else self._cases.of(result)
         yield "</testsuite>\n"
 
-    def _case(self, result: Mapping[str, Any]) -> Iterator[str]:
+    def _case(self, result: Mapping[str, Any], kind: str | None, of_type: str) -> str:
         measure = self._standard.measures[result["measure"]]
         name, group = f"{result['check']}: {result['title']}", f"{result['measure']} {measure.title}"
-        yield f'<testcase classname={self._quoted[group]} name={self._quoted[name]} time="0">'
-        kind, of_type = self._outcome(result)
+        told = f'<testcase classname={self._quoted[group]} name={self._quoted[name]} time="0">'
         if kind:
             message = self._quoted[f"{result['status']}: {result['message']}"]
-            yield f'<{kind} type="{of_type}" message={message}>'
+            told += f'<{kind} type="{of_type}" message={message}>'
             if kind != "skipped":
-                yield "\n".join(f"{key}: {self._text(result[key])}" for key in ("expected", "actual", "fix"))
-            yield f"</{kind}>"
-        yield f"<system-out>{self._told(result)}</system-out></testcase>\n"
+                told += "\n".join([f"{key}: {self._text(result[key])}" for key in ("expected", "actual", "fix")])
+            told += f"</{kind}>"
+        return f"{told}<system-out>{self._told(result)}</system-out></testcase>\n"
 
     def _told(self, result: Mapping[str, Any]) -> str:
         sources = {
@@ -146,6 +151,10 @@ class _Writer:
 
     def _text(self, value: Any) -> str:
         return self._escaped[value] if isinstance(value, str) else escaped(plain(value, TEXT_LIMIT))
+
+
+def _usual(result: Mapping[str, Any]) -> tuple[str | None, str]:
+    return OUTCOMES.get(result["status"]), result["status"]
 
 
 def _open(tag: str, attributes: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
@@ -62,16 +63,19 @@ _CONSTANT = (
     "status",
     "measured",
 )
+# Stands where the moment of a subject will be: no text that `plain` has made fit to be shown holds it.
+_MOMENT = "\x00"
 _ABOUT = ("id", "name", "platform", "kind", "endpoint", "product", "verdict", "score")
 
 
 class _Writer:
-    """Writes one document after the other; the part of a control that a fleet repeats is encoded once."""
+    """Writes one document after the other; controls, or the part of them, that a fleet repeats are encoded once."""
 
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self._run, self._standard = run, standard
         self._expired = Expired(run)
-        self._controls: dict[tuple[Any, ...], str] = {}
+        self._constants: dict[tuple[Any, ...], str] = {}
+        self._controls = Once(lambda result: self._control(result, None))
 
     def document(self, subject: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> bytes:
         """The file of one subject."""
@@ -94,7 +98,8 @@ class _Writer:
                 "subject": {key: subject[key] for key in _ABOUT},
             },
         }
-        controls = ",".join(self._control(subject, result) for result in results)
+        moment = compact(subject["collected_at"])
+        controls = ",".join([moment.join(self._pieces(result)) for result in results])
         profile = compact(self._profile(subject, results))[:-1]
         return f'{compact(head)[:-1]},"profiles":[{profile},"controls":[{controls}]}}]}}\n'.encode("ascii")
 
@@ -120,12 +125,17 @@ class _Writer:
             ],
         }
 
-    def _control(self, subject: Mapping[str, Any], result: Mapping[str, Any]) -> str:
+    def _pieces(self, result: Mapping[str, Any]) -> list[str]:
+        """A control in the pieces between which the subject's moment stands."""
+        expired = self._expired.of(result)
+        return self._control(result, expired) if expired else self._controls.of(result)
+
+    def _control(self, result: Mapping[str, Any], expired: Mapping[str, Any] | None) -> list[str]:
         key = tuple(result[name] for name in _CONSTANT)
-        constant = self._controls.get(key)
+        constant = self._constants.get(key)
         if constant is None:
-            constant = self._controls[key] = compact(self._constant(result))[:-1]
-        return f"{constant},{compact(_variable(subject, result, self._expired.of(result)))[1:]}"
+            constant = self._constants[key] = compact(self._constant(result))[:-1]
+        return f"{constant},{compact(_variable(result, expired))[1:]}".split(compact(_MOMENT))
 
     def _constant(self, result: Mapping[str, Any]) -> Node:
         measure = self._standard.measures[result["measure"]]
@@ -157,8 +167,8 @@ class _Writer:
         }
 
 
-def _variable(subject: Mapping[str, Any], result: Mapping[str, Any], expired: Mapping[str, Any] | None) -> Node:
-    node: Node = {"results": _outcomes(result, subject["collected_at"])}
+def _variable(result: Mapping[str, Any], expired: Mapping[str, Any] | None) -> Node:
+    node: Node = {"results": _outcomes(result)}
     exception, attestation = result["exception"], result["attestation"]
     if exception:
         node["waiver_data"] = {
@@ -191,9 +201,9 @@ def _variable(subject: Mapping[str, Any], result: Mapping[str, Any], expired: Ma
     return node
 
 
-def _outcomes(result: Mapping[str, Any], moment: str) -> list[Node]:
+def _outcomes(result: Mapping[str, Any]) -> list[Node]:
     """The results of one control: one, or for an attested check what was measured and what was stated."""
-    about = {"code_desc": plain(result["title"], TEXT_LIMIT), "run_time": 0.0, "start_time": moment}
+    about = {"code_desc": plain(result["title"], TEXT_LIMIT), "run_time": 0.0, "start_time": _MOMENT}
     told = plain(result["message"], TEXT_LIMIT)
     status = result["status"]
     if status == o.PASS:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import oscal, oscal_poam
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired import Expired
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
@@ -31,6 +32,8 @@ STATES = {
     o.MANUAL: ("not-satisfied", "other"),
 }
 METHODS = {o.ATTESTED: ["INTERVIEW", "EXAMINE"], o.MANUAL: ["EXAMINE"]}
+# Stands where a subject's own is put in: no text that `oscal.line` has made fit to be shown holds it.
+_OWN = "\x00"
 RISK_STATUS = {o.FAIL: "open", o.EXCEPTED: "deviation-approved"}
 
 
@@ -96,13 +99,17 @@ def _results(run: Mapping[str, Any], standard: Standard) -> Iterator[str]:
 
 
 class _Writer:
-    """Writes the result of one subject after the other; what observations repeat is encoded once."""
+    """Writes the result of one subject after the other; what subjects share is encoded once, in the pieces between
+    which their own stands."""
 
     def __init__(self, run: Mapping[str, Any], standard: Standard) -> None:
         self._run, self._standard = run, standard
         self._name, self._expired = run["run"]["id"], Expired(run)
         self._origins = oscal.origins()
-        self._observed: dict[tuple[Any, ...], str] = {}
+        self._repeated: dict[tuple[Any, ...], str] = {}
+        self._observed = Once(self._observation)
+        self._risked = Once(self._risk)
+        self._found: dict[tuple[str, str, str], str] = {}
         self._controls = {
             "control-selections": [
                 {"include-controls": [{"control-id": oscal.control_id(measure)} for measure in standard.measures]}
@@ -149,33 +156,40 @@ class _Writer:
             "local-definitions": local,
             "reviewed-controls": self._controls,
         }
-        risks = [self._risk(result) for result in results if result["tier"] == 1 and result["status"] in RISK_STATUS]
+        ids = _Ids(self._name, subject["id"])
         parts = {
-            "observations": ",".join(self._observations(subject, results)),
-            "risks": compact(risks)[1:-1],
-            "findings": compact(self._findings(subject, results, measures))[1:-1],
+            "observations": self._observations(subject, results, ids),
+            "risks": self._risks(results, ids),
+            "findings": self._findings(subject, results, measures, ids),
         }
-        return compact(node)[:-1] + "".join(f',"{name}":[{text}]' for name, text in parts.items() if text) + "}"
+        made = [f',"{name}":[{",".join(texts)}]' for name, texts in parts.items() if texts]
+        return f"{compact(node)[:-1]}{''.join(made)}}}"
 
-    def _observations(self, subject: Mapping[str, Any], results: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-        collected = oscal.time(subject["collected_at"])
+    def _observations(self, subject: Mapping[str, Any], results: Iterable[Mapping[str, Any]], ids: _Ids) -> list[str]:
         where = {"subjects": [{"subject-uuid": oscal.item_id(subject["id"]), "type": "inventory-item"}]}
-        about, href = compact({**where, "collected": collected})[1:-1], f"evidence/{subject['slug']}.json"
+        about = compact({**where, "collected": oscal.time(subject["collected_at"])})[1:]
+        href = compact(f"evidence/{subject['slug']}.json")
+        made = []
         for result in results:
-            found = oscal.line(result["actual"], "nothing")
-            told: Node = {
-                "uuid": self._id("observation", result),
-                "description": oscal.line(result["message"], f"Measured: {result['measured']}."),
-                "relevant-evidence": [
-                    {"href": href, "description": f"Expected: {oscal.line(result['expected'])}. Found: {found}."}
-                ],
-            }
-            expires = (result["attestation"] or {}).get("expires_on")
-            if expires:
-                told["expires"] = oscal.end_of(expires)
-            yield f"{compact(told)[:-1]},{self._repeated(result)},{about}}}"
+            begin, rest = self._observed.of(result)
+            made.append(f'{{"uuid":"{ids.observation(result)}",{begin}{href}{rest},{about}')
+        return made
 
-    def _repeated(self, result: Mapping[str, Any]) -> str:
+    def _observation(self, result: Mapping[str, Any]) -> Sequence[str]:
+        """An observation from its description to the path of the evidence, and from there on."""
+        found = oscal.line(result["actual"], "nothing")
+        told: Node = {
+            "description": oscal.line(result["message"], f"Measured: {result['measured']}."),
+            "relevant-evidence": [
+                {"href": _OWN, "description": f"Expected: {oscal.line(result['expected'])}. Found: {found}."}
+            ],
+        }
+        expires = (result["attestation"] or {}).get("expires_on")
+        if expires:
+            told["expires"] = oscal.end_of(expires)
+        return f"{compact(told)[1:-1]},{self._in_state(result)}".split(compact(_OWN))
+
+    def _in_state(self, result: Mapping[str, Any]) -> str:
         """What an observation says of a check in a state, wherever it was found; the inside of a JSON object."""
         attestation = result["attestation"] or {}
         about = {
@@ -189,74 +203,115 @@ class _Writer:
             "attested-by": attestation.get("signed_by"),
         }
         key = (result["title"], *about.values())
-        if key not in self._observed:
+        if key not in self._repeated:
             node = {
                 "title": oscal.line(result["title"]),
                 "props": oscal.props(about),
                 "methods": METHODS.get(result["status"], ["TEST"]),
                 "origins": self._origins,
             }
-            self._observed[key] = compact(node)[1:-1]
-        return self._observed[key]
+            self._repeated[key] = compact(node)[1:-1]
+        return self._repeated[key]
 
     def _findings(
         self,
         subject: Mapping[str, Any],
         results: Sequence[Mapping[str, Any]],
         measures: Sequence[Mapping[str, Any]],
-    ) -> list[Node]:
+        ids: _Ids,
+    ) -> list[str]:
         by_measure: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for result in results:
             by_measure[result["measure"]].append(result)
         return [
-            self._finding(subject, entry, by_measure[entry["measure"]])
+            self._finding(subject, entry, by_measure[entry["measure"]], ids)
             for entry in measures
             if entry["status"] in STATES
         ]
 
     def _finding(
-        self, subject: Mapping[str, Any], entry: Mapping[str, Any], results: Sequence[Mapping[str, Any]]
-    ) -> Node:
+        self, subject: Mapping[str, Any], entry: Mapping[str, Any], results: Sequence[Mapping[str, Any]], ids: _Ids
+    ) -> str:
         measure = self._standard.measures[entry["measure"]]
-        state, reason = STATES[entry["status"]]
-        node: Node = {
+        head = {
             "uuid": oscal.uid("finding", self._name, subject["id"], measure.id),
             "title": oscal.line(f"{measure.id} {measure.title}"),
             "description": oscal.line(f"{subject['name']}: {entry['status'].replace('_', ' ')}"),
-            "props": oscal.props({"status": entry["status"], "obligation": entry["obligation"]}),
-            "origins": self._origins,
-            "target": {
-                "type": "statement-id",
-                "target-id": oscal.statement_id(measure.id),
-                "status": {"state": state, "reason": reason},
-            },
         }
-        risks = [r for r in results if r["tier"] == 1 and r["status"] in RISK_STATUS]
-        if results:
-            node["related-observations"] = [{"observation-uuid": self._id("observation", r)} for r in results]
+        key = (measure.id, entry["status"], entry["obligation"])
+        if key not in self._found:
+            state, reason = STATES[entry["status"]]
+            told = {
+                "props": oscal.props({"status": entry["status"], "obligation": entry["obligation"]}),
+                "origins": self._origins,
+                "target": {
+                    "type": "statement-id",
+                    "target-id": oscal.statement_id(measure.id),
+                    "status": {"state": state, "reason": reason},
+                },
+            }
+            self._found[key] = compact(told)[1:-1]
+        observations = [f'{{"observation-uuid":"{ids.observation(r)}"}}' for r in results]
+        risks = [f'{{"risk-uuid":"{ids.of("risk", r)}"}}' for r in results if _risky(r)]
+        made = f"{compact(head)[:-1]},{self._found[key]}"
+        if observations:
+            made += f',"related-observations":[{",".join(observations)}]'
         if risks:
-            node["related-risks"] = [{"risk-uuid": self._id("risk", r)} for r in risks]
-        return node
+            made += f',"related-risks":[{",".join(risks)}]'
+        return made + "}"
 
-    def _risk(self, result: Mapping[str, Any]) -> Node:
+    def _risks(self, results: Iterable[Mapping[str, Any]], ids: _Ids) -> list[str]:
+        made = []
+        for result in results:
+            if _risky(result):
+                first, second, third, rest = self._risked.of(result)
+                remediation = oscal.uid("remediation", result["subject"], result["check"], result["status"])
+                expired = self._expired.of(result)
+                made.append(
+                    f'{first}"{ids.of("risk", result)}"{second}"{remediation}"{third}"{ids.observation(result)}"{rest}'
+                    f"{_risk_log(expired, ids.of('risk-log', result)) if expired else ''}}}"
+                )
+        return made
+
+    def _risk(self, result: Mapping[str, Any]) -> Sequence[str]:
+        """A risk in the pieces between its UUID, that of its remediation and that of its observation, left open."""
         node = {
-            "uuid": self._id("risk", result),
-            **risk_of(result, self._standard),
-            "related-observations": [{"observation-uuid": self._id("observation", result)}],
+            "uuid": _OWN,
+            **_risk_of(result, self._standard),
+            "related-observations": [{"observation-uuid": _OWN}],
         }
-        expired = self._expired.of(result)
-        if expired:
-            told = f"Exception {oscal.line(expired['id'])} expired on {expired['expires_on']}"
-            entry = {"title": told, "start": oscal.end_of(expired["expires_on"]), "status-change": "open"}
-            node["risk-log"] = {"entries": [{"uuid": self._id("risk-log", result), **entry}]}
-        return node
-
-    def _id(self, kind: str, result: Mapping[str, Any]) -> str:
-        return oscal.uid(kind, self._name, result["subject"], result["check"])
+        return compact(node)[:-1].split(compact(_OWN))
 
 
-def risk_of(result: Mapping[str, Any], standard: Standard) -> Node:
-    """What a failing check risks, without its UUID and observations: shared with the plan of action."""
+class _Ids:
+    """UUIDs of what is told of one subject; those of observations are needed several times."""
+
+    def __init__(self, run: str, subject: str) -> None:
+        self._of = (run, subject)
+        self._observations: dict[str, str] = {}
+
+    def of(self, kind: str, result: Mapping[str, Any]) -> str:
+        return oscal.uid(kind, *self._of, result["check"])
+
+    def observation(self, result: Mapping[str, Any]) -> str:
+        found = self._observations.get(result["check"])
+        if found is None:
+            found = self._observations[result["check"]] = self.of("observation", result)
+        return found
+
+
+def _risky(result: Mapping[str, Any]) -> bool:
+    return result["tier"] == 1 and result["status"] in RISK_STATUS
+
+
+def _risk_log(expired: Mapping[str, Any], identifier: str) -> str:
+    told = f"Exception {oscal.line(expired['id'])} expired on {expired['expires_on']}"
+    entry = {"title": told, "start": oscal.end_of(expired["expires_on"]), "status-change": "open"}
+    return f',"risk-log":{compact({"entries": [{"uuid": identifier, **entry}]})}'
+
+
+def _risk_of(result: Mapping[str, Any], standard: Standard) -> Node:
+    """What a failing check risks, without its observations."""
     measure = standard.measures[result["measure"]]
     exception = result["exception"] or {}
     node: Node = {
@@ -279,7 +334,7 @@ def risk_of(result: Mapping[str, Any], standard: Standard) -> Node:
         node["deadline"] = oscal.end_of(exception["expires_on"])
     node["remediations"] = [
         {
-            "uuid": oscal.uid("remediation", result["subject"], result["check"], result["status"]),
+            "uuid": _OWN,
             "lifecycle": "recommendation",
             "title": oscal.line(f"Role {result['role']}"),
             "description": oscal.line(result["fix"]),

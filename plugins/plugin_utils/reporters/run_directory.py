@@ -16,6 +16,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import SCHEMA as SUBJECT_SCHEMA
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.run_report import moment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import encode, write_private
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import MOST, Repeated
 
 LATEST = "latest"
 # 110 checks of one subject take about 150 KB; a file far beyond that is not one of ours.
@@ -31,6 +32,8 @@ _RESULT = frozenset(
 _REPEATED = ("subject", "measure", "check", "name", "title", "severity", "expected", "message", "role", "probe", "fix")
 # Values that are mostly what the first subject has: a fleet is set up alike.
 _ALIKE = ("expected", "actual", "items", "exception", "attestation", "disruption")
+# Where the results begin and end in a file as `encode` writes it.
+_RESULTS, _MEASURES = b'\n"results":[\n', b'],\n"measures":['
 _MEASURE = frozenset("subject measure section severity obligation status advisory_status".split())
 
 
@@ -63,34 +66,40 @@ def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dic
     second time is still there: what was collected before the run began is not a result of it.
     """
     documents, unreadable = [], []
-    known: dict[Any, Any] = {}
+    known = _Known()
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
-            document = read_subject(path)
+            document = read_subject(path, known)
             collected = document["subject"]["collected_at"]
             if started and moment(collected) < moment(started):
                 raise ValueError(f"collected at {collected}, before this run began: the run id was used before")
-            _share(document, known)
             documents.append(document)
         except (OSError, ValueError, RecursionError) as error:
             unreadable.append({"file": f"subjects/{path.name}", "reason": str(error)[:300]})
     return documents, unreadable
 
 
-def read_subject(path: Path) -> dict[str, Any]:
-    """One result file, checked for what the reporters rely on.
+def read_subject(path: Path, known: _Known | None = None) -> dict[str, Any]:
+    """One result file, checked for what the reporters rely on. known: what the files read before it repeat.
 
     :raises ValueError: too large, not JSON, or not a subject-results document. :raises OSError: it cannot be read.
     """
     size = path.stat().st_size
     if size > MAX_SUBJECT_BYTES:
         raise ValueError(f"{size:,} bytes, more than {MAX_SUBJECT_BYTES:,}")
-    # NaN and Infinity are not JSON: as text they are still seen, and results.json stays readable for every parser.
-    document = json.loads(path.read_bytes(), parse_constant=str)
+    data = path.read_bytes()
+    document = known.document(data) if known else None
+    if document is None:
+        document = _json(data)
+        if known and isinstance(document, dict) and isinstance(document.get("results"), list):
+            for result in document["results"]:
+                known.share(result)
     if not isinstance(document, dict) or document.get("schema") != SUBJECT_SCHEMA:
         found = document.get("schema") if isinstance(document, dict) else type(document).__name__
         raise ValueError(f"expected schema {SUBJECT_SCHEMA}, found {found}")
     for where, found, keys in _parts(document):
+        if found.__class__ is Repeated:
+            continue
         if not isinstance(found, dict):
             raise ValueError(f"{where}: expected an object, found {type(found).__name__}")
         missing = keys - found.keys()
@@ -99,17 +108,71 @@ def read_subject(path: Path) -> dict[str, Any]:
     return document
 
 
-def _share(document: dict[str, Any], known: dict[Any, Any]) -> None:
-    """Keep one copy of what every subject repeats: a third of the memory of a thousand subjects."""
-    for result in document["results"]:
+def _json(data: bytes) -> Any:
+    # NaN and Infinity are not JSON: as text they are still seen, and results.json stays readable for every parser.
+    return json.loads(data, parse_constant=str)
+
+
+class _Known:
+    """What the result files of a run repeat: read once and kept once, a third of the time and of the memory of a
+    thousand subjects."""
+
+    def __init__(self) -> None:
+        self._results: dict[bytes, dict[str, Any]] = {}
+        self._values: dict[Any, Any] = {}
+
+    def document(self, data: bytes) -> dict[str, Any] | None:
+        """The document of a file as `encode` writes it, a result a line; None where the file looks otherwise.
+
+        Each line is read by itself and the rest with a number in the place of the list: whatever the file is, the
+        answer is what reading it in one piece would give, or None.
+        """
+        begin = data.find(_RESULTS) + len(_RESULTS)
+        end = data.find(_MEASURES, begin)
+        if begin < len(_RESULTS) or end < 0:
+            return None
+        rest = _json(data[: begin - 2] + b"-1" + data[end + 1 :])
+        if not isinstance(rest, dict) or rest.get("results") != -1 or not isinstance(rest.get("subject"), dict):
+            return None
+        subject = rest["subject"].get("id")
+        if not isinstance(subject, str):
+            return None
+        own = b'{"subject":%s,' % json.dumps(subject).encode("ascii")
+        results = []
+        for line in data[begin:end].split(b",\n"):
+            common = self._common(line[len(own) :]) if line.startswith(own) else None
+            if common is None:
+                return None
+            results.append(Repeated(common, subject))
+        rest["results"] = results
+        return rest
+
+    def _common(self, line: bytes) -> dict[str, Any] | None:
+        found = self._results.get(line)
+        if found is None:
+            try:
+                found = _json(b'{"subject":null,' + line)
+            except ValueError:
+                return None
+            if not isinstance(found, dict) or _RESULT - found.keys() or "failing_since" in found or found["subject"]:
+                return None
+            self.share(found)
+            if len(self._results) < MOST:
+                self._results[line] = found
+        return found
+
+    def share(self, result: Any) -> None:
+        """Keep one copy of the values that other results have too."""
+        if not isinstance(result, dict) or _RESULT - result.keys():
+            return
         for key in _REPEATED:
             if isinstance(result[key], str):
-                result[key] = known.setdefault(result[key], result[key])
+                result[key] = self._values.setdefault(result[key], result[key])
         for key in _ALIKE:
             if isinstance(result[key], (dict, list)):
                 # By its text: to Python, 1 and true are equal.
                 text = repr(result[key])
-                first, its_text = known.setdefault((key, result["check"]), (result[key], text))
+                first, its_text = self._values.setdefault((key, result["check"]), (result[key], text))
                 if text == its_text:
                     result[key] = first
 

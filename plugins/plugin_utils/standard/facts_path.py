@@ -54,7 +54,7 @@ def lookup(document: Any, expression: str) -> Any:
     """Return the value at the path, or None where a key or index on the way is missing."""
     value = document
     for step in steps(expression):
-        if isinstance(value, Mapping) and isinstance(step, str):
+        if isinstance(value, (dict, Mapping)) and isinstance(step, str):
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
             value = value[step]

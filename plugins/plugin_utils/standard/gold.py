@@ -239,6 +239,11 @@ def non_default(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def about(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What a results document says of the gold configuration it was judged by."""
+    return {"sha256": digest(values), "non_default": non_default(values)}
+
+
 def digest(values: Mapping[str, Any]) -> str:
     """SHA-256 over the effective gold configuration in canonical JSON, without the setting that approves this very
     value."""

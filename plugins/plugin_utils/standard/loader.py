@@ -131,6 +131,21 @@ class Check:
     setting: str
     data: Mapping[str, Any] = field(repr=False)
 
+    @cached_property
+    def reads(self) -> tuple[tuple[str, str | None], ...]:
+        """The parts of the facts document that the check can see: (part, entry of it or None for all of it)."""
+        data = self.data
+        rules = [data, *data.get("not_applicable", ()), *data.get("where", ()), *data.get("all", ())]
+        rules += [data["persistent"]] if "persistent" in data else []
+        paths = [
+            "collector.errors",
+            *(rule["fact"] for rule in rules if "fact" in rule),
+            *data.get("facts", {}).values(),
+        ]
+        paths += [data["each"]] if "each" in data else []
+        found = [facts_path.steps(path.rstrip("?")) for path in paths]
+        return tuple((str(path[0]), str(path[1]) if len(path) > 1 else None) for path in found)
+
     @property
     def disruption(self) -> dict[str, Any]:
         found = self.data.get("disruption", {})

@@ -141,7 +141,7 @@ class Hosts:
         while True:
             try:
                 with self._log_in() as session:
-                    rows = [{"kind": change.kind} for change in changes]
+                    rows = [{"kind": change.kind, "name": change.name} for change in changes]
                     left = engine.put_back(engine.hosts_of(session, rows, (name,))[name], changes)
                 return f"NOT put back: {'; '.join(left)}" if left else "its old values were put back"
             except (*engine.SERVER_ERRORS, KeyError) as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere import machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 from ansible_collections.dwp.hypervisor.tests.lab.vsphere import target as lab_target
@@ -25,10 +26,16 @@ SITE: dict[str, Any] = {
     "gold_log_servers": ["log.example.test"],
     "gold_admin_cidrs": ["127.0.0.0/16", "192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
-    "hypervisor_options": {"log_authority_present": True},
+    **machines.GOLD,
+    "gold_vsphere_rulesets": [
+        "dns", "ntpClient", "syslog", "updateManager", "vSphereClient", "webAccess", "vpxHeartbeats", "vMotion", "NFC",
+        "fdm", "nfs41Client",
+    ],
+    "gold_time_servers": ["ntp1.example.test", "ntp2.example.test"],
+    "hypervisor_options": {"log_authority_present": True, "recovery_keys_stored": True, "standby_uplinks": True},
     "hypervisor_fail_on": [],
     "hypervisor_rollback_seconds": 20,
-}
+}  # fmt: skip
 # Options that fail, each with the value that a hand could have given it.
 OPTIONS = {
     "DCUI.Access": "root,dcui",
@@ -41,6 +48,8 @@ OPTIONS = {
     "UserVars.SuppressShellWarning": 1,
     "VMkernel.Boot.noIOMMU": True,
     "Config.HostAgent.log.level": "error",
+    "Syslog.global.logFiltersEnable": True,
+    "UserVars.ESXiVPsDisabledProtocols": "sslv3",
 }
 # Their addresses, or that they are off, is for a person to say: here that has been done.
 BY_HAND = ("dhcp", "DHCPv6", "faultTolerance", "HBR", "iofiltervp", "CIMSLP", "DVSSync", "rabbitmqproxy")
@@ -71,6 +80,11 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
     manager = host.configManager
     secret = {"password": "N0t-guessable", "passwordconfirmation": "N0t-guessable"}
     admin.esxcli(host, "system.account.add", id="mallory", **secret)
+    admin.esxcli(host, "network.firewall.set", enabled="false")
+    admin.esxcli(host, "network.firewall.unload")
+    admin.esxcli(host, "system.secpolicy.domain.set", name="regularVMDom", level="warning")
+    if host.config.product.version.startswith("7"):
+        admin.esxcli(host, "system.syslog.config.logfilter.set", logfilteringenabled="true")
     manager.hostAccessManager.ChangeAccessMode(principal="mallory", isGroup=False, accessMode="accessAdmin")
     set_options(host, OPTIONS)
     manager.serviceSystem.StartService(id="TSM-SSH")
@@ -79,6 +93,7 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
     manager.hostAccessManager.UpdateLockdownExceptions(users=["dcui"])
     manager.firewallSystem.UpdateDefaultPolicy(defaultPolicy=vim.host.FirewallInfo.DefaultPolicy(incomingBlocked=False))
     known = {ruleset.key: ruleset for ruleset in host.config.firewall.ruleset}
+    manager.firewallSystem.EnableRuleset(id="nfs41Client")
     for name in BY_HAND:
         if name in known and known[name].enabled and known[name].userControllable is not False:
             manager.firewallSystem.DisableRuleset(id=name)
@@ -88,20 +103,38 @@ def spoil(admin: Client, host: vim.HostSystem) -> None:
         if known[name].ipListUserConfigurable is False:
             continue
         manager.firewallSystem.UpdateRuleset(id=name, spec=spec)
-    servers = vim.host.NtpConfig(server=["ntp1.example.test", "ntp2.example.test"])
-    manager.dateTimeSystem.UpdateDateTimeConfig(config=vim.host.DateTimeConfig(ntpConfig=servers))
-    manager.serviceSystem.StartService(id="ntpd")
+    spoil_network(host)
 
 
-def spoil_machines(admin: Client) -> list[str]:
-    """Have every machine of people fail what is set on machines; returns their UUIDs."""
-    found = []
-    for machine in admin.all(vim.VirtualMachine):
-        if machine.config.managedBy is None and not machine.config.template:
-            option = vim.option.OptionValue(key="isolation.device.connectable.disable", value="FALSE")
-            done(machine.ReconfigVM_Task(spec=vim.vm.ConfigSpec(extraConfig=[option], migrateEncryption="disabled")))
-            found.append(machine.config.instanceUuid)
-    return found
+def spoil_network(host: vim.HostSystem) -> None:
+    """Have management carry what another adapter carries too, and guests hang on one adapter and do as they please."""
+    network = host.configManager.networkSystem
+    host.configManager.virtualNicManager.SelectVnicForNicType(nicType="vmotion", device="vmk0")
+    group = next(found.spec for found in host.config.network.portgroup if found.spec.name == "VM Network")
+    group.policy.security = vim.host.NetworkPolicy.SecurityPolicy(allowPromiscuous=True)
+    order = vim.host.NetworkPolicy.NicOrderPolicy(activeNic=["vmnic0"])
+    group.policy.nicTeaming = vim.host.NetworkPolicy.NicTeamingPolicy(policy="loadbalance_srcid", nicOrder=order)
+    network.UpdatePortGroup(pgName="VM Network", portgrp=group)
+
+
+def restart(admin: Client, host: vim.HostSystem) -> None:
+    """What waits for a restart of the host is in force."""
+    done(host.RebootHost_Task(force=True))
+
+
+def close_distributed(admin: Client) -> None:
+    """Port groups of the distributed switch are the vCenter's: a person sets them for all hosts."""
+    rejected = vim.BoolPolicy(value=False)
+    security = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
+        allowPromiscuous=rejected, macChanges=rejected, forgedTransmits=rejected
+    )
+    port = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=security)
+    for group in admin.all(vim.dvs.DistributedVirtualPortgroup):
+        if group.config.uplink is not True:
+            spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(
+                configVersion=group.config.configVersion, defaultPortConfig=port
+            )
+            done(group.ReconfigureDVPortgroup_Task(spec=spec))
 
 
 class Played:

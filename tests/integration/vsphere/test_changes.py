@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyVmomi import vim
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
@@ -218,3 +219,87 @@ def test_a_host_without_a_vcenter_is_never_put_into_lockdown_mode(esxi: Target, 
         assert changing.change(asked(TIMEOUT, (name,))).faults == {}
         for record in changing.journal.selected([], "all"):
             assert changing.hosts.revert(record, force=False, check_mode=False) == {name: []}
+
+
+def vm_network(admin: Client) -> Any:
+    """The port group VM Network of the first host, as it is set."""
+    groups = admin.host("7.0.3").config.network.portgroup
+    return next(found.spec for found in groups if found.spec.name == "VM Network")
+
+
+def test_a_port_group_keeps_what_is_not_changed_and_inherits_again(vsphere: Target, changing: Changing) -> None:
+    rows = [
+        host_rows.portgroup_security("VM Network", ()),
+        host_rows.portgroup_adapters("VM Network", ["vmnic0"], ["vmnic1"], ()),
+    ]
+    with administrator(vsphere) as admin:
+        network = admin.host("7.0.3").configManager.networkSystem
+        before = vm_network(admin)
+        before.vlanId = 30
+        before.policy.shapingPolicy = vim.host.NetworkPolicy.TrafficShapingPolicy(
+            enabled=True, averageBandwidth=10**8, peakBandwidth=10**8, burstSize=10**7
+        )
+        before.policy.nicTeaming = vim.host.NetworkPolicy.NicTeamingPolicy(
+            policy="failover_explicit", notifySwitches=False,
+            failureCriteria=vim.host.NetworkPolicy.NicFailureCriteria(checkBeacon=True),
+        )  # fmt: skip
+        network.UpdatePortGroup(pgName="VM Network", portgrp=before)
+        assert changing.change(asked(rows, (FIRST,))).faults == {}
+        now = vm_network(admin)
+        assert (now.vlanId, now.policy.shapingPolicy.burstSize) == (30, 10**7)
+        assert (now.policy.nicTeaming.policy, now.policy.nicTeaming.failureCriteria.checkBeacon) == (
+            "failover_explicit", True,
+        )  # fmt: skip
+        assert list(now.policy.nicTeaming.nicOrder.standbyNic) == ["vmnic1"]
+        assert now.policy.security.allowPromiscuous is False
+        changing.hosts.revert(changing.journal.listed()[-1], force=False, check_mode=False)
+        again = vm_network(admin)
+        assert again.policy.security is None and again.policy.nicTeaming.nicOrder is None
+        assert again.policy.nicTeaming.notifySwitches is False
+        again.vlanId, again.policy = 0, vim.host.NetworkPolicy()
+        network.UpdatePortGroup(pgName="VM Network", portgrp=again)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["DeselectVnicForNicType", "ExecuteSoap"])
+def test_a_connection_cut_while_an_adapter_or_esxcli_is_written(
+    vsphere: Target, changing: Changing, method: str, when: str
+) -> None:
+    rows = asked(
+        [host_rows.adapter_service_off("vmk0", "vmotion"),
+         host_rows.esxcli("system secpolicy domain.regularVMDom", "warning")], (FIRST,),
+    )  # fmt: skip
+    with administrator(vsphere) as admin:
+        nics = admin.host("7.0.3").configManager.virtualNicManager
+        nics.SelectVnicForNicType(nicType="vmotion", device="vmk0")
+        with vsphere.fault(kind="cut_connection", method=method, when=when, count=1):
+            done = changing.change(rows)
+        assert done.faults == {} and len(done.changes[FIRST]) == 2
+        assert changing.differing(rows) == set()
+        changing.hosts.revert(changing.journal.listed()[-1], force=False, check_mode=False)
+        assert changing.differing(rows) == {FIRST}
+        nics.DeselectVnicForNicType(nicType="vmotion", device="vmk0")
+
+
+def test_what_a_release_does_not_know_is_named_and_the_other_hosts_are_done(changing: Changing) -> None:
+    done = changing.change(asked([host_rows.esxcli("system account.dcui", False), *TIMEOUT]))
+    assert set(done.changes) == {SECOND, THIRD}
+    assert "esxcli system account list does not tell it" in done.faults[FIRST]
+    assert changing.differing(asked(TIMEOUT)) == {FIRST}
+
+
+def test_the_shell_of_vpxuser_stays_away_and_that_is_said(tmp_path: Path) -> None:
+    target = Target.up(f"vpxuser-{tmp_path.parent.name}", "--hosts", "2")
+    try:
+        with logged_in(target.endpoint()) as session:
+            changing = Changing(target, session, tmp_path)
+            shells = [host_rows.esxcli(f"system account.{name}", False) for name in ("dcui", "vpxuser")]
+            assert changing.change(asked(shells, (SECOND,)), (SECOND,)).faults == {}
+            left = changing.hosts.revert(changing.journal.listed()[-1], force=False, check_mode=False)
+        assert [text.split(":")[0] for text in left[SECOND]] == [
+            "esxcli system account.vpxuser", "esxcli system account.dcui",
+        ]  # fmt: skip
+        assert "Permission to perform this operation was denied" in left[SECOND][0]
+        assert changing.states() == {SECOND: "confirmed"}
+    finally:
+        target.down()

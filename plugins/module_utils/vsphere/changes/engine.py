@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.esxcli_settings import OF_LOGS
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, KINDS, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 
@@ -45,8 +46,12 @@ class Change(object):
 
 
 def hosts_of(session, rows, names=None):
-    """{name: Host}, read for these rows."""
-    return read(session, sorted({path for row in rows for path in KINDS[row["kind"]].paths}), names)
+    """{name: Host}, read for these rows, with the virtual machines that they are about."""
+    hosts = read(session, sorted({path for row in rows for path in KINDS[row["kind"]].paths}), names)
+    machines = machine.of_rows(session, rows)
+    for host in hosts.values():
+        host.machines = machines.get(host.moid, {})
+    return hosts
 
 
 def differences(host, rows):
@@ -96,24 +101,47 @@ def write(host, changes):
     :raises ChangeError: which was refused and why, and what could not be put back.
     """
     done = []
-    for kind in KINDS:
-        mine = [change for change in changes if change.kind == kind]
-        # What the server takes as one is one; of the rest, each is noted as soon as it is done.
-        for batch in [mine] if kind in ("option", "firewall_default") else [[change] for change in mine]:
-            if not batch:
-                continue
-            try:
-                KINDS[kind].write(host, [(change.name, change.new) for change in batch])
-            except SERVER_ERRORS as error:
-                names = ", ".join(change.setting for change in batch)
-                left = put_back(host, done + batch if isinstance(error, VsphereError) else done)
-                raise ChangeError("%s was refused: %s%s" % (names, error, _told(left)))
-            done += batch
+    order = list(KINDS)
+    for batch in _batches(sorted(changes, key=lambda change: order.index(change.kind))):
+        try:
+            _send(host, batch)
+        except SERVER_ERRORS as error:
+            made = _made(batch, error)
+            names = ", ".join(change.setting for change in batch if change not in made or made == batch)
+            left = put_back(host, done + made)
+            raise ChangeError("%s was refused: %s%s" % (names, error, _told(left)))
+        done += batch
     try:
         take_up(host, changes)
     except SERVER_ERRORS as error:
         left = put_back(host, done)
         raise ChangeError("the log service did not take up its options: %s%s" % (error, _told(left)))
+
+
+def _batches(changes):
+    """What the server takes as one is one; of the rest, each is noted as soon as it is done."""
+    batches = []
+    for change in changes:
+        together = KINDS[change.kind].together
+        if together and batches and KINDS[batches[-1][-1].kind].together == together:
+            batches[-1].append(change)
+        else:
+            batches.append([change])
+    return batches
+
+
+def _send(host, batch):
+    if batch[0].kind in machine.KINDS:
+        machine.reconfigure(host, [(change.kind, change.name, change.new) for change in batch])
+    else:
+        KINDS[batch[0].kind].write(host, [(change.name, change.new) for change in batch])
+
+
+def _made(batch, error):
+    """What of a batch that failed was made, or may have been: without an answer nobody knows."""
+    if isinstance(error, PartlyDone):
+        return [change for change in batch if (change.kind, change.name) in error.done]
+    return batch if isinstance(error, VsphereError) else []
 
 
 def _told(left):
@@ -122,18 +150,22 @@ def _told(left):
 
 def take_up(host, changes):
     """Have the log service read options that were changed."""
-    if any(change.kind == "option" and change.name.startswith(SYSLOG) for change in changes):
-        EsxCli(host.session, host.moid).run("system syslog reload")
+    names = {"option": SYSLOG, "esxcli": OF_LOGS}
+    if any(change.kind in names and change.name.startswith(names[change.kind]) for change in changes):
+        host.cli.run("system syslog reload")
 
 
 def put_back(host, changes):
     """Give every setting its old value again, the last first; returns what could not be put back, with the reason."""
     left = []
-    for change in reversed(changes):
-        try:
-            KINDS[change.kind].write(host, [(change.name, change.old)])
-        except SERVER_ERRORS as error:
-            left.append("%s: %s" % (change.setting, error))
+    for batch in _batches([change.back() for change in reversed(changes)]):
+        # Of options, each that the server takes is better than none; a machine is reconfigured once.
+        for part in [batch] if batch[0].kind in machine.KINDS else [[change] for change in batch]:
+            try:
+                _send(host, part)
+            except SERVER_ERRORS as error:
+                made = _made(part, error) if isinstance(error, PartlyDone) else []
+                left += ["%s: %s" % (change.setting, error) for change in part if change not in made]
     try:
         take_up(host, changes)
     except SERVER_ERRORS as error:

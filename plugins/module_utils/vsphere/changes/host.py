@@ -11,14 +11,20 @@ from __future__ import annotations
 
 import ipaddress
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import machine
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
+    esxcli_settings,
+    machine_kinds,
+    network,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
     NUMBERS,
     TYPE,
+    at,
     flag,
     many,
     tag,
@@ -55,7 +61,8 @@ ALWAYS = ("name", "hardware.systemInfo.uuid", "runtime.connectionState", "config
 class Host(object):
     """One host: its name, UUID and id, and what was read of it. session: where it is asked and told.
 
-    machines: {UUID: what was read of it}, None until somebody asks for one of them.
+    machines: {UUID: what was read of it} of those of its machines that are to be changed; machines_changed: since then.
+    cli: its esxcli.
     """
 
     def __init__(self, session, found):
@@ -67,7 +74,9 @@ class Host(object):
         self._values = found.values
         self._missing = found.missing
         self._asked = {}
-        self.machines = None
+        self.machines = {}
+        self.machines_changed = False
+        self.cli = EsxCli(session, found.moid)
 
     def known(self, path):
         """The value of a property.
@@ -77,6 +86,12 @@ class Host(object):
         if self._values.get(path) is None:
             raise ChangeError("%s was not read: %s" % (path, self._missing.get(path, "it is unset")))
         return self._values[path]
+
+    def machine(self, uuid):
+        """What was read of one of its virtual machines. :raises ChangeError: it is not there."""
+        if uuid not in self.machines:
+            raise ChangeError("virtual machine %s is not on %s any more" % (uuid, self.name))
+        return self.machines[uuid]
 
     def call(self, manager, ref_type, method, arguments=""):
         """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
@@ -90,6 +105,22 @@ class Host(object):
         if method not in self._asked:
             self._asked[method] = self.call(manager, ref_type, method)
         return self._asked[method]
+
+    def told(self, command):
+        """What an esxcli command without arguments says, asked once."""
+        if command not in self._asked:
+            self._asked[command] = self.cli.run(command)
+        return self._asked[command]
+
+    def again(self, paths):
+        """The host as it is now. paths: properties to read.
+
+        :raises ChangeError: it is not there any more.
+        """
+        found = read(self.session, paths, (self.name,)).get(self.name)
+        if found is None:
+            raise ChangeError("%s is not there any more" % self.name)
+        return found
 
 
 def read(session, paths, names=None):
@@ -154,13 +185,9 @@ def _set_running(host, changes):
             )
         except SoapFault as error:
             # Sent again after its answer was lost, a call finds what it has done itself.
-            if error.name != "InvalidState" or _running_now(host, name) != wanted:
+            now = host.again(("config.service.service",))
+            if error.name != "InvalidState" or flag(_service(now, name)["running"]) != wanted:
                 raise
-
-
-def _running_now(host, name):
-    now = read(host.session, ("config.service.service",), (host.name,))
-    return flag(_service(now[host.name], name)["running"]) if host.name in now else None
 
 
 def _set_policy(host, changes):
@@ -275,25 +302,40 @@ def _set_lockdown(host, changes):
         host.call("hostAccessManager", "HostAccessManager", "ChangeLockdownMode", element("mode", wanted))
 
 
+def _time_servers(host, _name):
+    return many(at(host.known("config.dateTimeInfo"), "ntpConfig.server"))
+
+
+def _set_time_servers(host, changes):
+    for _name, wanted in changes:
+        servers = "".join(element("server", server) for server in wanted)
+        host.call(
+            "dateTimeSystem", "HostDateTimeSystem", "UpdateDateTimeConfig",
+            "<config><ntpConfig>%s</ntpConfig></config>" % servers,
+        )  # fmt: skip
+
+
 class Kind(object):
     """One kind of row: the properties it is read from, how it is called, the value of now, and how values are set.
 
-    current(host, name) -> value. write(host, [(name, value)]).
+    current(host, name) -> value. write(host, [(name, value)]). together: kinds with the same word are sent in one call.
     """
 
-    def __init__(self, title, paths, current, write):
+    def __init__(self, title, paths, current, write, together=""):
         self.title = title
         self.paths = paths
         self.current = current
         self.write = write
+        self.together = together
 
 
 # In the order in which they are written: who may still come in stands before what keeps the others out, and what is
 # let through before what is blocked (pitfall P4).
 KINDS = {
-    "option": Kind("%s", ("config.option",), _option, _set_options),
+    "option": Kind("%s", ("config.option",), _option, _set_options, together="options"),
     "console": Kind("%s", ("config.option",), _console, _set_console),
     "access": Kind("access of %s", (), _access, _set_access),
+    "time_servers": Kind("time servers", ("config.dateTimeInfo",), _time_servers, _set_time_servers),
     "service_policy": Kind(
         "start of %s", ("config.service.service",), lambda host, name: _service(host, name)["policy"], _set_policy
     ),
@@ -311,9 +353,25 @@ KINDS = {
         lambda host, name: flag(_ruleset(host, name)["enabled"]),
         _enable,
     ),
-    "firewall_default": Kind("%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block),
-    "machine_option": Kind("setting of machine %s", ("vm",), machine.option, machine.set_options),
-    "machine_migration": Kind("encrypted migration of machine %s", ("vm",), machine.migration, machine.set_migration),
+    "firewall_default": Kind(
+        "%s traffic is blocked", ("config.firewall.defaultPolicy",), _blocked, _block, together="policy"
+    ),
+    "portgroup_security": Kind(
+        "security policy of port group %s", ("config.network.portgroup",), network.security, network.set_security
+    ),
+    "portgroup_teaming": Kind(
+        "adapters of port group %s", ("config.network.portgroup",), network.teaming, network.set_teaming
+    ),
+    "adapter_service": Kind(
+        "service %s", ("config.virtualNicManagerInfo.netConfig",), network.carries, network.set_service
+    ),
+    # The firewall itself is among them: it is switched on when its rule sets are as they should be.
+    "esxcli": Kind("esxcli %s", (), esxcli_settings.current, esxcli_settings.write),
+    # What is wanted of a machine is sent together, by machine.reconfigure.
+    **{
+        name: Kind(kind.title, (), kind.current, None, together="machines")
+        for name, kind in machine_kinds.KINDS.items()
+    },
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown

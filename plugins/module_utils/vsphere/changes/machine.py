@@ -1,90 +1,100 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of virtual machines of a host, one reconfiguration each. A machine is named by its instance UUID."""
+"""Virtual machines as an enforcement finds them, and their reconfiguration: once each, and side by side."""
 
 from __future__ import annotations
 
 import time
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object, of_objects
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, at, many, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.machine_kinds import KINDS, spec, split
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_objects
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, value
 
-MACHINE = Properties(
-    "VirtualMachine",
-    {"config.instanceUuid": None, "config.extraConfig": options, "config.migrateEncryption": None},
-)
-TASK = Properties("Task", {"info.state": None, "info.error": None})
-TASK_SECONDS = 60
+UUID, HOST, VERSION = "config.instanceUuid", "runtime.host", "config.changeVersion"
+WHERE = Properties("VirtualMachine", {UUID: None, HOST: None}, page=1000)
+# A call that was sent again because its answer was lost finds what it has done itself: these then mean nothing.
+AGAIN = ("ConcurrentAccess", "TaskInProgress")
+SETTLING_SECONDS, SETTLING_PAUSE = 5, 0.25
 
 
-def _machine(host, uuid):
-    """The machine among those of the host, all of which are read with the first question."""
-    if host.machines is None:
-        references = [Ref(moid, "VirtualMachine") for moid in many(host.known("vm"))]
-        found = of_objects(host.session, MACHINE, references, {})
-        host.machines = {machine.values.get("config.instanceUuid"): machine for machine in found}
-    if uuid not in host.machines:
-        raise ChangeError("virtual machine %s is not on %s any more" % (uuid, host.name))
-    return host.machines[uuid]
+def of_rows(session, rows):
+    """{host's id: {UUID: Found}} of the machines that rows are about, in two questions for the whole endpoint."""
+    rows = [row for row in rows if row["kind"] in KINDS]
+    uuids = {split(row["name"])[0] for row in rows}
+    if not uuids:
+        return {}
+    references = [Ref(found.moid, "VirtualMachine") for found in in_view(session, WHERE, {})
+                  if found.values.get(UUID) in uuids]  # fmt: skip
+    machines = {}
+    for found in _read(session, references, {row["kind"] for row in rows}):
+        machines.setdefault(found.values.get(HOST), {})[found.values.get(UUID)] = found
+    return machines
 
 
-def _known(host, uuid, path):
-    return _machine(host, uuid).values.get(path)
+def _read(session, references, kinds):
+    paths = {UUID: None, HOST: None, VERSION: None}
+    paths.update((KINDS[kind].path, KINDS[kind].reader) for kind in kinds)
+    return of_objects(session, Properties("VirtualMachine", paths, page=100), references, {})
 
 
-def option(host, name):
-    """An advanced setting, None where the machine has none of the name. name: UUID and key, with a space between."""
-    uuid, _space, key = name.partition(" ")
-    found = _known(host, uuid, "config.extraConfig")
-    if found is None:
-        raise ChangeError("the settings of virtual machine %s were not read" % uuid)
-    return None if found.get(key) is None else str(found[key])
+def reconfigure(host, wanted):
+    """Give machines of a host other settings. wanted: [(kind, name, value)].
+
+    What is sent back is what is now: a second change of the same machines reads them again.
+
+    :raises ChangeError: a machine is not there any more. :raises PartlyDone: some of them were refused.
+    """
+    by_machine = {}
+    for kind, name, new in wanted:
+        by_machine.setdefault(split(name)[0], []).append((kind, name, new))
+    if host.machines_changed:
+        _read_again(host, by_machine, {kind for kind, _name, _new in wanted})
+    starts = {uuid: _start(host, uuid, changes) for uuid, changes in by_machine.items()}
+    host.machines_changed = True
+    faults = tasks.run(host.session, starts)
+    if any(fault.name in AGAIN for fault in faults.values()):
+        faults = _without_done(host, by_machine, faults)
+    if faults:
+        made = [uuid for uuid in by_machine if uuid not in faults or not faults[uuid].name]
+        raise PartlyDone(
+            "; ".join("virtual machine %s: %s" % (uuid, fault) for uuid, fault in faults.items()),
+            [(kind, name) for uuid in made for kind, name, _new in by_machine[uuid]],
+        )
 
 
-def set_options(host, changes):
-    """An empty value takes a setting away, as the API has it."""
-    for name, wanted in changes:
-        uuid, _space, key = name.partition(" ")
-        inner = element("key", key) + element("value", wanted or "", "xsd:string")
-        _reconfigure(host, uuid, '<extraConfig xsi:type="OptionValue">%s</extraConfig>' % inner)
+def _start(host, uuid, changes):
+    """The call that starts the reconfiguration; what it sends is made now, before any machine is changed."""
+    machine = host.machine(uuid)
+    parts = []
+    for kind, name, new in changes:
+        found = KINDS[kind].read_of(machine)
+        parts.append((KINDS[kind].place, KINDS[kind].part(found, split(name)[1], new)))
+    if not machine.values.get(VERSION):
+        raise ChangeError("the version of virtual machine %s's configuration was not read" % uuid)
+    sent = spec(machine.values[VERSION], parts)
+    return lambda: value(host.session.call("VirtualMachine", machine.moid, "ReconfigVM_Task", sent)[0])
 
 
-def migration(host, uuid):
-    """How the machine migrates: disabled, opportunistic or required."""
-    found = _known(host, uuid, "config.migrateEncryption")
-    if found is None:
-        raise ChangeError("the encryption of the migration of virtual machine %s was not read" % uuid)
-    return found
+def _read_again(host, uuids, kinds):
+    references = [Ref(host.machine(uuid).moid, "VirtualMachine") for uuid in uuids]
+    host.machines.update((found.values.get(UUID), found) for found in _read(host.session, references, kinds))
 
 
-def set_migration(host, changes):
-    """The same, set."""
-    for uuid, wanted in changes:
-        _reconfigure(host, uuid, element("migrateEncryption", wanted))
-
-
-def _reconfigure(host, uuid, spec):
-    """One field at a time: servers want fields in the order of the schema."""
-    machine = _machine(host, uuid)
-    task = host.session.call("VirtualMachine", machine.moid, "ReconfigVM_Task", "<spec>%s</spec>" % spec)
-    found = value(task[0])
-    deadline = time.monotonic() + TASK_SECONDS
+def _without_done(host, by_machine, faults):
+    """The faults of machines that are not, within a few seconds, as they were wanted all the same."""
+    deadline = time.monotonic() + SETTLING_SECONDS
     while True:
-        try:
-            values = of_object(host.session, TASK, Ref(found, "Task"), {}).values
-        except Unreadable as error:
-            raise ChangeError("what became of the change of virtual machine %s is not known: %s" % (uuid, error))
-        if values.get("info.state") == "success":
-            return
-        if values.get("info.state") == "error":
-            why = at(values.get("info.error") or {}, "fault._type", "") or "no reason given"
-            said = at(values.get("info.error") or {}, "localizedMessage", "")
-            raise ChangeError("virtual machine %s: %s %s" % (uuid, why, str(said)[:200]))
-        if time.monotonic() > deadline:
-            raise ChangeError("the change of virtual machine %s takes longer than %d s" % (uuid, TASK_SECONDS))
-        time.sleep(0.2)
+        asked = {uuid: by_machine[uuid] for uuid, fault in faults.items() if fault.name in AGAIN}
+        _read_again(host, asked, {kind for changes in asked.values() for kind, _name, _new in changes})
+        done = {
+            uuid
+            for uuid, changes in asked.items()
+            if all(KINDS[kind].current(host, name) == new for kind, name, new in changes)
+        }
+        faults = {uuid: fault for uuid, fault in faults.items() if uuid not in done}
+        if len(done) == len(asked) or time.monotonic() > deadline:
+            return faults
+        time.sleep(SETTLING_PAUSE)

@@ -13,9 +13,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan, vm_limits
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.kvm import qemu_conf
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import declared
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_policy import (
     DEFAULT_SHARES,
@@ -29,7 +29,6 @@ KSM_AT_BOOT = "/etc/tmpfiles.d/00-dwp-hypervisor-ksm.conf"
 # What switches it on: RHEL's two services, of which Debian has the second; a setting of Ubuntu's qemu-kvm.service.
 KSM_UNITS = ("ksmtuned.service", "ksm.service")
 KSM_SETTING = ("/etc/default/qemu-kvm", "KSM_ENABLED")
-LIMITS = {"network_kib": (1, 4194303), "disk_iops": (1, 10**9), "cpu_percent": (1, 100000)}
 PERIOD_US = 100000
 
 
@@ -226,7 +225,7 @@ def _quota(version: machines.Vm, percent: int) -> tuple[list[Row], list[dict[str
 
 def _limit(situation: Situation, vm: machines.Vm, key: str, build: Any) -> list[Row]:
     """Rows that limit one machine by the figure declared for it, in its definition and, where asked for, now."""
-    figure = _figure(situation.gold["gold_vm_limits"], vm, key)
+    figure = vm_limits.limit(situation.gold["gold_vm_limits"], vm, key)
     if figure is None:
         return [
             plan.by_hand(f"{machines.called(vm)} has no limit: declare {key} for it, or a default, in gold_vm_limits")
@@ -243,26 +242,6 @@ def _with_live(situation: Situation, vm: machines.Vm, rows: list[Row], live: lis
         rows[0]["pending"] = ""
         rows += [plan.domain_live(vm["id"], uri=machines.uri(situation), **one) for one in live]
     return rows
-
-
-def _figure(limits: Mapping[str, Any], vm: machines.Vm, key: str) -> int | None:
-    """What is declared for a machine, else the default.
-
-    :raises Refusal: an unknown key, or a figure that is none.
-    """
-    for entry in (declared(limits, vm), limits.get("default")):
-        if entry is None:
-            continue
-        strange = sorted(set(entry) - set(LIMITS)) if isinstance(entry, Mapping) else [str(entry)]
-        if strange:
-            raise Refusal(f"gold_vm_limits has {strange[0]!r}, expected {', '.join(LIMITS)}")
-        if key in entry:
-            low, high = LIMITS[key]
-            figure = entry[key]
-            if isinstance(figure, bool) or not isinstance(figure, int) or not low <= figure <= high:
-                raise Refusal(f"gold_vm_limits: {key} is {figure!r}, expected a whole number from {low} to {high}")
-            return figure
-    return None
 
 
 PLANS: dict[str, Planner] = {

@@ -1,18 +1,25 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Accounts of an ESXi host and who administers it directly (11.2.4, 11.2.5)."""
+"""Accounts of an ESXi host, who administers it directly, and consoles of its machines (11.2.4, 11.2.5, 11.4.5)."""
 
 from __future__ import annotations
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, lockdown_mode
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    host_rows,
+    lockdown_mode,
+    virtual_machines,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import (
     DEFAULT_GROUP,
     SYSTEM_ACCOUNTS,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import ISOLATION, is_false
 
 FAILURES, UNLOCK = "Security.AccountLockFailures", "Security.AccountUnlockTime"
+SERVICES = ("dcui", "vpxuser")
 HOSTSVC = "Config.HostAgent.plugins.hostsvc."
 
 
@@ -25,6 +32,23 @@ def lockdown_exceptions(situation: Situation) -> list[Row]:
             "lockdown mode is strict, and nobody would be exempt from it any more: a host that loses its vCenter then "
             "has to be installed anew. Confirm it by hypervisor_options: {console_confirmed: true}"
         )
+    return rows
+
+
+def service_shells(situation: Situation) -> list[Row]:
+    """vsphere-11.2.4-service-shell: dcui's, and vpxuser's last and only when asked for (pitfall P4)."""
+    shells = {entry["name"]: entry["shell"] for entry in situation.facts["accounts"] if entry["name"] in SERVICES}
+    rows = [host_rows.esxcli("system account.dcui", False)] if shells.get("dcui") else []
+    if shells.get("vpxuser"):
+        if situation.options.get("vpxuser_shell_off"):
+            rows.append(host_rows.esxcli("system account.vpxuser", False))
+        else:
+            rows.append(
+                plan.by_hand(
+                    "vpxuser has a shell. Without it vCenter can give no account a shell any more, nor can a revert: "
+                    "make sure of another way in, then allow it by hypervisor_options: {vpxuser_shell_off: true}"
+                )
+            )
     return rows
 
 
@@ -83,11 +107,29 @@ def lockout(situation: Situation) -> list[Row]:
     return rows
 
 
+def consoles(situation: Situation) -> list[Row]:
+    """vsphere-11.4.5-isolation: settings that open the clipboard go, so that ESXi's own default holds."""
+    most, rows = situation.gold["gold_max_console"], []
+    for vm in virtual_machines.of_people(situation):
+        opened = [key for key in ISOLATION if is_false(vm["extra_config"].get(key))]
+        edits = [virtual_machines.option(vm, key, None) for key in opened]
+        if not 1 <= vm["max_console"] <= most:
+            edits.append(virtual_machines.setting(vm, "machine_consoles", most))
+        if vm["autolock"] is not True:
+            edits.append(virtual_machines.setting(vm, "machine_autolock", True))
+        if edits:
+            by_hand = f"close its clipboard, lock it when its console closes, and admit {most} to the console at once"
+            rows += virtual_machines.change(situation, vm, edits, by_hand)
+    return rows
+
+
 PLANS: dict[str, Planner] = {
     "vsphere-11.2.4-lockdown-exceptions": lockdown_exceptions,
     "vsphere-11.2.4-dcui-access": console_access,
+    "vsphere-11.2.4-service-shell": service_shells,
     "vsphere-11.2.5-lockdown": lockdown,
     "vsphere-11.2.5-esx-admins": default_group,
     "vsphere-11.2.5-host-entries": host_entries,
     "vsphere-11.2.5-lockout": lockout,
+    "vsphere-11.4.5-isolation": consoles,
 }

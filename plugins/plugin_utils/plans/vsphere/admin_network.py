@@ -13,7 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, management_segment
 
 
 def administration_sources(situation: Situation) -> list[Row]:
@@ -114,6 +114,8 @@ def _open(entry: Mapping[str, Any], admitted: Mapping[int, AddressSet]) -> bool:
 
 
 PLANS: dict[str, Planner] = {
+    "vsphere-11.4.12-dedicated": management_segment.dedicated,
+    "vsphere-11.4.12-traffic-separation": management_segment.separated,
     "vsphere-11.4.2-allowed-ips": administration_sources,
     "vsphere-11.4.12-source-limits": segment_sources,
 }

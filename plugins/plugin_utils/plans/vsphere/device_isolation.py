@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices of virtual machines on ESXi (11.2.7)."""
+"""Devices of virtual machines on ESXi, and what confines their processes (11.2.1, 11.2.7)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import virtual_machines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import DEVICE_EDIT, is_false
 
 FILTER = re.compile(r"ethernet\d+\.filter\d+\.name")
@@ -31,4 +31,12 @@ def device_edit(situation: Situation) -> list[Row]:
     return rows
 
 
-PLANS: dict[str, Planner] = {"vsphere-11.2.7-device-edit": device_edit}
+def vmx_domain(_situation: Situation) -> list[Row]:
+    """vsphere-11.2.1-vmx-domain."""
+    return [host_rows.esxcli("system secpolicy domain.regularVMDom", "enforcing")]
+
+
+PLANS: dict[str, Planner] = {
+    "vsphere-11.2.7-device-edit": device_edit,
+    "vsphere-11.2.1-vmx-domain": vmx_domain,
+}

@@ -34,7 +34,9 @@ def acceptance(situation: Situation) -> list[Row]:
 def exec_from_the_start(situation: Situation) -> list[Row]:
     """vsphere-11.2.1-exec-boot: agents that no package brought stop with the restart, so that is announced."""
     if situation.facts["advanced_options"][EXEC_BOOT] is True:
-        return []
+        if situation.facts["boot"]["options"]["execInstalledOnly"] is True:
+            return []
+        return [plan.waiting("restart the host: execInstalledOnly is set, and in force from its next start on")]
     return [host_rows.option(EXEC_BOOT, True, pending="reboot")]
 
 

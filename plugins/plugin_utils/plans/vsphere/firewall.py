@@ -14,6 +14,7 @@ CLIENT = "vSphereClient"
 VCENTER = ("vpxHeartbeats", CLIENT)
 # Rule sets that something may need which no fact shows; nobody finds out before it is gone. From 8.0.2 on vCenter
 # itself owns fdm and faultTolerance (HostFirewallSystemRuleSetId, pitfall P2), and only older releases disable them.
+NFS = {"NFS": "nfsClient", "NFS41": "nfs41Client"}
 NEEDED_UNSEEN = {
     "nfsClient": "no datastore comes over NFS",
     "nfs41Client": "no datastore comes over NFS 4.1",
@@ -39,6 +40,8 @@ def default_block(situation: Situation) -> list[Row]:
     """vsphere-11.4.9-default-block: refused while vCenter would lose the host."""
     firewall = situation.facts["firewall"]
     rows = [host_rows.blocked(name) for name in ("incoming", "outgoing") if not firewall[f"{name}_blocked"]]
+    off = [name for name in ("loaded", "enabled") if not firewall[name]]
+    rows += [host_rows.esxcli(f"network firewall.{name}", True) for name in off]
     enabled = {entry["id"] for entry in firewall["rulesets"] if entry["enabled"]}
     lacking = [name for name in _needed(situation) if name not in enabled]
     if rows and lacking:
@@ -46,13 +49,20 @@ def default_block(situation: Situation) -> list[Row]:
             f"the rule set {', '.join(lacking)} is not enabled: with everything else blocked, the host would be lost; "
             "enable it first"
         )
-    if not firewall["enabled"] or not firewall["loaded"]:
-        rows.append(
-            plan.by_hand(
-                "esxcli network firewall load, then esxcli network firewall set --enabled true: the API cannot"
-            )
-        )
+    if off:
+        _refuse_to_cut_datastores(situation, enabled)
     return rows
+
+
+def _refuse_to_cut_datastores(situation: Situation, enabled: set[str]) -> None:
+    """A firewall that is switched on blocks what nobody has missed a rule set for."""
+    for store in situation.facts["storage"]["datastores"]:
+        needed = NFS.get(str(store["kind"]).upper())
+        if needed and needed not in enabled:
+            raise Refusal(
+                f"the firewall is off, the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule "
+                f"set {needed} is not enabled: its machines would lose it; enable the rule set first"
+            )
 
 
 def _needed(situation: Situation) -> tuple[str, ...]:

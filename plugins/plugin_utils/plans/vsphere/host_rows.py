@@ -39,6 +39,37 @@ def services_off(facts: Mapping[str, Any], names: Iterable[str]) -> list[Row]:
     return rows
 
 
+def service_on(name: str) -> list[Row]:
+    """A service that runs, and starts and stops with the host."""
+    return [_row("service_policy", name, "on"), _row("service", name, True)]
+
+
+def esxcli(name: str, value: Any, *, pending: str = "") -> Row:
+    """A setting that esxcli alone sets; names are those of module_utils/vsphere/changes/esxcli_settings.py."""
+    return _row("esxcli", name, value, pending)
+
+
+def time_servers(names: Iterable[str]) -> Row:
+    """The servers of NTP, and no other."""
+    return _row("time_servers", "", list(names))
+
+
+def adapter_service_off(adapter: str, service: str) -> Row:
+    """A service that a VMkernel adapter does not carry."""
+    return _row("adapter_service", f"{adapter} {service}", False)
+
+
+def portgroup_security(name: str, items: Iterable[str]) -> Row:
+    """A port group of a standard switch on which nobody listens to others or passes for them. items: see plan.Row."""
+    refused = {"promiscuous": False, "mac_changes": False, "forged_transmits": False}
+    return {**_row("portgroup_security", name, refused), "items": list(items)}
+
+
+def portgroup_adapters(name: str, active: Iterable[str], standby: Iterable[str], items: Iterable[str]) -> Row:
+    """The physical adapters of a port group of a standard switch. items: see plan.Row."""
+    return {**_row("portgroup_teaming", name, {"active": list(active), "standby": list(standby)}), "items": list(items)}
+
+
 def ruleset(name: str, *, enabled: bool) -> Row:
     """A rule set of the firewall."""
     return _row("ruleset", name, enabled)

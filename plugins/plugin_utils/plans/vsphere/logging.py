@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
@@ -14,6 +16,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere 
 
 SYSLOG = "Syslog.global."
 AUDIT = f"{SYSLOG}auditRecord."
+# What esxcli alone sets before ESXi 8 made options of it (pitfall P3).
+ON_SEVEN = {"storageCapacity": "size", "storageEnable": "local", "remoteEnable": "remote"}
 CERTIFICATE = f"{SYSLOG}certificate."
 AGENT_LEVEL = "Config.HostAgent.log.level"
 # Wrong, it stops remote logging and nobody is told (pitfall P4).
@@ -36,15 +40,13 @@ def _audit(situation: Situation, *, sent: bool) -> list[Row]:
         "remoteEnable": True if sent and not audit["remote_enabled"] else None,
     }
     missing = {name: value for name, value in wanted.items() if value is not None}
-    if missing and _seven(situation):
-        # esxcli alone sets them there (pitfall P3).
-        return [
-            plan.by_hand(
-                "ESXi 7 has no options for audit records: esxcli system auditrecords local set --size "
-                f"{least}, local enable and remote enable, then esxcli system syslog reload"
-            )
-        ]
-    return [host_rows.option(f"{AUDIT}{name}", value) for name, value in missing.items()]
+    return [_audit_row(situation, name, value) for name, value in missing.items()]
+
+
+def _audit_row(situation: Situation, name: str, value: Any) -> Row:
+    if _seven(situation):
+        return host_rows.esxcli(f"system auditrecords.{ON_SEVEN[name]}", value)
+    return host_rows.option(f"{AUDIT}{name}", value)
 
 
 def audit_store(situation: Situation) -> list[Row]:
@@ -97,12 +99,7 @@ def remote_target(situation: Situation) -> list[Row]:
     rows = _sent(situation)
     if situation.facts["logging"]["audit"]["remote_enabled"]:
         return rows
-    if _seven(situation):
-        return [
-            *rows,
-            plan.by_hand("ESXi 7: esxcli system auditrecords remote enable, then esxcli system syslog reload"),
-        ]
-    return [*rows, host_rows.option(f"{AUDIT}remoteEnable", True)]
+    return [*rows, _audit_row(situation, "remoteEnable", True)]
 
 
 def tls_forward(situation: Situation) -> list[Row]:
@@ -117,7 +114,7 @@ def tls_forward(situation: Situation) -> list[Row]:
         if not checked:
             rows.append(host_rows.option(f"{SYSLOG}logCheckSSLCerts", True))
         if not strict:
-            rows.append(plan.by_hand("ESXi 7: esxcli system syslog config set --x509-strict=true, then syslog reload"))
+            rows.append(host_rows.esxcli("system syslog config.x509-strict", True))
         return rows
     if not checked:
         rows.append(host_rows.option(f"{CERTIFICATE}checkSSLCerts", True))
@@ -127,7 +124,7 @@ def tls_forward(situation: Situation) -> list[Row]:
 
 
 def level_and_filter(situation: Situation) -> list[Row]:
-    """vsphere-11.4.10-level-filter: levels, filters and the rule set; time sources are a person's to name."""
+    """vsphere-11.4.10-level-filter: levels, filters, the rule set, and the time servers that gold names."""
     options, facts, gold = situation.facts["advanced_options"], situation.facts, situation.gold
     rows: list[Row] = []
     if rules.LEVELS.index(options[f"{SYSLOG}logLevel"]) < rules.LEVELS.index(gold["gold_vsphere_log_level"]):
@@ -136,21 +133,36 @@ def level_and_filter(situation: Situation) -> list[Row]:
         rows.append(host_rows.option(AGENT_LEVEL, "info"))
     if facts["logging"]["filters_enabled"]:
         rows.append(
-            plan.by_hand("ESXi 7: esxcli system syslog config logfilter set --log-filtering-enabled=false")
+            host_rows.esxcli("system syslog config logfilter.enabled", False)
             if _seven(situation)
             else host_rows.option(f"{SYSLOG}logFiltersEnable", False)
         )
     if not next(entry["enabled"] for entry in facts["firewall"]["rulesets"] if entry["id"] == "syslog"):
         rows.append(host_rows.ruleset("syslog", enabled=True))
-    clock = log_rules.clock(facts["logging"]["time_sync"], gold["gold_time_sources_min"])
-    if clock.status != "pass":
-        rows.append(
+    return [*rows, *_clock(situation)]
+
+
+def _clock(situation: Situation) -> list[Row]:
+    """The clock follows the servers that gold names, and its service starts with the host."""
+    now, least = situation.facts["logging"]["time_sync"], situation.gold["gold_time_sources_min"]
+    servers = [str(name) for name in situation.gold["gold_time_servers"]]
+    found = log_rules.clock(now, least)
+    if found.status == "pass":
+        return []
+    if now["program"] != "ntpd":
+        return [plan.by_hand(f"{found.message}: the host follows PTP; see to its adapters and to the service ptpd")]
+    if not servers:
+        return [
             plan.by_hand(
-                f"{clock.message}: name at least {gold['gold_time_sources_min']} time servers of yours (host, "
-                "Configure, Time configuration), and have the service start with the host"
+                f"{found.message}: name at least {least} time servers of yours in gold_time_servers, or on the host "
+                "(Configure, Time configuration), and have the service start with it"
             )
-        )
-    return rows
+        ]
+    enough = log_rules.clock({"program": "ntpd", "active": True, "sources": servers}, least)
+    if enough.status != "pass":
+        raise Refusal(f"gold_time_servers names {len(servers)}, expected at least {least} (gold_time_sources_min)")
+    rows = [host_rows.time_servers(servers), *host_rows.service_on("ntpd")]
+    return [*rows, host_rows.ruleset("ntpClient", enabled=True)]
 
 
 PLANS: dict[str, Planner] = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Refusal, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, lockdown_mode
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.remote_access_platforms import TIMEOUT_LIMITS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import SYSTEM_ACCOUNTS
 
 # Where the names of gold_vsphere_timeouts live; the rest of them is below UserVars.
 ELSEWHERE = {"AccountLockFailures": "Security.AccountLockFailures"}
@@ -39,11 +40,16 @@ def services(situation: Situation) -> list[Row]:
 
 
 def root_over_ssh(situation: Situation) -> list[Row]:
-    """vsphere-11.4.6-ssh-root: by switching ssh off.
+    """vsphere-11.4.6-ssh-root: ssh is off, as gold_vsphere_services wants it, and refuses root should it be on again.
 
-    permitrootlogin is set by esxcli with arguments, and gold_vsphere_services never lets ssh run anyway.
+    The latter from ESXi 8 on, and where somebody else has a shell: in an emergency nobody could log in otherwise.
     """
-    return host_rows.services_off(situation.facts, {"TSM-SSH"})
+    remote, rows = situation.facts["remote_access"], []
+    now = remote.get("ssh", {}).get("effective_root", {}).get("permitrootlogin")
+    wanted = situation.gold["gold_ssh_permit_root"]
+    if now not in (None, wanted) and set(remote.get("shell_accounts") or ()) - set(SYSTEM_ACCOUNTS):
+        rows.append(host_rows.esxcli("system ssh server config.permitrootlogin", wanted))
+    return [*rows, *host_rows.services_off(situation.facts, {"TSM-SSH"})]
 
 
 def allow_list(situation: Situation) -> list[Row]:

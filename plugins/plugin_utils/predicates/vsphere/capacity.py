@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import (
     declared,
@@ -190,7 +191,7 @@ def disk_and_cpu_limits(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Every disk is limited and, where cpu is required, processor time. facts: vms, visibility."""
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
-        items = [o.item(text(disk, "label"), _disk(disk)) for disk in entries(vm, "disks")]
+        items = [o.item(text(disk, "label"), guarded(_disk, disk)) for disk in entries(vm, "disks")]
         if "cpu" in gold["gold_limits_required"]:
             limit = number(need(vm, "cpu"), "limit_mhz")
             open_end = o.failed(limit, "a limit in MHz", "no cap on processor time (its CPU limit is unlimited)")

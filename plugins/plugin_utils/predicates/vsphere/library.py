@@ -27,7 +27,8 @@ PROFILES = (8, 0, 3)
 
 
 def tls_floor(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Old protocols are off and the profile is an accepted one. facts: options, version, profile (8.0.3 and later)."""
+    """Old protocols are off and the profile is an accepted one. facts: options, version, and from 8.0.3 on profile and
+    waits (whether another profile waits for a restart)."""
     # Until 8 the option says what is off; the vendor's guide for 9 knows the profile alone.
     release, allowed = version(facts["version"]), gold["gold_tls_profiles"]
     actual: dict[str, Any] = {}
@@ -42,9 +43,14 @@ def tls_floor(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         profile = facts["profile"]
         if profile is None:
             raise MissingFact("the TLS profile was not read")
+        if not isinstance(facts["waits"], bool):
+            raise MissingFact("whether a TLS profile waits for a restart was not read")
         actual["profile"] = profile
         if profile not in allowed:
             faults.append(f"the TLS profile is {str(profile)[:40]}")
+        if facts["waits"]:
+            actual["waits for a restart"] = True
+            faults.append("another TLS profile is set and waits for a restart")
     expected = f"{', '.join(sorted(OLD_PROTOCOLS))} off; profile one of {', '.join(map(str, allowed))}"
     return o.failed(actual, expected, "; ".join(faults)) if faults else o.passed(actual, expected)
 

@@ -213,13 +213,13 @@ def _neighbours(facts: Mapping[str, Any], groups: Mapping[str, Port], own: str, 
     for vm in user_machines(facts):
         for nic in entries(vm, "nics"):
             group = groups.get(text(nic, "portgroup"))
-            if group is not None and not named(vm, allowed) and _meet(groups[own], group):
+            if group is not None and not named(vm, allowed) and meet(groups[own], group):
                 message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
                 found.append(o.item(vm["id"], o.failed(_display(group), "another VLAN", message)))
     return found
 
 
-def _meet(own: Port, other: Port) -> bool:
+def meet(own: Port, other: Port) -> bool:
     """Whether two port groups share a segment. VLAN 0 is the untagged one of each switch; others are the network's."""
     vlan, same_switch = whole(own, "vlan"), text(own, "switch") == text(other, "switch")
     trunks = listed(other, "trunk")
@@ -251,7 +251,7 @@ def traffic_separated(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
             group = groups.get(text(adapter, "portgroup"))
             if group is None:
                 raise MissingFact("the port group of a VMkernel adapter was not read")
-            shared = any(_meet(own, group) for own in management if own is not None)
+            shared = any(meet(own, group) for own in management if own is not None)
             why = f"{', '.join(carried)} shares the segment of management"
             items.append(
                 o.item(

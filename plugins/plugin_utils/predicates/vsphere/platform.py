@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import (
     each_vm,
     number,
+    option,
     version,
 )
 
@@ -57,6 +58,42 @@ def vm_monitor(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     if found.status == o.NOT_APPLICABLE and not found.items:
         return o.passed("the processor can; no machine is registered here", expected)
     return found
+
+
+def boot_option(facts: dict[str, Any], wanted: bool, name: str) -> Outcome:
+    """An option of the VMkernel, as the host has started with it and as it is set for its next start.
+
+    facts: options, running.
+    """
+    set_to, running = option(facts["options"], f"VMkernel.Boot.{name}"), facts["running"]
+    if not isinstance(running, bool):
+        raise MissingFact(f"what {name} was when the host started was not read")
+    actual = {"set": set_to, "in force": running}
+    if set_to is wanted and running is wanted:
+        return o.passed(actual, wanted, persistent=True)
+    if set_to is wanted:
+        return o.failed(actual, wanted, f"{name} is set to {wanted}, which waits for a restart")
+    if running is wanted:
+        return o.failed(actual, wanted, f"{name} is {wanted} now, but not after a restart", persistent=False)
+    return o.failed(actual, wanted, f"{name} is {set_to}, expected {wanted}")
+
+
+def exec_from_the_start(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
+    """Only what a package brought is executed, from the start on. facts: options, running."""
+    return boot_option(facts, True, "execInstalledOnly")
+
+
+def iommu(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
+    """An IOMMU guards memory from devices. facts: options, running, devices: whether one can be handed to a machine."""
+    if not isinstance(facts["devices"], bool):
+        raise MissingFact("whether a device can be handed to a machine was not read")
+    devices = (
+        o.passed(True, True)
+        if facts["devices"]
+        else o.failed(False, True, "no device can be handed to a machine: the firmware has the IOMMU off")
+    )
+    items = [o.item("noIOMMU", guarded(boot_option, facts, False, "noIOMMU")), o.item("devices", devices)]
+    return o.combine(items, empty=o.unknown("nothing was read"), expected="an IOMMU in use")
 
 
 def tpm_attestation(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
@@ -160,6 +197,8 @@ def _profile(cluster: Mapping[str, Any]) -> Outcome:
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {
     "vsphere_product": esxi_product,
     "vsphere_vm_monitor": vm_monitor,
+    "vsphere_exec_from_the_start": exec_from_the_start,
+    "vsphere_iommu": iommu,
     "vsphere_attestation": tpm_attestation,
     "vsphere_build": build_current,
     "vsphere_image_compliant": image_compliant,

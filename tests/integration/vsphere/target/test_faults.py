@@ -202,11 +202,54 @@ def test_esxcli(admin: client.Client) -> None:
         ("system.tls.server.set", {"profile": "NIST_2024_TLS_13_ONLY"}),
         ("system.settings.encryption.set", {"requireexecinstalledonly": "true"}),
         ("system.no.such.command", {}),
+        # The mode cannot be lowered, an argument is missing, unknown, or no word of the command's.
+        ("system.settings.encryption.set", {"mode": "NONE"}),
+        ("system.secpolicy.domain.set", {"name": "regularVMDom"}),
+        ("system.secpolicy.domain.set", {"name": "regularVMDom", "level": "lax"}),
+        ("system.account.set", {"id": "dcui", "shell": "false"}),
+        ("network.firewall.set", {"enabled": "maybe"}),
+        ("system.settings.kernel.list", {"option": "nosuchoption"}),
     ):
         with pytest.raises(client.CliFault):
             admin.esxcli(host, command, **arguments)
-    with pytest.raises(client.CliFault):
-        admin.esxcli(old, "system.tls.server.get")
+    for command, arguments in (
+        ("system.tls.server.get", {}),
+        ("system.account.set", {"id": "dcui", "shellaccess": "false"}),
+    ):
+        with pytest.raises(client.CliFault):
+            admin.esxcli(old, command, **arguments)
+    with pytest.raises(client.CliFault, match="not loaded"):
+        admin.esxcli(host, "network.firewall.unload")
+        admin.esxcli(host, "network.firewall.set", enabled="true")
+    admin.esxcli(host, "network.firewall.load")
+
+
+def test_what_waits_for_a_restart(admin: client.Client) -> None:
+    """Options of the VMkernel and the TLS profile are told as they are set and as the host has started with them."""
+    host = admin.host("9.0.0")
+
+    def told() -> tuple[str, ...]:
+        (option,) = admin.esxcli(host, "system.settings.kernel.list", option="noIOMMU")
+        (tls,) = admin.esxcli(host, "system.tls.server.get", showcurrentbootprofile="true")
+        return option["Configured"], option["Runtime"], tls["Profile"], tls["RebootRequired"]
+
+    assert told() == ("FALSE", "FALSE", "COMPATIBLE", "false")
+    option = vim.option.OptionValue(key="VMkernel.Boot.noIOMMU", value=True)
+    host.configManager.advancedOption.UpdateOptions(changedValue=[option])
+    admin.esxcli(host, "system.tls.server.set", profile="NIST_2024")
+    assert told() == ("TRUE", "FALSE", "COMPATIBLE", "true")
+    client.done(host.RebootHost_Task(force=True))
+    assert told() == ("TRUE", "TRUE", "NIST_2024", "false")
+
+
+def test_who_has_no_shell_gives_none(admin: client.Client) -> None:
+    """vCenter comes in as vpxuser: without its shell, it gives no account one (pitfall P4)."""
+    host = admin.host("9.0.0")
+    for account in ("dcui", "vpxuser"):
+        admin.esxcli(host, "system.account.set", id=account, shellaccess="false")
+    for account in ("dcui", "vpxuser"):
+        with pytest.raises(client.CliFault, match="Permission"):
+            admin.esxcli(host, "system.account.set", id=account, shellaccess="true")
 
 
 def test_pages(admin: client.Client) -> None:

@@ -98,7 +98,7 @@ func decode(body io.Reader, into any) error {
 }
 
 var kinds = []string{"latency", "deny_method", "deny_property", "fault", "refuse_option", "cut_connection",
-	"host_state", "expire_sessions"}
+	"host_state", "expire_sessions", "slow_task"}
 
 func (l *lab) addFault(body io.Reader) error {
 	r := new(rule)

@@ -21,9 +21,10 @@ import (
 )
 
 // shell answers esxcli over the API. The calls are private and govmomi keeps their types to itself, so that requests are
-// read by reflection; its client, cli/esx, shows the protocol.
+// read by reflection; its client, cli/esx, shows the protocol. vcsim's SearchIndex looks for the type of package mo that every
+// object begins with, and keeps its lock for good where there is none.
 type shell struct {
-	Self types.ManagedObjectReference
+	mo.ExtensibleManagedObject
 
 	host       *esxHost
 	accounts   []account
@@ -32,10 +33,11 @@ type shell struct {
 	tlsProfile string
 	tlsBoot    string
 	strict     bool
+	filters    bool
 	audit      auditRecords
+	// bootOptions are the values of VMkernel.Boot.* with which the host has started.
+	bootOptions map[string]any
 }
-
-func (s *shell) Reference() types.ManagedObjectReference { return s.Self }
 
 type retrieveExecuterBody struct {
 	Res    *RetrieveManagedMethodExecuterResponse `xml:"urn:vim25 RetrieveManagedMethodExecuterResponse"`
@@ -87,10 +89,11 @@ var errUnknownCommand = errors.New("the object or item referred to could not be 
 
 func cliErrorf(format string, values ...any) error { return &cliError{fmt.Sprintf(format, values...)} }
 
-// command is one esxcli command: the releases that have it and what it does.
+// command is one esxcli command: the releases that have it, its arguments, and what it does.
 type command struct {
 	since, until int
 	kind         string
+	takes        []parameter
 	run          func(*simulator.Context, *esxHost, esx.Values) ([]esx.Values, error)
 }
 
@@ -129,6 +132,9 @@ func argumentValues(text string) []string {
 
 // execute finds the command below its handler: system account list is list of ha-cli-handler-system-account.
 func (s *shell) execute(ctx *simulator.Context, handler, method string, arguments esx.Values) (string, error) {
+	if method == "vim.CLIInfo.FetchCLIInfo" {
+		return s.info(handler, arguments.Value("typeName"))
+	}
 	name := strings.ToLower(strings.TrimPrefix(method, "vim.EsxCLI."))
 	found, ok := commands[name]
 	rank := s.host.release.rank
@@ -136,8 +142,11 @@ func (s *shell) execute(ctx *simulator.Context, handler, method string, argument
 	if handler != "ha-cli-handler-"+strings.ReplaceAll(space, ".", "-") || !strings.HasPrefix(method, "vim.EsxCLI.") {
 		return "", errUnknownCommand
 	}
-	if !ok || rank < found.since || (found.until != 0 && rank >= found.until) {
+	if !ok || !found.in(rank) {
 		return "", errUnknownCommand
+	}
+	if err := found.refuse(arguments, rank); err != nil {
+		return "", err
 	}
 	rows, err := found.run(ctx, s.host, arguments)
 	if err != nil {

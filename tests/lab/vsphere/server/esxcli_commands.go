@@ -17,36 +17,40 @@ import (
 // Guides' own checks.
 var commands = map[string]command{
 	"network.firewall.get":                  {kind: "Firewall", run: firewallGet},
-	"network.firewall.set":                  {kind: "boolean", run: firewallSet},
+	"network.firewall.load":                 {kind: "boolean", run: firewallLoad(true)},
+	"network.firewall.set":                  {kind: "boolean", takes: options("enabled", "default-action"), run: firewallSet},
+	"network.firewall.unload":               {kind: "boolean", run: firewallLoad(false)},
 	"software.acceptance.get":               {kind: "string", run: acceptanceGet},
 	"software.vib.list":                     {kind: "SummaryExt[]", run: vibList},
 	"software.vib.signature.verify":         {kind: "Signature[]", run: vibSignature},
-	"system.account.add":                    {kind: "boolean", run: accountAdd},
+	"system.account.add":                    {kind: "boolean", takes: options("id!", "description", "password!", "password-confirmation!", "shell-access@800"), run: accountAdd},
 	"system.account.list":                   {kind: "Account[]", run: accountList},
-	"system.account.remove":                 {kind: "boolean", run: accountRemove},
-	"system.account.set":                    {kind: "boolean", run: accountSet},
+	"system.account.remove":                 {kind: "boolean", takes: options("id!"), run: accountRemove},
+	"system.account.set":                    {kind: "boolean", takes: options("id!", "description", "password", "password-confirmation", "shell-access@800"), run: accountSet},
 	"system.auditrecords.get":               {kind: "AuditRecords", run: auditGet},
 	"system.auditrecords.local.disable":     {kind: "boolean", run: auditSwitch(false, false)},
 	"system.auditrecords.local.enable":      {kind: "boolean", run: auditSwitch(false, true)},
-	"system.auditrecords.local.set":         {kind: "boolean", run: auditSet},
+	"system.auditrecords.local.set":         {kind: "boolean", takes: options("size", "directory"), run: auditSet},
 	"system.auditrecords.remote.disable":    {kind: "boolean", run: auditSwitch(true, false)},
 	"system.auditrecords.remote.enable":     {kind: "boolean", run: auditSwitch(true, true)},
 	"system.secpolicy.domain.list":          {kind: "DomainList[]", run: domainList},
-	"system.secpolicy.domain.set":           {kind: "boolean", run: domainSet},
-	"system.settings.encryption.get":        {kind: "EncryptionSettings", run: encryptionGet},
-	"system.settings.encryption.set":        {kind: "boolean", run: encryptionSet},
-	"system.ssh.server.config.list":         {since: esxi8, kind: "SshServerConfig[]", run: sshList},
-	"system.ssh.server.config.set":          {since: esxi8, kind: "boolean", run: sshSet},
-	"system.syslog.config.get":              {kind: "SyslogConfig", run: syslogGet},
-	"system.syslog.config.logfilter.get":    {kind: "LogFilter", run: logFilterGet},
-	"system.syslog.config.set":              {kind: "boolean", run: syslogSet},
-	"system.syslog.reload":                  {kind: "boolean", run: done},
-	"system.tls.server.get":                 {since: 803, kind: "TLSServer", run: tlsGet},
-	"system.tls.server.set":                 {since: 803, kind: "boolean", run: tlsSet},
-	"system.version.get":                    {kind: "Version", run: versionGet},
+	"system.secpolicy.domain.set":           {kind: "boolean", takes: options("name", "level!", "all-domains?"), run: domainSet},
+	"system.security.certificatestore.list": {kind: "Certificate[]", run: certificateList},
 	"system.security.fips140.ssh.get":       {kind: "FIPS", run: fipsGet},
 	"system.security.keypersistence.get":    {kind: "KeyPersistence", run: keyPersistenceGet},
-	"system.security.certificatestore.list": {kind: "Certificate[]", run: certificateList},
+	"system.settings.encryption.get":        {kind: "EncryptionSettings", run: encryptionGet},
+	"system.settings.encryption.set":        {kind: "boolean", takes: options("mode", "require-secure-boot", "require-exec-installed-only"), run: encryptionSet},
+	"system.settings.kernel.list":           {kind: "KernelSetting[]", takes: options("option"), run: kernelList},
+	"system.ssh.server.config.list":         {since: esxi8, kind: "SshServerConfig[]", takes: options("keyword"), run: sshList},
+	"system.ssh.server.config.set":          {since: esxi8, kind: "boolean", takes: options("keyword!", "value!"), run: sshSet},
+	"system.syslog.config.get":              {kind: "SyslogConfig", run: syslogGet},
+	"system.syslog.config.logfilter.get":    {kind: "LogFilter", run: logFilterGet},
+	"system.syslog.config.logfilter.set":    {kind: "boolean", takes: options("log-filtering-enabled"), run: logFilterSet},
+	"system.syslog.config.set":              {kind: "boolean", takes: options("loghost", "x509-strict"), run: syslogSet},
+	"system.syslog.reload":                  {kind: "boolean", run: done},
+	"system.tls.server.get":                 {since: 803, kind: "TLSServer", takes: options("show-profile-defaults?", "show-current-boot-profile?"), run: tlsGet},
+	"system.tls.server.set":                 {since: 803, kind: "boolean", takes: options("profile!"), run: tlsSet},
+	"system.version.get":                    {kind: "Version", run: versionGet},
 }
 
 func one(pairs ...string) []esx.Values {
@@ -85,13 +89,25 @@ func firewallGet(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, 
 
 func firewallSet(_ *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.Values, error) {
 	enabled, set, err := boolArgument(arguments, "enabled")
-	if err != nil || (!set && arguments.Value("defaultaction") == "") {
+	switch {
+	case err != nil:
+		return nil, err
+	case !set && arguments.Value("defaultaction") == "":
 		return nil, cliErrorf("Missing required parameter -d, -e, -p or -u")
+	case set && enabled && !h.firewall.loaded:
+		return nil, cliErrorf("The firewall module is not loaded.")
 	}
 	if set {
 		h.firewall.enabled = enabled
 	}
 	return succeeded, nil
+}
+
+func firewallLoad(loaded bool) func(*simulator.Context, *esxHost, esx.Values) ([]esx.Values, error) {
+	return func(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, error) {
+		h.firewall.loaded = loaded
+		return succeeded, nil
+	}
 }
 
 func acceptanceGet(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, error) {
@@ -146,6 +162,9 @@ func domainList(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, e
 
 func domainSet(_ *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.Values, error) {
 	name, level := arguments.Value("name"), arguments.Value("level")
+	if arguments.Value("alldomains") == "true" {
+		name = "regularVMDom"
+	}
 	if !slices.Contains(domains, name) {
 		return nil, cliErrorf("Unable to set domain %s: no such domain", name)
 	}
@@ -180,12 +199,18 @@ func encryptionSet(ctx *simulator.Context, h *esxHost, arguments esx.Values) ([]
 		if mode != "none" && mode != "tpm" {
 			return nil, cliErrorf("Invalid data constraint for parameter 'mode'.")
 		}
+		if mode == "none" && state.ProtectionMode == "tpm" {
+			return nil, cliErrorf("Unable to change the encryption mode and policy: the mode cannot be lowered")
+		}
 		state.ProtectionMode = mode
 	}
 	if (boot || installed) && state.ProtectionMode != "tpm" {
 		return nil, cliErrorf("Unable to change the encryption mode and policy: the mode is not TPM")
 	}
-	if enforced, _ := h.options.get("VMkernel.Boot.execInstalledOnly").(bool); installed && !enforced {
+	if secure := h.system.Capability.UefiSecureBoot; boot && secure != nil && !*secure {
+		return nil, cliErrorf("Unable to change the encryption mode and policy: secure boot is not enabled")
+	}
+	if enforced, _ := h.shell.bootOptions["VMkernel.Boot.execInstalledOnly"].(bool); installed && !enforced {
 		return nil, cliErrorf("Unable to change the encryption mode and policy: execInstalledOnly is not enforced")
 	}
 	if bootSet {
@@ -219,7 +244,10 @@ var tlsProfiles = []string{"COMPATIBLE", "NIST_2024", "MANUAL"}
 
 func tlsGet(_ *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.Values, error) {
 	profile := h.shell.tlsProfile
-	row := one("Profile", profile, "RebootRequired", yes(profile != h.shell.tlsBoot))
+	if arguments.Value("showcurrentbootprofile") == "true" {
+		profile = h.shell.tlsBoot
+	}
+	row := one("Profile", profile, "RebootRequired", yes(h.shell.tlsProfile != h.shell.tlsBoot))
 	if arguments.Value("showprofiledefaults") == "true" {
 		row[0]["CipherList"] = []string{"ECDHE+AESGCM"}
 		row[0]["ProtocolVersions"] = []string{"tls1.2,tls1.3"}

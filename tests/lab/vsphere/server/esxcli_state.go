@@ -94,9 +94,7 @@ func accountSet(_ *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.V
 	switch {
 	case err != nil:
 		return nil, err
-	case set && h.release.rank < esxi8:
-		return nil, cliErrorf("Invalid parameter 'shellaccess'.")
-	case set && access && !h.shell.account("vpxuser").shell:
+	case set && access && h.lab.config.Standalone == "" && !h.shell.account("vpxuser").shell:
 		// vCenter comes in as vpxuser, and who has no shell access cannot give it (pitfall P4).
 		return nil, cliErrorf("Permission to perform this operation was denied.")
 	case set && !access && found.id == "root":
@@ -239,5 +237,17 @@ func syslogSet(ctx *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.
 }
 
 func logFilterGet(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, error) {
-	return one("LogFilteringEnabled", yes(h.flag("Syslog.global.logFiltersEnable", false))), nil
+	return one("LogFilteringEnabled", yes(h.flag("Syslog.global.logFiltersEnable", h.shell.filters))), nil
+}
+
+func logFilterSet(ctx *simulator.Context, h *esxHost, arguments esx.Values) ([]esx.Values, error) {
+	enabled, set, err := boolArgument(arguments, "logfilteringenabled")
+	if err != nil {
+		return nil, err
+	}
+	if set {
+		h.shell.filters = enabled
+		h.setOption(ctx, "Syslog.global.logFiltersEnable", enabled)
+	}
+	return succeeded, nil
 }

@@ -82,6 +82,14 @@ func (f *faults) refuses(host, key string) bool {
 	return f.take("refuse_option", func(r *rule) bool { return matches(r.Host, host) && matches(r.Key, key) }) != nil
 }
 
+// taskDelay is how long a task on a machine of the host takes.
+func (f *faults) taskDelay(host string) time.Duration {
+	if r := f.take("slow_task", func(r *rule) bool { return matches(r.Host, host) }); r != nil {
+		return time.Duration(r.Milliseconds) * time.Millisecond
+	}
+	return 0
+}
+
 func (f *faults) deniesProperty(l *lab, ref types.ManagedObjectReference, property string) bool {
 	if f.none() {
 		return false
@@ -121,7 +129,7 @@ func (l *lab) admit(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 	if fault := l.faults.before(l, method); fault != nil {
 		return nil, fault
 	}
-	if privilege := l.privilegeOf(method); privilege != "System.View" {
+	for _, privilege := range l.privilegesOf(method) {
 		if owner := l.owner(ctx, method.This); !l.authorization.holds(ctx, session.UserName, privilege, owner) {
 			return nil, noPermission(owner, privilege)
 		}

@@ -114,6 +114,7 @@ func (h *esxHost) addManagers(ctx *simulator.Context) {
 	h.options.changed = func(ctx *simulator.Context) {
 		h.update(ctx, func(config *types.HostConfigInfo) { config.Option = h.options.Setting })
 	}
+	h.shell.started()
 
 	manager.AdvancedOption = h.put(ctx, "OptionManager", "EsxHostAdvSettings", h.options)
 	manager.ServiceSystem = h.put(ctx, "HostServiceSystem", "serviceSystem", h.services)
@@ -186,7 +187,7 @@ func (s *hostShim) RebootHostTask(ctx *simulator.Context, req *types.RebootHost_
 		}
 		now := time.Now()
 		ctx.WithLock(h.system, func() { h.runtime().BootTime = &now })
-		h.shell.tlsBoot = h.shell.tlsProfile
+		h.shell.started()
 		return nil, nil
 	})
 	return &methods.RebootHost_TaskBody{Res: &types.RebootHost_TaskResponse{Returnval: task.Run(ctx)}}
@@ -221,6 +222,7 @@ func (h *esxHost) identify(certificate []byte) {
 	summary.CpuModel = "Intel(R) Xeon(R) Gold 6342 CPU @ 2.80GHz"
 	summary.CpuMhz, summary.NumCpuPkgs, summary.NumCpuCores, summary.NumCpuThreads = 2800, 2, 32, 64
 
+	system.Capability.CpuHwMmuSupported = types.NewBool(true)
 	system.Capability.TpmSupported = true
 	system.Capability.TpmVersion = "2.0"
 	// uefiSecureBoot came with the 8.0.3 API (pitfall P2).

@@ -5,7 +5,10 @@
 package main
 
 import (
-	"slices"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/methods"
@@ -23,12 +26,19 @@ type machineShim struct {
 
 // ReconfigVMTask checks, completes the spec from the VM's own settings, and leaves the rest to vcsim.
 func (s *machineShim) ReconfigVMTask(ctx *simulator.Context, req *types.ReconfigVM_Task) soap.HasFault {
-	if fault := s.refused(&req.Spec); fault != nil {
-		task := simulator.CreateTask(s.VirtualMachine, "reconfigVm", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+	delay := s.lab.faults.taskDelay(s.lab.hostName(*s.Runtime.Host))
+	task := simulator.CreateTask(s.VirtualMachine, "ReconfigVMTask", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
+		time.Sleep(delay)
+		if fault := s.refused(&req.Spec); fault != nil {
 			return nil, fault
-		})
-		return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{Returnval: task.Run(ctx)}}
-	}
+		}
+		return nil, s.change(ctx, req)
+	})
+	return &methods.ReconfigVM_TaskBody{Res: &types.ReconfigVM_TaskResponse{Returnval: task.Run(ctx)}}
+}
+
+// change has vcsim do the rest in a task of its own, inside that of the caller.
+func (s *machineShim) change(ctx *simulator.Context, req *types.ReconfigVM_Task) types.BaseMethodFault {
 	config, spec := s.Config, req.Spec
 	if spec.CpuAllocation != nil {
 		merged := merge(*config.CpuAllocation, *spec.CpuAllocation)
@@ -46,55 +56,49 @@ func (s *machineShim) ReconfigVMTask(ctx *simulator.Context, req *types.Reconfig
 		merged := merge(*config.BootOptions, *spec.BootOptions)
 		spec.BootOptions = &merged
 	}
-	return s.VirtualMachine.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: req.This, Spec: spec})
-}
-
-var (
-	migrateModes = []string{"", "disabled", "opportunistic", "required"}
-	ftModes      = []string{"", "ftEncryptionDisabled", "ftEncryptionOpportunistic", "ftEncryptionRequired"}
-)
-
-func (s *machineShim) refused(spec *types.VirtualMachineConfigSpec) types.BaseMethodFault {
-	config := s.Config
-	if h := s.lab.hosts[*s.Runtime.Host]; h.reachable() != nil {
-		return new(types.HostNotConnected)
+	if spec.MaxMksConnections != 0 {
+		config.MaxMksConnections = spec.MaxMksConnections
 	}
-	on := s.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
-	switch {
-	case spec.ChangeVersion != "" && spec.ChangeVersion != config.ChangeVersion:
-		return new(types.ConcurrentAccess)
-	case !slices.Contains(migrateModes, spec.MigrateEncryption):
-		return &types.InvalidArgument{InvalidProperty: "spec.migrateEncryption"}
-	case !slices.Contains(ftModes, spec.FtEncryptionMode):
-		return &types.InvalidArgument{InvalidProperty: "spec.ftEncryptionMode"}
-	case badAllocation(spec.CpuAllocation), badAllocation(spec.MemoryAllocation):
-		return &types.InvalidArgument{InvalidProperty: "spec.reservation"}
-	case on && (spec.Firmware != "" || spec.NestedHVEnabled != nil || spec.NumCPUs != 0 && spec.NumCPUs != config.Hardware.NumCPU ||
-		spec.Flags != nil && (spec.Flags.VirtualExecUsage != "" || spec.Flags.VirtualMmuUsage != "")):
-		return &types.InvalidPowerState{
-			RequestedState: types.VirtualMachinePowerStatePoweredOff, ExistingState: types.VirtualMachinePowerStatePoweredOn,
-		}
+	body := s.VirtualMachine.ReconfigVMTask(ctx, &types.ReconfigVM_Task{This: req.This, Spec: spec})
+	inner := ctx.Map.Get(body.(*methods.ReconfigVM_TaskBody).Res.Returnval).(*simulator.Task)
+	inner.Wait()
+	ctx.Map.Remove(ctx, inner.Self)
+	if inner.Info.Error != nil {
+		return inner.Info.Error.Fault
 	}
-	for _, value := range spec.ExtraConfig {
-		option := value.GetOptionValue()
-		if _, text := option.Value.(string); option.Key == "" || !text {
-			return &types.InvalidArgument{InvalidProperty: "spec.extraConfig"}
-		}
-	}
+	consoleOptions(config, spec.ExtraConfig)
+	weigh(config)
 	return nil
 }
 
-// badAllocation is a reservation above the limit, or a number below -1.
-func badAllocation(allocation *types.ResourceAllocationInfo) bool {
-	if allocation == nil {
-		return false
+// consoleOptions takes over advanced settings that have a field of their own in the configuration.
+func consoleOptions(config *types.VirtualMachineConfigInfo, options []types.BaseOptionValue) {
+	for _, found := range options {
+		option := found.GetOptionValue()
+		text := fmt.Sprint(option.Value)
+		switch option.Key {
+		case "RemoteDisplay.maxConnections":
+			if number, err := strconv.Atoi(text); err == nil {
+				config.MaxMksConnections = int32(number)
+			}
+		case "tools.guest.desktop.autolock":
+			config.GuestAutoLockEnabled = types.NewBool(strings.EqualFold(text, "TRUE"))
+		}
 	}
-	limit, reservation := int64(-1), int64(0)
-	if allocation.Limit != nil {
-		limit = *allocation.Limit
+}
+
+// weigh gives the shares of each level their number, which depends on the size of the machine.
+func weigh(config *types.VirtualMachineConfigInfo) {
+	of := func(allocation *types.ResourceAllocationInfo, normal int32) {
+		switch allocation.Shares.Level {
+		case types.SharesLevelLow:
+			allocation.Shares.Shares = normal / 2
+		case types.SharesLevelNormal:
+			allocation.Shares.Shares = normal
+		case types.SharesLevelHigh:
+			allocation.Shares.Shares = normal * 2
+		}
 	}
-	if allocation.Reservation != nil {
-		reservation = *allocation.Reservation
-	}
-	return limit < -1 || reservation < 0 || limit >= 0 && reservation > limit
+	of(config.CpuAllocation, 1000*config.Hardware.NumCPU)
+	of(config.MemoryAllocation, 10*config.Hardware.MemoryMB)
 }

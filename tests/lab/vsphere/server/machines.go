@@ -154,6 +154,12 @@ func complete(machine *simulator.VirtualMachine) {
 	if config.FtEncryptionMode == "" {
 		config.FtEncryptionMode = string(types.VirtualMachineConfigSpecEncryptedFtModesFtEncryptionOpportunistic)
 	}
+	if config.Hardware.NumCoresPerSocket == nil {
+		config.Hardware.NumCoresPerSocket = types.NewInt32(1)
+	}
+	config.MaxMksConnections, config.GuestAutoLockEnabled = 40, types.NewBool(false)
+	consoleOptions(config, config.ExtraConfig)
+	weigh(config)
 	if config.BootOptions.EfiSecureBootEnabled == nil {
 		config.BootOptions.EfiSecureBootEnabled = types.NewBool(false)
 	}

@@ -38,7 +38,8 @@ func overlayReference(base, change reflect.Value) reflect.Value {
 	if change.IsNil() {
 		return base
 	}
-	if base.IsNil() || base.Elem().Type() != change.Elem().Type() || base.Elem().Kind() == reflect.Bool {
+	// A scalar behind a pointer is set where the pointer is: false and 0 are values.
+	if base.IsNil() || base.Elem().Type() != change.Elem().Type() || scalar(base.Elem().Kind()) {
 		return change
 	}
 	merged := overlay(base.Elem(), change.Elem())
@@ -48,6 +49,10 @@ func overlayReference(base, change reflect.Value) reflect.Value {
 	out := reflect.New(merged.Type())
 	out.Elem().Set(merged)
 	return out
+}
+
+func scalar(kind reflect.Kind) bool {
+	return kind == reflect.Bool || kind >= reflect.Int && kind <= reflect.Float64 || kind == reflect.String
 }
 
 // merge is overlay for one type.

@@ -60,31 +60,38 @@ var privilegeByMethod = func() map[string]string {
 	return table
 }()
 
-// privilegeOf names the privilege that a call needs, where it depends on what the call changes too.
-func (l *lab) privilegeOf(method *simulator.Method) string {
+// privilegesOf names the privileges that a call needs, where it depends on what the call changes too.
+func (l *lab) privilegesOf(method *simulator.Method) []string {
 	switch body := method.Body.(type) {
 	case *types.UpdateOptions:
 		if method.This == *l.model.ServiceContent.Setting {
-			return "Global.Settings"
+			return []string{"Global.Settings"}
 		}
-		return "Host.Config.AdvancedConfig"
+		return []string{"Host.Config.AdvancedConfig"}
 	case *types.ReconfigVM_Task:
-		spec := body.Spec
-		switch {
-		case spec.CpuAllocation != nil || spec.MemoryAllocation != nil:
-			return "VirtualMachine.Config.Resource"
-		case spec.NumCPUs != 0:
-			return "VirtualMachine.Config.CPUCount"
-		case spec.ExtraConfig != nil:
-			return "VirtualMachine.Config.AdvancedConfig"
-		default:
-			return "VirtualMachine.Config.Settings"
-		}
+		return reconfigurePrivileges(&body.Spec)
 	}
 	if privilege := privilegeByMethod[method.Name]; privilege != "" {
-		return privilege
+		return []string{privilege}
 	}
-	return "System.View"
+	return nil
+}
+
+// reconfigurePrivileges goes by the fields that are set, as VirtualMachineConfigSpec documents each.
+func reconfigurePrivileges(spec *types.VirtualMachineConfigSpec) []string {
+	var needed []string
+	add := func(set bool, privilege string) {
+		if set {
+			needed = append(needed, "VirtualMachine.Config."+privilege)
+		}
+	}
+	add(spec.CpuAllocation != nil || spec.MemoryAllocation != nil, "Resource")
+	add(spec.NumCPUs != 0, "CPUCount")
+	add(spec.ExtraConfig != nil, "AdvancedConfig")
+	add(spec.DeviceChange != nil, "EditDevice")
+	add(spec.MaxMksConnections != 0 || spec.GuestAutoLockEnabled != nil, "MksControl")
+	add(spec.Flags != nil || spec.NestedHVEnabled != nil || spec.MigrateEncryption != "" || len(needed) == 0, "Settings")
+	return needed
 }
 
 // propertyPrivileges are the properties that need more than reading their object.

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.action import enforce
+from ansible_collections.dwp.hypervisor.plugins.doc_fragments.run_options import ModuleDocFragment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, registry, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION
@@ -87,7 +88,8 @@ def test_every_variable_that_harden_reads_is_in_its_spec():
 def test_the_actions_document_each_option(module):
     path = CHECKOUT / "plugins" / "modules" / f"{module}.py"
     (text,) = re.findall(r'DOCUMENTATION = r"""(.*?)"""', path.read_text(encoding="utf-8"), re.DOTALL)
-    documented = yaml.safe_load(text)["options"]["options"]["suboptions"]
+    assert "dwp.hypervisor.run_options" in yaml.safe_load(text)["extends_documentation_fragment"]
+    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["options"]["suboptions"]
     facts = {name: {key: about[key] for key in ("type", "default", "elements") if key in about}
              for name, about in documented.items()}  # fmt: skip
     assert facts == run_options.SPEC

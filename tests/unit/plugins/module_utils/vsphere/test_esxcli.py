@@ -59,6 +59,57 @@ def test_a_command_becomes_moid_and_method() -> None:
     assert "<method>vim.EsxCLI.system.account.list</method>" in host.commands[0]
 
 
+INFO = (
+    f'<obj {XSI} xsi:type="VimCLIInfo"><name>system.account</name><method><name>list</name></method>'
+    "<method><name>set</name><param><name>id</name><aliases>--id</aliases><flag>false</flag></param>"
+    "<param><name>shellaccess</name><aliases>--shell-access</aliases><aliases>-s</aliases></param></method></obj>"
+)
+
+
+class Answering(Host):
+    """Tells of its commands, and says of each that it was done."""
+
+    def call(self, ref_type: str, moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
+        self.answer = response(INFO if "FetchCLIInfo" in arguments else f"<obj {XSI}>true</obj>")
+        return super().call(ref_type, moid, method, arguments)
+
+
+def test_arguments_are_values_as_text_in_xml_in_xml() -> None:
+    host = Host(response(f"<obj {XSI}>true</obj>"))
+    EsxCli(host, "host-1").run("system account set", {"id": "a<b", "shellaccess": False, "size": 100})
+    assert "<argument><name>id</name><val>&lt;id&gt;a&amp;lt;b&lt;/id&gt;</val></argument>" in host.commands[0]
+    assert "&lt;shellaccess&gt;false&lt;/shellaccess&gt;" in host.commands[0]
+    assert "&lt;size&gt;100&lt;/size&gt;" in host.commands[0]
+
+
+def test_what_writes_asks_once_what_the_release_knows() -> None:
+    host = Answering("")
+    cli = EsxCli(host, "host-1")
+    for account in ("dcui", "vpxuser"):
+        cli.change("system account set", {"id": account, "shellaccess": False})
+    asked = [command for command in host.commands if "FetchCLIInfo" in command]
+    assert len(asked) == 1 and "&lt;typeName&gt;vim.EsxCLI.system.account&lt;/typeName&gt;" in asked[0]
+    assert "<moid>ha-dynamic-type-manager-local-cli-cliinfo</moid>" in asked[0]
+    assert len(host.commands) == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "reason"),
+    [
+        ("system account set", {"id": "dcui", "shell": False},
+         "esxcli system account set of this host knows no shell, only id, shellaccess"),
+        ("system account freeze", {}, "this host has no esxcli system account freeze"),
+    ],
+)  # fmt: skip
+def test_nothing_is_written_by_an_argument_that_the_release_does_not_know(
+    command: str, arguments: dict[str, object], reason: str
+) -> None:
+    host = Answering("")
+    with pytest.raises(Unreadable, match=reason):
+        EsxCli(host, "host-1").change(command, arguments)
+    assert all("FetchCLIInfo" in sent for sent in host.commands)
+
+
 @pytest.mark.parametrize(
     ("inner", "reason"),
     [
@@ -139,3 +190,25 @@ def test_before_8_nobody_says_who_has_a_shell() -> None:
     facts = filled(Host(response(ACCOUNTS.replace("Shellaccess", "Unheard"))), "7.0.3")
     assert facts.document["accounts"][1] == {"name": "ops", "privileged": False}
     assert not facts.has("remote_access.shell_accounts")
+
+
+KERNEL = (
+    f'<obj {XSI} xsi:type="ArrayOfDataObject"><DataObject><Name>noIOMMU</Name><Configured>FALSE</Configured>'
+    "<Runtime>TRUE</Runtime></DataObject><DataObject><Name>execInstalledOnly</Name><Runtime>odd</Runtime></DataObject>"
+    "</obj>"
+)
+
+
+def test_what_the_host_has_started_with_and_what_it_does_not_tell() -> None:
+    facts = filled(Host(response(KERNEL)))
+    assert facts.document["boot"]["options"] == {"noIOMMU": True}
+    assert "does not tell what execInstalledOnly was" in reasons(facts)["boot.options.execInstalledOnly"]
+
+
+def test_the_tls_profile_of_the_last_start_and_whether_another_waits() -> None:
+    host = Host(response(f"<obj {XSI}><Profile>COMPATIBLE</Profile><RebootRequired>true</RebootRequired></obj>"))
+    facts = filled(host)
+    assert facts.document["tls"] == {"profile": "COMPATIBLE", "reboot_required": True}
+    (asked,) = [command for command in host.commands if "vim.EsxCLI.system.tls.server.get" in command]
+    assert "&lt;showcurrentbootprofile&gt;true" in asked and "&lt;showprofiledefaults&gt;true" in asked
+    assert "tls.reboot_required" in reasons(filled(Host(response(f"<obj {XSI}><Profile>X</Profile></obj>"))))

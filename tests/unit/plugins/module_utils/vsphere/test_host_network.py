@@ -113,7 +113,7 @@ def test_a_standard_port_group(number: str, vlan: int, trunk: list[Any]) -> None
         "spec": {"name": "VM Network", "vlanId": number, "vswitchName": "vSwitch0"},
         "computedPolicy": {
             "security": {"allowPromiscuous": "false", "macChanges": "true", "forgedTransmits": "true"},
-            "nicTeaming": {"nicOrder": {"activeNic": "vmnic0", "standbyNic": ["vmnic1"]}},
+            "nicTeaming": {"policy": "loadbalance_ip", "nicOrder": {"activeNic": "vmnic0", "standbyNic": ["vmnic1"]}},
             "shapingPolicy": {"enabled": "true"},
         },
     }
@@ -121,7 +121,7 @@ def test_a_standard_port_group(number: str, vlan: int, trunk: list[Any]) -> None
     assert found == {
         "id": "VM Network", "name": "VM Network", "switch": "vSwitch0", "vlan": vlan, "trunk": trunk, "nsx": False,
         "active": ["vmnic0"], "standby": ["vmnic1"], "promiscuous": False, "mac_changes": True,
-        "forged_transmits": True, "shaping_in": False, "shaping_out": True,
+        "forged_transmits": True, "shaping_in": False, "shaping_out": True, "teaming": "loadbalance_ip",
     }  # fmt: skip
 
 

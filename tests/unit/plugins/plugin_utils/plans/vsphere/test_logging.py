@@ -52,10 +52,16 @@ def test_audit_records_are_kept_and_sent():
 
 
 def test_esxi_7_has_no_options_for_audit_records():
-    rows = planned("11.4.4-audit-store", audit(storage_enabled=False), release="7.0")
-    assert wanted(rows) == {} and "ESXi 7 has no options for audit records" in by_hand(rows)
-    sent = planned("11.4.11-remote-target", audit(remote_enabled=False), release="7.0")
-    assert wanted(sent) == {} and "esxcli system auditrecords remote enable" in by_hand(sent)
+    off = audit(storage_enabled=False, remote_enabled=False, capacity_mb=4)
+    assert wanted(planned("11.4.4-audit-store", off, release="7.0")) == {
+        ("esxcli", "system auditrecords.size"): 100,
+        ("esxcli", "system auditrecords.local"): True,
+        ("esxcli", "system auditrecords.remote"): True,
+    }
+    on = both(audit(remote_enabled=False), logs(hosts=["ssl://log1.example.test:6514"]))
+    assert wanted(planned("11.4.11-remote-target", on, release="7.0")) == {
+        ("esxcli", "system auditrecords.remote"): True
+    }
 
 
 def test_where_logs_are_kept_is_for_a_person_to_say():
@@ -99,8 +105,9 @@ def test_certificates_are_checked_only_once_the_authority_is_there():
         ("option", "Syslog.global.certificate.strictX509Compliance"): True,
     }
     seven = planned("11.4.10-tls-forward", lax, release="7.0", options=PRESENT)
-    assert wanted(seven) == {("option", "Syslog.global.logCheckSSLCerts"): True}
-    assert "--x509-strict=true" in by_hand(seven)
+    assert wanted(seven) == {
+        ("option", "Syslog.global.logCheckSSLCerts"): True, ("esxcli", "system syslog config.x509-strict"): True,
+    }  # fmt: skip
 
 
 def test_levels_filters_and_the_way_out():
@@ -113,14 +120,32 @@ def test_levels_filters_and_the_way_out():
         ("option", "Syslog.global.logLevel"): "info", ("option", "Config.HostAgent.log.level"): "info",
         ("option", "Syslog.global.logFiltersEnable"): False, ("ruleset", "syslog"): True,
     }  # fmt: skip
-    assert "logfilter set" in by_hand(planned("11.4.10-level-filter", logs(filters_enabled=True), release="7.0"))
+    seven = wanted(planned("11.4.10-level-filter", logs(filters_enabled=True), release="7.0"))
+    assert seven["esxcli", "system syslog config logfilter.enabled"] is False
     # More than gold asks for stays.
     assert planned("11.4.10-level-filter", options(Syslog__global__logLevel="debug")) == []
 
 
-def test_time_servers_are_for_a_person_to_name():
-    def stopped(facts):
-        facts["logging"]["time_sync"]["active"] = False
+def clock(**values):
+    return lambda facts: facts["logging"]["time_sync"].update(values)
 
-    rows = planned("11.4.10-level-filter", stopped)
+
+def test_time_servers_are_for_a_person_to_name():
+    rows = planned("11.4.10-level-filter", clock(active=False))
     assert wanted(rows) == {} and by_hand(rows).startswith("no time service is running: name at least 2 time servers")
+
+
+def test_time_servers_that_gold_names_take_the_place_of_too_few():
+    servers = {"gold_time_servers": ["ntp1.example.test", "ntp2.example.test"]}
+    assert wanted(planned("11.4.10-level-filter", clock(sources=["rogue.test"]), servers)) == {
+        ("time_servers", ""): ["ntp1.example.test", "ntp2.example.test"],
+        ("service_policy", "ntpd"): "on", ("service", "ntpd"): True, ("ruleset", "ntpClient"): True,
+    }  # fmt: skip
+    assert planned("11.4.10-level-filter", None, servers) == []
+    with pytest.raises(Refusal, match="gold_time_servers names 1, expected at least 2"):
+        planned("11.4.10-level-filter", clock(sources=[]), {"gold_time_servers": ["ntp1.example.test"]})
+    # A pool counts as several, and a host that follows PTP is not turned to NTP.
+    pool = {"gold_time_servers": ["pool.example.test"]}
+    assert wanted(planned("11.4.10-level-filter", clock(sources=[]), pool))
+    ptp = planned("11.4.10-level-filter", clock(program="ptpd", sources=[]), servers)
+    assert wanted(ptp) == {} and "the host follows PTP" in by_hand(ptp)

@@ -78,6 +78,43 @@ def test_root_over_ssh_ends_with_ssh():
     assert wanted(rows) == {("service_policy", "TSM-SSH"): "off", ("service", "TSM-SSH"): False}
 
 
+def test_root_is_refused_where_somebody_else_has_a_shell():
+    def ssh(keyword, shells):
+        def change(facts):
+            facts["remote_access"]["ssh"] = {"effective_root": {"permitrootlogin": keyword}}
+            facts["remote_access"]["shell_accounts"] = shells
+
+        return change
+
+    key = ("esxcli", "system ssh server config.permitrootlogin")
+    assert wanted(planned("11.4.6-ssh-root", ssh("yes", ["root", "breakglass"]))) == {key: "no"}
+    assert wanted(planned("11.4.6-ssh-root", ssh("yes", ["root", "dcui", "vpxuser"]))) == {}
+    assert wanted(planned("11.4.6-ssh-root", ssh("no", ["root", "breakglass"]))) == {}
+    # ESXi 7 tells neither.
+    assert wanted(planned("11.4.6-ssh-root", release="7.0")) == {}
+
+
+def shells(**names):
+    """Accounts of ESXi's own services, and whether they have a shell."""
+
+    def change(facts):
+        for account in facts["accounts"]:
+            account["shell"] = names.get(account["name"], account["shell"])
+
+    return change
+
+
+def test_service_accounts_lose_their_shell_and_vpxuser_last_and_when_asked_for():
+    check, both_have = "11.2.4-service-shell", shells(dcui=True, vpxuser=True)
+    rows = planned(check, both_have)
+    assert wanted(rows) == {("esxcli", "system account.dcui"): False}
+    assert "hypervisor_options: {vpxuser_shell_off: true}" in by_hand(rows)
+    asked_for = planned(check, both_have, options={"vpxuser_shell_off": True})
+    assert list(wanted(asked_for)) == [("esxcli", "system account.dcui"), ("esxcli", "system account.vpxuser")]
+    assert planned(check, shells(dcui=True), options={"vpxuser_shell_off": True})[0]["name"] == "system account.dcui"
+    assert planned(check) == []
+
+
 @pytest.mark.parametrize("check", ["11.2.5-lockdown", "11.4.6-allowlist", "11.4.3-no-bypass", "11.4.1-host-or-vcenter"])
 def test_lockdown_mode_wherever_it_is_asked_for(check):
     assert wanted(planned(check, OFF)) == NORMAL

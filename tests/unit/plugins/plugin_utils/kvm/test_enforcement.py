@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.action.enforce import ActionModule
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.enforcement import refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
@@ -26,24 +26,22 @@ def access(*orchestrators: str, able: bool = True) -> dict:
 @pytest.mark.parametrize("area", AREAS)
 def test_an_orchestrated_host_is_left_to_its_owner_area_by_area(area):
     found = proposal.Proposal(area, ("c",), ROWS)
-    told = ActionModule._refusal({"allow_orchestrated": []}, area, found, access("oVirt", "Pacemaker"))
+    told = refusal([], area, found, access("oVirt", "Pacemaker"))
     assert told.startswith("oVirt, Pacemaker runs on this host and owns its settings")
     assert f"add {area} to hypervisor_allow_orchestrated" in told
     others = [name for name in AREAS if name != area]
-    assert ActionModule._refusal({"allow_orchestrated": others}, area, found, access("oVirt")) == told.replace(
-        "oVirt, Pacemaker", "oVirt"
-    )
-    assert ActionModule._refusal({"allow_orchestrated": [area]}, area, found, access("oVirt")) == ""
-    assert ActionModule._refusal({"allow_orchestrated": []}, area, found, access()) == ""
+    assert refusal(others, area, found, access("oVirt")) == told.replace("oVirt, Pacemaker", "oVirt")
+    assert refusal([area], area, found, access("oVirt")) == ""
+    assert refusal([], area, found, access()) == ""
 
 
 def test_an_owner_that_is_allowed_does_not_spare_the_proof_of_people():
     found = proposal.Proposal("remote_access", ("c",), ROWS, lockout=3)
-    told = ActionModule._refusal({"allow_orchestrated": ["remote_access"]}, "remote_access", found,
+    told = refusal(["remote_access"], "remote_access", found,
                                  access("oVirt", able=False))  # fmt: skip
     assert told.startswith("only 0 of at least 2 administrators")
 
 
 def test_nothing_to_set_is_nothing_to_refuse():
     found = proposal.Proposal("remote_access", ())
-    assert ActionModule._refusal({"allow_orchestrated": []}, "remote_access", found, None) == ""
+    assert refusal([], "remote_access", found, None) == ""
