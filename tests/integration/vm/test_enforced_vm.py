@@ -161,13 +161,16 @@ class Story:
         host.run("logger a-message-after-the-restart && sleep 5")
         self._ask("received", "grep -ac a-message-after-the-restart /run/received; grep -ac type=SYSCALL /run/received")
         self.hardened = self._audit()
-        host.run("rm /etc/audit/rules.d/60-dwp-hypervisor-config.rules")
+        # Those of logging watch the configuration too.
+        host.run(
+            "rm /etc/audit/rules.d/60-dwp-hypervisor-config.rules /etc/audit/rules.d/60-dwp-hypervisor-logging.rules"
+        )
         self.locked = {"preview": self._role("config_drift", "--check"), "applied": self._role("config_drift")}
         host.run("grub-reboot 'dwp-hypervisor-way-back>0'")
         host.reboot()
         self._ask("arguments on the way back", "cat /proc/cmdline")
         for area in reversed(AREAS):
-            host.module("dwp.hypervisor.kvm_changes", {"state": "reverted", "areas": [area]})
+            host.module("dwp.hypervisor.kvm_changes", {"state": "reverted", "areas": [area], "run": "all"})
         self._restart()
         self._ask("files after", FILES)
         self._ask("loader after", "sha256sum < /boot/grub/grub.cfg")
