@@ -48,8 +48,8 @@ def test_a_host_is_known_by_its_hardware() -> None:
 
 @pytest.mark.usefixtures("inventory")
 def test_a_machine_is_put_back_wherever_it_is() -> None:
-    (found,) = engine.hosts_again(SESSION, [], {"esx1": "u1"}).values()
-    assert found.machine("m1") is MACHINE
+    found = engine.hosts_again(SESSION, [], {"esx1": "u1"})
+    assert found["esx1"].machine("m1") is MACHINE
 
 
 def test_another_vcenter_is_left_alone() -> None:
