@@ -38,6 +38,10 @@ def reason(name, text, detail):
     return "%s: %s" % (name, short) if short and short != name else name
 
 
+# A boolean as XML has it.
+WORDS = {True: "true", False: "false"}
+
+
 def element(name, content, kind=None):
     """An argument as XML; content is text and is escaped."""
     return "<%s%s>%s</%s>" % (name, " xsi:type=%s" % quoteattr(kind) if kind else "", escape(str(content)), name)

@@ -26,7 +26,7 @@ class AddressSet:
     def __or__(self, other: AddressSet) -> AddressSet:
         if not other.spans or self.spans == other.spans:
             return self
-        return AddressSet(self.family, _joined(self.spans + other.spans)) if self.spans else other
+        return AddressSet(self.family, joined_spans(self.spans + other.spans)) if self.spans else other
 
     def __and__(self, other: AddressSet) -> AddressSet:
         found, left, right = [], 0, 0
@@ -84,7 +84,7 @@ def of_cidrs(family: int, cidrs: Iterable[str]) -> AddressSet:
     """
     networks = [ipaddress.ip_network(str(cidr).strip(), strict=False) for cidr in cidrs]
     spans = [(int(network[0]), int(network[-1])) for network in networks if network.version == family]
-    return AddressSet(family, _joined(tuple(spans)))
+    return AddressSet(family, joined_spans(tuple(spans)))
 
 
 def of_span(family: int, low: int, high: int) -> AddressSet:
@@ -92,7 +92,8 @@ def of_span(family: int, low: int, high: int) -> AddressSet:
     return AddressSet(family, ((low, high),)) if low <= high else AddressSet(family)
 
 
-def _joined(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def joined_spans(spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Spans in order and without overlaps or neighbours; nft refuses overlaps in a set."""
     joined: list[tuple[int, int]] = []
     for low, high in sorted(spans):
         if joined and low <= joined[-1][1] + 1:

@@ -26,7 +26,7 @@ SHARED = (
 )  # fmt: skip
 OF_PLATFORM = {
     "vsphere": (
-        "access", "capacity", "firewall", "library", "logging", "network", "platform", "roles", "vms",
+        "access", "capacity", "firewall", "library", "logging", "network", "platform", "privileges", "roles", "vms",
     ),
 }  # fmt: skip
 

@@ -100,16 +100,17 @@ def vcpus_below_cores(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     cores = whole(facts, "cores")
     if cores == 0:
         raise MissingFact("the number of physical cores was not read")
+    return each_vm(facts, lambda vm: fewer_vcpus(vm, cores, f" on a host with {cores} physical cores"))
 
-    def judge(vm: Mapping[str, Any]) -> Outcome:
-        count = whole(vm, "vcpus_max")
-        if count == 0:
-            raise MissingFact("vcpus_max is 0")
-        if count < cores:
-            return o.passed(count, f"fewer than {cores}")
-        return o.failed(count, f"fewer than {cores}", f"{count} vCPUs on a host with {cores} physical cores")
 
-    return each_vm(facts, judge)
+def fewer_vcpus(vm: Mapping[str, Any], cores: int, where: str) -> Outcome:
+    """A machine has fewer vCPUs than cores. where: follows "N vCPUs" where it has not."""
+    count = whole(vm, "vcpus_max")
+    if count == 0:
+        raise MissingFact("vcpus_max is 0")
+    if count < cores:
+        return o.passed(count, f"fewer than {cores}")
+    return o.failed(count, f"fewer than {cores}", f"{count} vCPUs{where}")
 
 
 def network_limits(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:

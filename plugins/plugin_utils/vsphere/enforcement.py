@@ -20,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike im
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
@@ -215,11 +216,8 @@ def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def empty_entry() -> Entry:
-    """An area of which nothing became anything."""
-    return {
-        "refused": "", "deferred": "", "updated": {}, "by_hand": [], "pending": [], "planned": [], "change": "",
-        "seconds": 0.0, "faults": {},
-    }  # fmt: skip
+    """An area of which nothing became anything, on any host."""
+    return {**nothing(), "faults": {}}
 
 
 def _refusal(found: Mapping[str, Proposal]) -> str:

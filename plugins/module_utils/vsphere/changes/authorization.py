@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import WORDS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import ROLES
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element, reference
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, flag, many, number
 
 # Every role has these; the server adds them by itself.

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import (
-    WORDS,
     as_typed,
     typed_options,
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import ALARMS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import of_objects
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element, reference
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many
 
 CHANGED = "VmReconfiguredEvent"

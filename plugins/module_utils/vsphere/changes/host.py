@@ -20,7 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.fai
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_object
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
     NUMBERS,
     TYPE,
@@ -33,8 +33,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 )
 
 CONNECTED = "connected"
-# A boolean as XML has it.
-WORDS = {True: "true", False: "false"}
 
 
 class Typed(object):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many
 
 # HostNetworkSecurityPolicy: the field by its name among the facts.
@@ -15,7 +15,6 @@ SECURITY = (
     ("mac_changes", "macChanges"),
     ("forged_transmits", "forgedTransmits"),
 )
-WORDS = {True: "true", False: "false"}
 # Fields of the API's structures in the order of its schema, which servers insist on. What is not named here is kept by
 # nobody: UpdatePortGroup replaces the whole specification.
 TEAMING = ("policy", "reversePolicy", "notifySwitches", "rollingOrder", "failureCriteria", "nicOrder")

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import WORDS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import SECURITY
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CLUSTERS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag
 
 SWITCHES = Properties(

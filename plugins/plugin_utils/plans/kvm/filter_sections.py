@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets import filter_table as nft
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses import AddressSet, joined_spans
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.filter_table import Rule, Section
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.packet_match import WITH_PORTS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import (
@@ -76,7 +76,9 @@ def _admin_ports(situation: Situation) -> Section:
         situation.facts["firewall"]["listeners"], situation.gold["gold_mgmt_ports"]
     ):
         spans.setdefault(protocol, []).append((low, high))
-    rules += [Rule((nft.ports(protocol, _joined(found)),), nft.REFUSE) for protocol, found in sorted(spans.items())]
+    rules += [
+        Rule((nft.ports(protocol, joined_spans(found)),), nft.REFUSE) for protocol, found in sorted(spans.items())
+    ]
     return Section("admin_ports", "input", tuple(rules), closed=False)
 
 
@@ -172,14 +174,3 @@ def _service(service: Service, field: str) -> Iterable[Rule]:
 
 def _from(peers: Mapping[int, AddressSet]) -> list[Rule]:
     return [Rule((nft.addresses("saddr", peers[family]),)) for family in (4, 6) if peers[family].spans]
-
-
-def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Without overlaps, which nft refuses in a set."""
-    joined: list[tuple[int, int]] = []
-    for low, high in sorted(spans):
-        if joined and low <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
-        else:
-            joined.append((low, high))
-    return joined

@@ -19,6 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere impor
     role_edits,
     virtual_machines,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import privileges
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as role_rules
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import (
     DEFAULT_GROUP,
@@ -146,8 +147,8 @@ PLANS: dict[str, Planner] = {
     "vsphere-11.2.5-lockdown": lockdown,
     "vsphere-11.2.5-esx-admins": default_group,
     "vsphere-11.2.5-host-entries": host_entries,
-    "vsphere-11.2.5-crypto-priv": role_edits.without(role_rules.uses_keys, "gold_crypto_admins"),
+    "vsphere-11.2.5-crypto-priv": role_edits.without(privileges.uses_keys, "gold_crypto_admins"),
     "vsphere-11.2.5-lockout": lockout,
-    "vsphere-11.4.5-guest-ops": role_edits.without(role_rules.enters_guests, "gold_guest_access_principals"),
+    "vsphere-11.4.5-guest-ops": role_edits.without(privileges.enters_guests, "gold_guest_access_principals"),
     "vsphere-11.4.5-isolation": consoles,
 }

@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere impor
     role_edits,
     virtual_machines,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as role_rules
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import privileges
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.library import (
     OLD_PROTOCOLS,
     PROFILES,
@@ -99,7 +99,7 @@ def _profile(situation: Situation) -> list[Row]:
 
 
 PLANS: dict[str, Planner] = {
-    "vsphere-11.2.8-privileges": role_edits.without(role_rules.handles_images, "gold_image_admins"),
+    "vsphere-11.2.8-privileges": role_edits.without(privileges.handles_images, "gold_image_admins"),
     "vsphere-11.2.10-tls-server": tls_server,
     "vsphere-11.2.10-vmotion": migration,
     "vsphere-11.3.9-signature": signed,

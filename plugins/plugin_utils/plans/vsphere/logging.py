@@ -14,7 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere impor
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.config_drift import EVENTS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates import logging as log_rules
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import logging as rules
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as role_rules
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import privileges
 
 SYSLOG = "Syslog.global."
 AUDIT = f"{SYSLOG}auditRecord."
@@ -206,7 +206,7 @@ def controller_remote(situation: Situation) -> list[Row]:
 
 
 PLANS: dict[str, Planner] = {
-    "vsphere-11.4.4-role-privs": role_edits.without(role_rules.changes_logs, "gold_log_admins"),
+    "vsphere-11.4.4-role-privs": role_edits.without(privileges.changes_logs, "gold_log_admins"),
     "vsphere-11.4.4-audit-store": audit_store,
     "vsphere-11.4.10-tls-forward": tls_forward,
     "vsphere-11.4.10-level-filter": level_and_filter,

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, principals
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import privileges
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import roles as rules
 
 
@@ -53,7 +54,7 @@ def _everywhere(situation: Situation, role: Mapping[str, Any], reached: list[str
         return []
     who, what = principals.several(wrong), principals.several(reached)
     why = f"{who} holds {role['name']} as a global permission: give another role without {what}"
-    return [plan.by_hand(why, [f"{name} on {rules.EVERYTHING}" for name in wrong])]
+    return [plan.by_hand(why, [f"{name} on {privileges.EVERYTHING}" for name in wrong])]
 
 
 def _undeclared(setting: str, wrong: list[Mapping[str, Any]], reached: list[str]) -> Row:

@@ -21,6 +21,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
     whole,
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_policy import CPU_KEYS, MEMORY_KEYS, MIB
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vms import fewer_vcpus
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import (
     NO_VM,
     each_vm,
@@ -105,17 +106,8 @@ def vcpus_below_cores(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     if cores == 0:
         raise MissingFact("the number of physical cores was not read")
 
-    def judge(vm: Mapping[str, Any]) -> Outcome:
-        count = whole(vm, "vcpus_max")
-        if count == 0:
-            raise MissingFact("vcpus_max is 0")
-        if count < cores:
-            return o.passed(count, f"fewer than {cores}")
-        return o.failed(
-            count, f"fewer than {cores}", f"{count} vCPUs, while the smallest host it may run on has {cores} cores"
-        )
-
-    return each_vm(facts, judge)
+    where = f", while the smallest host it may run on has {cores} cores"
+    return each_vm(facts, lambda vm: fewer_vcpus(vm, cores, where))
 
 
 def memory_policy(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
