@@ -21,6 +21,13 @@ HOSTS = ("esx01.lab.example", "esx02.lab.example", "esx03.lab.example")
 SITE = {"gold_remote_admins": ["alice"], "gold_admin_cidrs": ["192.0.2.0/24"]}
 # What the target hides in SNMP and mail settings (tests/lab/vsphere/README.md).
 PLANTED = ("lab-community-secret", "lab-trap-secret", "lab-smtp-secret", "lab-join-password")
+# Judged by what principals hold, on objects and globally.
+GLOBALLY = (
+    "vsphere-11.2.5-crypto-priv",
+    "vsphere-11.2.8-privileges",
+    "vsphere-11.4.4-role-privs",
+    "vsphere-11.4.5-guest-ops",
+)
 # (check, vCenter, 7.0.3, 8.0.3, 9.0.0); the target's hosts are as the vendor ships them, apart from what is planted.
 VERDICTS = [
     ("vsphere-11.1.1-product", "not_applicable", "pass", "pass", "pass"),
@@ -177,3 +184,28 @@ def _strip(document: dict[str, Any]) -> list[tuple[str, str, str]]:
 def test_two_audits_say_the_same(vsphere: Target, run: Run, tmp_path: Path) -> None:
     again = audit_playbook(tmp_path, [vsphere], variables=SITE)
     assert _strip(again.document) == _strip(run.document)
+
+
+def test_who_holds_a_global_permission_may_do_what_its_role_may(vsphere: Target, tmp_path: Path) -> None:
+    """It stands in no list of an object's permissions (pitfall P17)."""
+    path = "/api/vcenter/authorization/permissions"
+    info = {
+        "object": {"type": "GlobalAcl", "id": "global-permission"},
+        "principal": {"type": "USER", "name": "mallory", "domain": "LAB"},
+        "role": "-1",
+        "propagating": True,
+    }
+    vsphere.control("POST", "documents", {"path": path, "value": {"permission": "global-2", "info": info}})
+    try:
+        found = audit_playbook(tmp_path, [vsphere], variables=SITE)
+    finally:
+        vsphere.control("POST", "documents", {"path": path, "value": None})
+    for check in GLOBALLY:
+        (result,) = [
+            result
+            for result in found.document["results"]
+            if result["check"] == check and result["subject"] == found.subject(vsphere.name)["id"]
+        ]
+        wrong = {item["id"] for item in result["items"] if item["status"] == "fail"}
+        assert result["status"] == "fail"
+        assert "LAB\\mallory on everything" in wrong, result["items"]

@@ -105,7 +105,11 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 		case oldSession(r, http.MethodGet, next).Code != http.StatusOK:
 			restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
 		case permissions && r.Method == http.MethodPost && r.URL.Query().Get("action") == "list":
-			reply(w, map[string]any{"items": l.permissionItems()})
+			items := l.permissionItems()
+			if document != nil {
+				items = append(items, document)
+			}
+			reply(w, map[string]any{"items": items})
 		case document != nil && r.Method == http.MethodGet:
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(document)
