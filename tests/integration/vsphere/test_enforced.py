@@ -6,6 +6,7 @@ what was."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import stat
@@ -227,3 +228,41 @@ def test_a_role_used_alone(vsphere: Target, tmp_path: Path) -> None:
     assert "UserVars.ESXiShellTimeOut: 0 -> 600" in first.output and "services" not in first.output
     assert "changed=1" in first.output and "changed=0" in second.output
     assert "1 changes taken back" in play(tmp_path, vsphere, "revert").output
+
+
+def test_what_hosts_share_is_left_where_one_that_is_not_there_is_excepted_from_it(
+    vsphere: Target, tmp_path: Path
+) -> None:
+    """Its exception cannot say whether it is about the cluster, as nobody can read it."""
+    silent, check = "esx03.lab.example", "vsphere-11.3.1-pressure"
+    today = datetime.date.today()
+    accepted = {
+        "id": "EX-1",
+        "checks": [check],
+        "subjects": [silent],
+        "risk_ref": "RR-1",
+        "justification": "the cluster is emptied for its replacement",
+        "residual_risk": "machines are not started again",
+        "compensating_controls": ["none"],
+        "requested_by": "Al Operator",
+        "approved_by": "Bo Owner",
+        "approved_by_role": "risk owner",
+        "approved_on": today.isoformat(),
+        "expires_on": (today + datetime.timedelta(days=30)).isoformat(),
+    }
+    (tmp_path / "exceptions.yml").write_text(json.dumps([accepted]))
+    settings = {"hypervisor_measures": ["11.3.1"], "hypervisor_exceptions_file": str(tmp_path / "exceptions.yml")}
+    with hardening.administrator(vsphere) as admin:
+        hardening.reserve(admin, False)
+        try:
+            with vsphere.fault(kind="host_state", host=silent, when="notResponding"):
+                run = play(tmp_path, vsphere, "harden", "--check", **settings)
+                bare = play(tmp_path, vsphere, "harden", "--check", hypervisor_measures=["11.3.1"])
+        finally:
+            hardening.reserve(admin, True)
+    assert run.changes == {}
+    assert [entry["what"] for entry in run.host["by_hand"]] == [
+        f"the vCenter: admission control of cluster cluster01: left alone, as {silent} could not be judged, and has an "
+        "exception for it if it shares it"
+    ]
+    assert list(bare.changes) == ["the vCenter admission control of cluster cluster01"]

@@ -70,6 +70,18 @@ def test_what_holds_for_machines_is_left_where_a_host_was_not_read():
     assert "port group prod (dvportgroup-7): left alone, as esx2 could not be judged" in planned.rows[0]["what"]
 
 
+def test_what_a_host_that_was_not_read_is_excepted_from_is_left():
+    scope = Scope(load_standard())
+    option = proposed(controller_rows.option("event.maxAge", 30), check="vsphere-11.3.7-events")
+    scope.add("esx1", proposed(CLUSTER))
+    scope.add("esx2", option)
+    scope.unseen("esx3")
+    scope.withheld("esx3", [CHECK])
+    planned = scope.proposals(AREA)[CONTROLLER]
+    assert [row["kind"] for row in planned.rows] == ["by_hand", "controller_option"]
+    assert "cluster prod: left alone, as esx3 could not be judged, and has an exception" in planned.rows[0]["what"]
+
+
 def test_what_an_exception_leaves_of_a_check_is_still_asked():
     scope = Scope(load_standard())
     other = controller_rows.admission_control("test")
