@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import controller, tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
@@ -154,6 +154,30 @@ def test_an_account_that_loses_what_it_held_gets_it_back(vsphere: Target, changi
     assert "the account has lost" in fault and "Authorization.ModifyPermissions" in fault
     assert "its old values were put back" in fault
     assert changing.differing(GRANT) == ["permission of LAB\\bob on vm"]
+
+
+def test_what_the_account_holds_below_the_root_folder_only_is_proved_too(vsphere: Target, admin: Client) -> None:
+    manager = admin.content.authorizationManager
+    roles = {role.name: role.roleId for role in manager.roleList}
+    (datacenter,) = admin.all(vim.Datacenter)
+    name = vsphere.auditor.variables["ansible_user"]
+    grant = vim.AuthorizationManager.Permission(principal=name, group=False, roleId=roles["Admin"], propagate=True)
+    with logged_in(vsphere.auditor.endpoint()) as session:
+        manager.SetEntityPermissions(entity=datacenter, permission=[grant])
+        try:
+            held = controller.rights(session)
+            assert controller.lost(session, held) == ""
+        finally:
+            manager.RemoveEntityPermission(entity=datacenter, user=name, isGroup=False)
+        assert held[session.content["rootFolder"]] == ("the root folder", frozenset({"System.Read"}))
+        hosts = {host.name for host in admin.all(vim.HostSystem)}
+        assert {place for place, found in held.values() if "Host.Config.Settings" in found} >= {
+            "lab",
+            "cluster01",
+            *hosts,
+        }
+        fault = controller.lost(session, held)
+    assert fault.startswith("the account has lost Alarm.Create, ") and fault.endswith(" on lab")
 
 
 def test_where_no_new_login_succeeds_the_old_firewall_comes_back(changing: Changing) -> None:
