@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import controller, tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
@@ -21,7 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.confi
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import administrator
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 EVENTS = controller_rows.option("event.maxAge", 90)
@@ -94,7 +96,7 @@ def test_what_the_server_refuses_takes_what_was_written_before_it_back(changing:
         (controller_rows.option("event.maxAge", 0), "InvalidArgument"),
         (controller_rows.option("no.such", 1), "InvalidName"),
         (controller_rows.alarm("a" * 81, mail="soc@example.test"), "InvalidName"),
-        (controller_rows.admission_control("no such"), "0 objects of type ClusterComputeResource"),
+        (controller_rows.admission_control("no such", "domain-c0"), "there is no cluster no such (domain-c0) any more"),
         (controller_rows.distributed_rejects("gone", "dvportgroup-0"), "there is no distributed port group gone"),
         (
             controller_rows.permission("LAB\\bob", "no such", "ReadOnly"),
@@ -212,3 +214,67 @@ def test_what_somebody_has_changed_since_is_left(changing: Changing, admin: Clie
     admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=60)])
     assert "somebody changed it since" in changing.revert()[0]
     admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=30)])
+
+
+class Twins:
+    """A vCenter with two datacenters, in which clusters and folders have the same names."""
+
+    def __init__(self, target: Target, admin: Client) -> None:
+        self.target = target
+        self._admin = admin
+        self.annex = admin.content.rootFolder.CreateDatacenter("annex")
+        self.cluster = self.annex.hostFolder.CreateClusterEx("cluster01", vim.cluster.ConfigSpecEx())
+        reserve = vim.cluster.DasConfigInfo(enabled=True, admissionControlEnabled=False)
+        spec = vim.cluster.ConfigSpecEx(dasConfig=reserve)
+        done(self.cluster.ReconfigureComputeResource_Task(spec=spec, modify=True))
+
+    def reserved(self) -> dict[str, bool]:
+        """{name of the datacenter: whether its cluster keeps capacity}."""
+        return {
+            cluster.parent.parent.name: cluster.configurationEx.dasConfig.admissionControlEnabled
+            for cluster in self._admin.all(vim.ClusterComputeResource)
+        }
+
+    def granted(self) -> list[str]:
+        """Who holds something on the folder vm of the second datacenter."""
+        manager = self._admin.content.authorizationManager
+        found = manager.RetrieveEntityPermissions(entity=self.annex.vmFolder, inherited=False)
+        return [permission.principal for permission in found]
+
+
+@pytest.fixture(scope="module")
+def twins(target_ready: None) -> Iterator[Twins]:
+    # A target of its own: the simulator removes no cluster.
+    target = Target.up(f"twins-{os.getpid()}")
+    try:
+        with administrator(target) as admin:
+            yield Twins(target, admin)
+    finally:
+        target.down()
+
+
+def test_of_two_clusters_of_one_name_the_one_that_is_meant_is_set(twins: Twins, tmp_path: Path) -> None:
+    key = twins.cluster._moId
+    meant = controller_rows.admission_control("cluster01", key)
+    with logged_in(twins.target.endpoint()) as session:
+        mine = Changing(twins.target, session, tmp_path)
+        assert mine.differing(meant) == [f"admission control of cluster cluster01 ({key})"]
+        assert not mine.change(meant).faults
+        assert twins.reserved() == {"lab": True, "annex": True}
+        assert mine.revert() == []
+    assert twins.reserved() == {"lab": True, "annex": False}
+
+
+def test_of_two_folders_of_one_name_the_path_says_which_is_meant(twins: Twins, tmp_path: Path) -> None:
+    meant = controller_rows.permission("LAB\\bob", "/annex/vm", "ReadOnly")
+    with logged_in(twins.target.endpoint()) as session:
+        mine = Changing(twins.target, session, tmp_path)
+        said = "2 objects of the inventory are called vm, expected one: name it by its path, /annex/vm or /lab/vm"
+        assert said in mine.fault(GRANT)
+        assert not mine.change(meant).faults
+        assert twins.granted() == ["LAB\\bob"]
+        facts = next(collector.collect(session)).facts
+        told = {(entry["principal"], entry["entity"]) for entry in facts["rbac"]["permissions"]}
+        assert {("LAB\\bob", "/annex/vm"), ("LAB\\vm-admins", "/lab/vm"), ("LAB\\image-admins", "lab")} <= told
+        assert mine.revert() == []
+    assert twins.granted() == []

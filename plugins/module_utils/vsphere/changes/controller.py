@@ -91,13 +91,6 @@ class Controller(object):
         """{id: Found} of every object of a type."""
         return self.once(wanted.type, lambda: {found.moid: found for found in in_view(self.session, wanted, {})})
 
-    def named(self, wanted, name):
-        """The one object of a type that has the name. :raises ChangeError: there is none, or more than one."""
-        found = [one for one in self.all(wanted).values() if one.values.get("name") == name]
-        if len(found) != 1:
-            raise ChangeError("%d objects of type %s are called %s, expected one" % (len(found), wanted.type, name))
-        return found[0]
-
     def run(self, ref_type, moid, method, arguments, what):
         """Call a method that starts a task, and wait for it. what: it is about.
 

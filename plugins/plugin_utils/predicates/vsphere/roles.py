@@ -137,8 +137,13 @@ def matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     return (
         same(label(permission), entry["principal"])
         and text(permission, "role") == entry["role"]
-        and text(permission, "entity") in entry["objects"]
+        and any(is_on(permission, name) for name in entry["objects"])
     )
+
+
+def is_on(permission: Mapping[str, Any], name: str) -> bool:
+    """Whether a permission is on what a gold setting names: by name, where no other object has it, or by path."""
+    return name in (text(permission, "entity"), permission.get("entity_path") or None)
 
 
 def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
@@ -219,7 +224,13 @@ def explicit_deny(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     items = []
     denied = [entry for entry in entries(facts, "permissions") if text(entry, "role") == NO_ACCESS]
     for principal, uuid in wanted:
-        there = any(same(label(entry), principal) and same(text(entry, "entity"), uuid) for entry in denied)
+        # A folder may be called as a machine's UUID is written.
+        there = any(
+            same(label(entry), principal)
+            and same(text(entry, "entity"), uuid)
+            and text(entry, "entity_type") == "VirtualMachine"
+            for entry in denied
+        )
         found = (
             o.passed("denied")
             if there
