@@ -143,7 +143,7 @@ def matches(permission: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
 
 def is_on(permission: Mapping[str, Any], name: str) -> bool:
     """Whether a permission is on what a gold setting names: by name, where no other object has it, or by path."""
-    return name in (text(permission, "entity"), permission.get("entity_path") or None)
+    return name == text(permission, "entity") or name == text(permission, "entity_path")
 
 
 def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
