@@ -212,6 +212,23 @@ def test_a_fault_in_one_area_keeps_what_was_done_and_leaves_the_areas_after_it(v
     assert play(tmp_path, vsphere, "revert").code == 0
 
 
+def test_areas_whose_settings_meet_do_not_take_turns(vsphere: Target, tmp_path: Path) -> None:
+    """Logging enables rule sets that gold does not declare, and the firewall leaves them to a person."""
+    settings = {
+        "hypervisor_areas": ["logging", "firewall"],
+        "gold_vsphere_rulesets": ["vSphereClient", "vpxHeartbeats"],
+    }
+    try:
+        first, second = (play(tmp_path, vsphere, "harden", **settings) for _run in range(2))
+    finally:
+        reverted = play(tmp_path, vsphere, "revert", hypervisor_revert_run="all")
+    enabled = {entry["setting"] for entry in first.changes.values() if entry["new"] is True}
+    assert {"rule set syslog is enabled", "rule set ntpClient is enabled"} <= enabled
+    assert second.changes == {} and reverted.code == 0
+    left = " ".join(entry["what"] for entry in second.host["by_hand"])
+    assert "syslog stays enabled" in left and "ntpClient stays enabled" in left
+
+
 def test_who_may_only_read_is_told_what_is_lacking_and_nothing_changes(vsphere: Target, tmp_path: Path) -> None:
     run = play(tmp_path, vsphere.auditor, "harden", hypervisor_areas=["remote_access"])
     assert run.code != 0
