@@ -31,8 +31,8 @@ class Properties(object):
     def shorten(self, page):
         """A page of RetrievePropertiesEx without the properties that came before.
 
-        `<propSet same="3 7"/>` stands for two of those that were kept, and a property that is kept now has its number as
-        an attribute. A page that is written otherwise than servers write it is left as it is.
+        `<propSet same="3 7"/>` stands for two of those that were kept, and a property that is kept now has its number
+        as an attribute. A page that is written otherwise than servers write it is left as it is.
         """
         if b"<!" in page or b"<propSet " in page:
             return page
