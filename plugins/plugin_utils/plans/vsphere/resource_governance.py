@@ -262,7 +262,9 @@ def _disks(situation: Situation, vm: Vm) -> list[Row]:
     rows: list[Row] = []
     unlimited = [disk for disk in vm["disks"] if disk["iops_limit"] <= 0 and not (disk.get("policy_iops") or 0) > 0]
     if any(disk["iops_limit"] == CANNOT for disk in unlimited):
-        what = "give its disks a storage policy with an IOPS limit: this release has no limit of single disks"
+        what = (
+            "give its disks a storage policy with an IOPS limit: limits of single disks are deprecated in this release"
+        )
         rows.append(_for_a_person(vm, what))
     elif unlimited:
         keys = [disk["id"] for disk in unlimited]
