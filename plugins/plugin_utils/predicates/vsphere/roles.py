@@ -20,12 +20,14 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import version
 
 ADMIN, NO_ACCESS = "Admin", "NoAccess"
+# With it an account may give itself everything else.
+GOVERNS = "Authorization.ModifyPermissions"
 # The object of a global permission.
 EVERYTHING = "everything"
 # vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
 _SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
-_VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}-")
+_VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SSO_DOMAIN = "vsphere.local"
 # Principals of that domain to which every vCenter gives permissions when it is installed, and of a stand-alone host.
 _OF_VCENTER = {
@@ -49,7 +51,7 @@ class BuiltIn:
 
     def __init__(self, names: Iterable[str]) -> None:
         found = [split(name) for name in names]
-        self._domains = {SSO_DOMAIN} | {domain for domain, name in found if domain and _VPXD.match(name)}
+        self._domains = {SSO_DOMAIN} | {domain for domain, name in found if domain and _VPXD.fullmatch(name)}
 
     @property
     def domains(self) -> frozenset[str]:
@@ -147,8 +149,15 @@ def is_on(permission: Mapping[str, Any], name: str) -> bool:
 
 
 def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Permissions below the root exist, and few groups administer everything. facts: permissions."""
+    """Permissions below the root exist, and few groups administer everything. facts: permissions, roles, assigned.
+
+    Whoever may change permissions there may give himself the rest; so does a global permission (from 9.0 on; before, it
+    is global_permissions that asks for them).
+    """
     found = granted(facts)
+    governing = {
+        text(role, "name") for role in entries(facts, "roles") if GOVERNS in texts(role["privileges"], "privileges")
+    }
     scoped = [entry for entry in found if not flag(entry, "root") and text(entry, "role") != NO_ACCESS]
     items = [
         o.item(
@@ -156,7 +165,9 @@ def object_scoped(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
             o.passed(len(scoped)) if scoped else o.failed(0, "at least one", "every permission is on the root folder"),
         )
     ]
-    admins = sorted({label(entry) for entry in found if flag(entry, "root") and text(entry, "role") == ADMIN})
+    everywhere = [] if facts["assigned"] is None else granted(facts, "assigned")
+    held = [*(entry for entry in found if flag(entry, "root")), *everywhere]
+    admins = sorted({label(entry) for entry in held if text(entry, "role") in {ADMIN, *governing}})
     for name in admins:
         single = o.failed(name, "a group", f"{name} administers everything, and is no group")
         items.append(o.item(name, o.passed(name) if name.startswith("%") else single))
