@@ -130,7 +130,7 @@ def is_false(value: Any) -> bool:
 
 def switched_off(extra: Mapping[str, Any], *names: str) -> list[str]:
     """Those of the advanced settings that say no, as the machine writes them: case does not count in their names."""
-    return [key for key, value in extra.items() if key.casefold() in names and is_false(value)]
+    return sorted(key for key, value in extra.items() if key.casefold() in names and is_false(value))
 
 
 def images_encrypted(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:

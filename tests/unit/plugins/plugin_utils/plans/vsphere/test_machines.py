@@ -368,3 +368,12 @@ def test_a_machine_that_an_exception_covers_is_left_out_and_the_others_are_plann
     assert of_app(rows(other, {APP, other})) and other not in str(rows(other, {APP, other}))
     # Also where the operator did not allow it to be changed, so that nothing would be set of it anyway.
     assert of_app(rows(other, {APP})) and other not in str(rows(other, {APP}))
+
+
+def test_settings_are_changed_as_the_machine_writes_them():
+    """Case does not count in their names, but the server takes the name it is told."""
+    opened = {"Isolation.Tools.Copy.Disable": "FALSE", "isolation.device.Connectable.disable": "0"}
+    rows = rows_of("11.4.5-isolation", max_console=1, autolock=True, extra_config=opened)
+    assert of_app(rows) == {("machine_option", "Isolation.Tools.Copy.Disable"): None}
+    rows = rows_of("11.2.7-device-edit", extra_config=opened)
+    assert of_app(rows) == {("machine_option", "isolation.device.Connectable.disable"): "TRUE"}
