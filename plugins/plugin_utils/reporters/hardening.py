@@ -26,8 +26,8 @@ def summarise(
 ) -> dict[str, Any]:
     """The document of one hardening run.
 
-    before, after: run documents (results.json). hosts: by inventory name {areas: what the action enforce returned for
-    each area, failed: message or "", attempted: bool}.
+    before, after: {subjects, results, drift} of the audits, as in results.json. hosts: by inventory name {areas: what
+    the action enforce returned for each area, failed: message or "", attempted: bool}.
     """
     return {
         "schema": SCHEMA,

@@ -237,9 +237,7 @@ def _proof(log_in, host):
         with log_in() as session:
             if host.name == CONTROLLER:
                 return controller.lost(session, host.held)
-            now = read(session, (), (host.name,)).get(host.name)
-            if now is None:
-                return "%s is not there any more" % host.name
+            now = host.again((), session)
             if now.connection != CONNECTED:
                 return "the host is %s" % now.connection
             # The state alone may be a minute old: this call goes to the host.

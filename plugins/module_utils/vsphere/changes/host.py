@@ -111,12 +111,15 @@ class Host(object):
             self._asked[command] = self.cli.run(command)
         return self._asked[command]
 
-    def again(self, paths):
-        """The host as it is now. paths: properties to read.
+    def again(self, paths, session=None):
+        """The host as it is now, alone: all are read for each of a thousand otherwise. paths: properties to read.
+
+        session: another one than it was read in before.
 
         :raises Unreadable, SoapFault: it is not there any more.
         """
-        return Host(self.session, of_object(self.session, _properties(paths), Ref(self.moid, "HostSystem"), {}))
+        session = session or self.session
+        return Host(session, of_object(session, _properties(paths), Ref(self.moid, "HostSystem"), {}))
 
 
 def _properties(paths):
