@@ -12,7 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.hos
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import ALARMS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import of_objects
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element, reference
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many
 
 CHANGED = "VmReconfiguredEvent"
@@ -90,13 +90,7 @@ def set_alarm(controller, changes):
     """Make the alarm, set it anew, or take it away where there was none."""
     for name, wanted in changes:
         controller.written()
-        try:
-            _tell(controller, name, wanted)
-        except SoapFault:
-            # Sent again after its answer was lost, a call finds what it has done itself.
-            controller.written()
-            if alarm(controller, name) != wanted:
-                raise
+        _tell(controller, name, wanted)
         controller.written()
 
 

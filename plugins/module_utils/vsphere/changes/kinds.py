@@ -12,7 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes imp
     host,
     shared,
 )
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import Kind
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kind import Kind
 
 # Permissions before roles: who is granted something of his own loses nothing when the role that he shared is cut.
 CONTROLLER_KINDS = {
