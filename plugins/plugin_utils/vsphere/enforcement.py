@@ -181,8 +181,7 @@ class Enforcement:
         updated = {
             name: {
                 change.setting: {
-                    "old": change.old,
-                    "new": change.new,
+                    **dict(zip(("old", "new"), change.shown)),
                     "checks": change.checks,
                     "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
                 }

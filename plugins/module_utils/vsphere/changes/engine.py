@@ -58,6 +58,11 @@ class Change(object):
         title = KINDS[self.kind].title
         return title % self.called if "%s" in title else title
 
+    @property
+    def shown(self):
+        """(old value, new value) as people are shown them."""
+        return tuple(KINDS[self.kind].shown(found) for found in (self.old, self.new))
+
     def back(self):
         """The change that takes this one back."""
         return Change(self.kind, self.name, self.new, self.old, self.checks, self.called)

@@ -10,15 +10,17 @@ class Kind(object):
     """One kind of row: how it is called, the properties it is read from, the value of now, and how values are set.
 
     current(host, name) -> value. put(host, [(name, value)]). together: kinds with the same word are sent in one call.
-    of_logs: beginnings of the names of settings that the log service takes up when it is told to.
+    of_logs: beginnings of the names of settings that the log service takes up when it is told to. shown(value): what
+    people are shown of a value, where that is not the whole of it.
     """
 
-    def __init__(self, title, paths, current, put, together="", of_logs=()):
+    def __init__(self, title, paths, current, put, together="", of_logs=(), shown=None):
         self.title = title
         self.paths = paths
         self.current = current
         self.together = together
         self.of_logs = of_logs
+        self.shown = shown or (lambda found: found)
         self._put = put
 
     def write(self, host, batch):
