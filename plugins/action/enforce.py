@@ -110,6 +110,9 @@ class ActionModule(ActionBase):
 
         name = task_vars["inventory_hostname"]
         connection = connection_of(self, task_vars)
+        # Planners get to know that there is a password, and nothing that is kept or shown has it.
+        account, password = given["options"]["directory_account"], given["options"]["directory_password"]
+        given["options"]["directory_password"] = "***" if password else ""
         enforced = enforcement.Enforcement(
             {**given, "account": connection["user"]},
             standard,
@@ -119,7 +122,7 @@ class ActionModule(ActionBase):
             display.display,
         )
         try:
-            endpoint = endpoint_audit.endpoint_of(given, name, connection)
+            endpoint = endpoint_audit.endpoint_of(given, name, connection, (account, password) if password else None)
             with no_garbage_collection():
                 areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode)
         except (VsphereError, soap.SoapFault) as error:

@@ -140,6 +140,7 @@ def test_each_way_of_writing_was_taken(law: Law) -> None:
         ("esx01.lab.example esxcli system syslog config logfilter.enabled", True, False),
         ("esx01.lab.example esxcli network firewall.loaded", False, True),
         ("esx02.lab.example service vmk0 vmotion", True, False),
+        ("esx03.lab.example start of snmpd", "on", "off"),
         ("esx01.lab.example time servers", [], ["ntp1.example.test", "ntp2.example.test"]),
         ("esx01.lab.example adapters of port group VM Network", {"active": ["vmnic0"], "standby": []},
          {"active": ["vmnic0"], "standby": ["vmnic1"]}),

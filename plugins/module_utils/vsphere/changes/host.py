@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
+    directory,
     esxcli_settings,
     machine,
     network,
@@ -93,12 +94,16 @@ class Host(object):
             raise ChangeError("virtual machine %s is not on %s any more" % (uuid, self.name))
         return self.machines[uuid]
 
+    def manager(self, name):
+        """The id of one of the host's managers. :raises ChangeError: the server does not name it."""
+        moid = (self._values.get("configManager") or {}).get(name)
+        if not moid:
+            raise ChangeError("the server does not name the host's %s" % name)
+        return moid
+
     def call(self, manager, ref_type, method, arguments=""):
         """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
-        moid = (self._values.get("configManager") or {}).get(manager)
-        if not moid:
-            raise ChangeError("the server does not name the host's %s" % manager)
-        return [value(found) for found in self.session.call(ref_type, moid, method, arguments)]
+        return [value(found) for found in self.session.call(ref_type, self.manager(manager), method, arguments)]
 
     def asked(self, manager, ref_type, method):
         """The same of a method that only tells, asked once."""
@@ -353,6 +358,8 @@ KINDS = {
     # The firewall itself is among them: it is switched on when its rule sets are as they should be.
     "esxcli": Kind("esxcli %s", (), esxcli_settings.current, esxcli_settings.write, of_logs=esxcli_settings.OF_LOGS),
     **machine.KINDS,
+    # After the options that say whom joining gives rights.
+    "directory": Kind("domain of the directory", (directory.INFO,), directory.current, directory.put),
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown
