@@ -10,7 +10,6 @@ import pytest
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     both,
     by_hand,
-    options,
     planned,
     wanted,
 )
@@ -27,7 +26,7 @@ def identity(**values):
 
 def admins(group, auto):
     """Whom joining gives rights."""
-    return options(**{ADMINS.replace(".", "__"): group, f"{ADMINS}AutoAdd".replace(".", "__"): auto})
+    return lambda facts: facts["advanced_options"].update({ADMINS: group, f"{ADMINS}AutoAdd": auto})
 
 
 ALONE = identity(joined=False, domain="", membership_status="")
