@@ -317,7 +317,10 @@ def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_
         if engine.same(now, change.new):
             continue
         if not engine.same(now, change.old) and not force:
-            left.append(f"{change.setting} is {now!r}, neither what it was nor what was set: somebody changed it since")
+            shown = KINDS[change.kind].shown(now)
+            left.append(
+                f"{change.setting} is {shown!r}, neither what it was nor what was set: somebody changed it since"
+            )
             continue
         changes.append(engine.found_change(host, change.kind, change.name, now, change.new))
     if not check_mode:
