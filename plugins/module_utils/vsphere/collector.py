@@ -106,6 +106,11 @@ class Fleet(object):
             self._vm_problem = str(error)
         self._progress(0, len(self._inventory.hosts), count)
 
+    def named(self):
+        """{id: (name, id of its parent, None where it was not read)} of hosts and datastores."""
+        named = [*self._inventory.hosts.values(), *self._inventory.datastores.values()]
+        return {found.moid: (found.values.get("name", found.moid), found.values.get("parent")) for found in named}
+
     def controller(self, denied):
         """The vCenter's own subject."""
         facts = Facts()

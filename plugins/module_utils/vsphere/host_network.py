@@ -38,7 +38,12 @@ def _switches(read):
         yield {"id": found["name"], "kind": "standard", "uplinks": _named(found, devices), "nioc": False}
     for found in read.values.get("config.network.proxySwitch") or []:
         switch = read.distributed.switch(found.get("dvsUuid"))
-        entry = {"id": found.get("dvsName", ""), "kind": "distributed", "uplinks": _named(found, devices)}
+        entry = {
+            "id": found.get("dvsName", ""),
+            "key": found.get("dvsUuid", ""),
+            "kind": "distributed",
+            "uplinks": _named(found, devices),
+        }
         if switch and switch["nioc"] is not None:
             entry["nioc"] = switch["nioc"]
         yield entry

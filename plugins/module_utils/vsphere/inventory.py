@@ -102,6 +102,7 @@ class Inventory(object):
         memory = [number(host.get("hardware.memorySize")) or 0 for host in known]
         cores = [number(host.get("hardware.cpuInfo.numCpuCores")) or 0 for host in known]
         facts = {
+            "id": str(parent.moid) if parent else "",
             "name": parent.values.get("name", "") if parent else "",
             "hosts": len(members),
             "smallest_host_cores": min(cores, default=0),

@@ -152,14 +152,19 @@ def restart(admin: Client, host: vim.HostSystem) -> None:
     done(host.RebootHost_Task(force=True))
 
 
+def reserve(admin: Client, kept: bool) -> None:
+    """Have clusters keep capacity for a lost host, or not."""
+    spec = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=kept))
+    for cluster in admin.all(vim.ClusterComputeResource):
+        done(cluster.ReconfigureComputeResource_Task(spec=spec, modify=True))
+
+
 def spoil_controller(admin: Client) -> None:
     """Have every check of the vCenter itself fail that is enforced, and of what its hosts share."""
     settings = admin.content.setting
     values = {"event.maxAge": 7, "task.maxAge": 7, "vpxd.event.syslog.enabled": False}
     settings.UpdateOptions(changedValue=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()])
-    off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
-    for cluster in admin.all(vim.ClusterComputeResource):
-        done(cluster.ReconfigureComputeResource_Task(spec=off, modify=True))
+    reserve(admin, False)
     for switch in admin.all(vim.DistributedVirtualSwitch):
         switch.EnableNetworkResourceManagement(enable=False)
     accepted = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(

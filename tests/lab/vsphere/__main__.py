@@ -29,7 +29,13 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("name")
     up.add_argument("--hosts", type=int, default=3, help="ESXi hosts, in clusters of 64 (default: %(default)s)")
     up.add_argument("--vms", type=int, default=6, help="virtual machines (default: %(default)s)")
-    up.add_argument("--standalone", metavar="RELEASE", choices=target.RELEASES, help="one ESXi host without a vCenter")
+    release = up.add_mutually_exclusive_group()
+    release.add_argument(
+        "--standalone", metavar="RELEASE", choices=target.RELEASES, help="one ESXi host without a vCenter"
+    )
+    release.add_argument(
+        "--vcenter", metavar="RELEASE", choices=target.VCENTERS, default=target.VCENTERS[0], help="default: %(default)s"
+    )
     up.add_argument(
         "--user",
         metavar="NAME:ROLE",
@@ -54,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(program.build())
         elif options.command == "up":
             start = time.monotonic()
-            size = target.Size(options.hosts, options.vms, options.standalone)
+            size = target.Size(options.hosts, options.vms, options.standalone, options.vcenter)
             found = target.up(options.name, size, options.user)
             print(f"{options.name}: up in {time.monotonic() - start:.1f} s", file=sys.stderr)
             print(found.inventory)

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.moments import moment
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text, whole
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import option, version
 
 # vSphere Automation API, Library Item CertVerificationStatus. INTERNAL is made by vCenter itself, and unsigned.
@@ -179,6 +181,18 @@ def signed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     )
 
 
+def _verified(item: Mapping[str, Any], kind: str, day: Any) -> Outcome:
+    """By the manifest, for as long as the image is what was verified: its name alone anybody may give to another."""
+    actual = {"kind": kind, "verified on": str(day)}
+    on = moment(day, "signature_verified_on in gold_image_manifest").date()
+    # A template that lies in no library has no time of its own.
+    changed = dt.datetime.fromtimestamp(whole(item, "mtime"), dt.timezone.utc).date() if text(item, "library") else on
+    if changed > on:
+        actual["changed on"] = changed.isoformat()
+        return o.failed(actual, "a signature verified since", "it was changed since its signature was verified")
+    return o.passed(actual)
+
+
 def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list[Any]) -> Outcome:
     name, kind, library = text(item, "name"), text(item, "kind"), text(item, "library")
     if kind != "ovf":
@@ -186,7 +200,7 @@ def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list
             (row for row in manifest if isinstance(row, Mapping) and row.get("name") in (item["id"], name)), None
         )
         if entry and entry.get("signature_verified_on"):
-            return o.passed({"kind": kind, "verified on": str(entry["signature_verified_on"])})
+            return _verified(item, kind, entry["signature_verified_on"])
         return o.failed(
             kind,
             "a signature in gold_image_manifest",

@@ -38,6 +38,7 @@ type config struct {
 	Hosts      int    `json:"hosts"`
 	VMs        int    `json:"vms"`
 	Standalone string `json:"standalone"`
+	VCenter    string `json:"vcenter"`
 	Users      []user `json:"users"`
 }
 

@@ -188,9 +188,9 @@ def test_exceptions_and_the_console_are_narrowed():
     assert wanted(planned("11.2.4-dcui-access", change)) == {("console", "DCUI.Access"): ["root"]}
     more = lockdown(console_access=["root", "mallory"])
     assert wanted(planned("11.2.4-dcui-access", more)) == {("console", "DCUI.Access"): ["mallory"]}
-    # Accounts of ESXi itself may stay exempt where it is about a second factor.
-    assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "bob"]))) == {
-        ("lockdown_exceptions", ""): ["bob"]
+    # Nobody logs in as vCenter's agent; root is one more who needs a password alone.
+    assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "root", "bob"]))) == {
+        ("lockdown_exceptions", ""): ["root", "bob"]
     }
 
 
