@@ -60,6 +60,7 @@ class Seen:
 
 BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
+VSPHERE = Seen("simulated vCenter", "seen-vsphere.json")
 # Which failing checks a role was seen to put right, {check: {where: how}}; each lane writes a file of its own.
 ENFORCED = Seen("booted host", "seen-enforced.json")
 ENFORCED_VM = Seen("virtual machine", "seen-enforced_vm.json")

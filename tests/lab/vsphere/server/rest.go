@@ -104,6 +104,8 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 		switch {
 		case oldSession(r, http.MethodGet, next).Code != http.StatusOK:
 			restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
+		case l.faults.deniesPath(r.URL.Path):
+			restError(w, http.StatusForbidden, "UNAUTHORIZED")
 		case permissions && r.Method == http.MethodPost && r.URL.Query().Get("action") == "list":
 			items := l.permissionItems()
 			if document != nil {
