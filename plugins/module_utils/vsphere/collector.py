@@ -78,6 +78,7 @@ class Fleet(object):
         self.stand_alone = self.about.get("apiType") != "VirtualCenter"
         self.machines = {}
         self.uuids = {}
+        self._without_host = set()
         self._memory = {}
         self._vm_problem = None
         # Why machines may be hidden from the account, in words; [] where it may read everything.
@@ -97,6 +98,8 @@ class Fleet(object):
                 self.machines.setdefault(host, []).append(entry)
                 self._errors.setdefault(host, []).extend(errors)
                 self.uuids[found.moid] = entry["id"]
+                if host is None:
+                    self._without_host.add(found.moid)
                 if entry.get("power") == "poweredOn":
                     self._memory[host] = self._memory.get(host, 0) + (number(entry.get("mem_max_b")) or 0)
                 count += 1
@@ -186,7 +189,8 @@ class Fleet(object):
         facts.put("vms", entries)
         facts.errors += self._errors.get(found.moid, [])
         gaps = list(self.blind_spots)
-        hidden = [moid for moid in many(found.values.get("vm")) if moid not in self.uuids]
+        on_host = many(found.values.get("vm"))
+        hidden = [moid for moid in on_host if moid not in self.uuids or moid in self._without_host]
         if hidden:
             gaps.append("the account may not see %d virtual machines of the host" % len(hidden))
         facts.put("visibility", {"complete": not gaps, "gaps": gaps, "unmatched": []})

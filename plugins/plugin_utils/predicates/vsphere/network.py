@@ -212,10 +212,15 @@ def _neighbours(facts: Mapping[str, Any], groups: Mapping[str, Port], own: str, 
     found = []
     for vm in user_machines(facts):
         for nic in entries(vm, "nics"):
-            group = groups.get(text(nic, "portgroup"))
-            if group is not None and not named(vm, allowed) and meet(groups[own], group):
-                message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
-                found.append(o.item(vm["id"], o.failed(_display(group), "another VLAN", message)))
+            name = text(nic, "portgroup")
+            if not name or name.startswith(NSX) or named(vm, allowed):
+                continue
+            if name not in groups:
+                found.append(o.item(vm["id"], o.unknown(f"the port group {name[:60]} was not read")))
+            elif meet(groups[own], groups[name]):
+                group = _display(groups[name])
+                message = f"{str(vm.get('name'))[:60]} is on the management segment, through {group}"
+                found.append(o.item(vm["id"], o.failed(group, "another VLAN", message)))
     return found
 
 

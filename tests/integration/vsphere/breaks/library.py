@@ -60,6 +60,13 @@ def _unmount_nfs(place: Place) -> None:
     done(store.Destroy_Task())
 
 
+def _no_key_provider(place: Place) -> None:
+    """The only provider is gone."""
+    manager = place.admin.content.cryptoManager
+    for provider in manager.ListKmsClusters():
+        manager.UnregisterKmsCluster(clusterId=provider.clusterId)
+
+
 def _key_provider(place: Place) -> None:
     """A standard key provider, the default one."""
     manager, name = place.admin.content.cryptoManager, vim.encryption.KeyProviderId(id="site-keys")
@@ -84,13 +91,13 @@ BREAKS = [
     ),
     Break(
         "vsphere-11.2.9-key-provider",
-        {"fail": SAFE, "pass": [_key_provider], "unknown": [refuse("ListKmsClusters")]},
-        "there is no key provider",
+        {"fail": [], "pass": SAFE, "unknown": [refuse("ListKmsClusters")]},
+        "its crypto state is incapable",
     ),
     Break(
         "vsphere-11.2.9-key-provider",
-        {"fail": [_key_provider], "pass": SAFE, "unknown": [deny("runtime.cryptoState")]},
-        "its crypto state is incapable",
+        {"fail": [*SAFE, _no_key_provider], "pass": [_key_provider], "unknown": [deny("runtime.cryptoState")]},
+        "there is no key provider",
     ),
     Break(
         "vsphere-11.2.10-tls-server",

@@ -28,11 +28,16 @@ AREAS = {
 BREAKS = [entry for entries in AREAS.values() for entry in entries]
 
 
-def file_of(entry: Break) -> str:
+def place_of(entry: Break) -> str:
     """Where an entry stands: its file and its place there."""
     return next(f"{area}[{entries.index(entry)}]" for area, entries in AREAS.items() if entry in entries)
 
 
 def names() -> list[str]:
     """The names of the tests."""
-    return [f"{file_of(entry)}-{entry.check}" for entry in BREAKS]
+    return [f"{place_of(entry)}-{entry.check}" for entry in BREAKS]
+
+
+def never(check: str) -> dict[str, str]:
+    """{status: why} of what cannot occur on a target."""
+    return {status: why for entry in BREAKS if entry.check == check for status, why in entry.never.items()}
