@@ -18,9 +18,7 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import
 STANDARD = loader.load_standard()
 # Those whose verdict comes from facts.
 CHECKS = {
-    check.id: check
-    for check in STANDARD.checks.values()
-    if check.platform == "vsphere" and "manual" not in check.data
+    check.id: check for check in STANDARD.checks.values() if check.platform == "vsphere" and "manual" not in check.data
 }
 SITE = {name: value for name, value in hardening.SITE.items() if name.startswith("gold_")}
 

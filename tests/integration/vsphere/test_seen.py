@@ -41,13 +41,15 @@ def test_seen(target_ready: None, entry: Break) -> None:
 
 
 @pytest.mark.parametrize("check", judged.CHECKS)
-def test_every_check_is_in_the_table(check: str) -> None:
+def test_every_check_is_in_the_table(target_ready: None, check: str) -> None:
     """With each status, or the reason why it cannot occur."""
     entries = [entry for entry in table.BREAKS if entry.check == check]
     shown = {status for entry in entries for status in entry.states}
     assert shown | set(table.never(check)) == WANTED
     assert not shown & set(table.never(check))
     assert all(entry.why for entry in entries if outcome.FAIL in entry.states)
+    for status, reason in table.never(check).items():
+        seen.VSPHERE.status(check, status, f"never: {reason}")
 
 
 def test_the_table_names_checks_only() -> None:

@@ -17,9 +17,7 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.breaks.steps i
     service,
 )
 
-ADD_MALLORY = esxcli(
-    "system.account.add", id="mallory", password="N0t-guessable", passwordconfirmation="N0t-guessable"
-)
+ADD_MALLORY = esxcli("system.account.add", id="mallory", password="N0t-guessable", passwordconfirmation="N0t-guessable")
 REMOVE_MALLORY = esxcli("system.account.remove", id="mallory")
 SSH_ON = service("TSM-SSH", running=True, policy="on")
 SERVICES_OFF = [service(name, running=False, policy="off") for name in ("TSM-SSH", "TSM", "sfcbd-watchdog", "snmpd")]
@@ -37,7 +35,9 @@ def _access(mode: str) -> Step:
 
 def _join(place: Place) -> None:
     directory = next(
-        store for store in place.host.configManager.authenticationManager.supportedStore if "activeDirectory" in store._moId
+        store
+        for store in place.host.configManager.authenticationManager.supportedStore
+        if "activeDirectory" in store._moId
     )
     directory.JoinDomain_Task(domainName="lab.example", userName="joiner", password="lab-join-password")
 
@@ -54,7 +54,11 @@ BREAKS = [
     ),
     Break(
         "vsphere-11.2.4-lockdown-exceptions",
-        {"fail": [ADD_MALLORY, _exempt("mallory")], "pass": [_exempt()], "unknown": [refuse("QueryLockdownExceptions")]},
+        {
+            "fail": [ADD_MALLORY, _exempt("mallory")],
+            "pass": [_exempt()],
+            "unknown": [refuse("QueryLockdownExceptions")],
+        },
         "mallory",
     ),
     Break(

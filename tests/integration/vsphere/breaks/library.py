@@ -126,7 +126,10 @@ BREAKS = [
     Break(
         "vsphere-11.2.10-library-sub",
         {
-            "fail": [_unmount_nfs, _says(SUBSCRIBED, subscription_info={"subscription_url": "http://images.example.test"})],
+            "fail": [
+                _unmount_nfs,
+                _says(SUBSCRIBED, subscription_info={"subscription_url": "http://images.example.test"}),
+            ],
             "pass": [
                 _says(
                     SUBSCRIBED,

@@ -63,7 +63,9 @@ def _guests(*, accepted: bool) -> Step:
     """What the machine's port group accepts of its guests."""
 
     def step(place: Place) -> None:
-        group = next(one for one in place.admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-production")
+        group = next(
+            one for one in place.admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-production"
+        )
         policy = vim.BoolPolicy(inherited=False, value=accepted)
         security = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
             inherited=False, allowPromiscuous=policy, macChanges=policy, forgedTransmits=policy

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may do what in a vCenter, and how people log in there (11.2.2, 11.2.3, 11.2.5, 11.2.8, 11.4.1, 11.4.3 to 11.4.5)."""
+"""Who may do what in a vCenter, and how people log in there (11.2.2 to 11.2.8, 11.4.1, 11.4.3 to 11.4.5)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host as a platform: what it is, how it starts, what it runs, how it is kept (11.1, 11.2.1, 11.2.6, 11.4.7, 11.4.8)."""
+"""The host as a platform: what it is, how it starts and is kept (11.1, 11.2.1, 11.2.6, 11.3, 11.4.7, 11.4.8)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.breaks.steps i
     document,
     esxcli,
     options,
-    reconfigure,
     refuse,
     restart,
     state,

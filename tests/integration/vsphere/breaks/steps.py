@@ -66,7 +66,8 @@ def state(name: str, value: Any, of: str = "") -> Step:
 
 def deny(name: str, kind: str = "HostSystem") -> Step:
     """The account may not read a property."""
-    return lambda place: place.target.control("POST", "faults", {"kind": "deny_property", "property": name, "type": kind})
+    rule = {"kind": "deny_property", "property": name, "type": kind}
+    return lambda place: place.target.control("POST", "faults", rule)
 
 
 def deny_machine(name: str) -> Step:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, dwp.hypervisor contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual machines: devices, encryption, consoles, shares (11.2.6, 11.2.7, 11.2.9, 11.2.10, 11.3.1 to 11.3.4, 11.3.10, 11.4.5)."""
+"""Virtual machines: devices, encryption, consoles, shares (11.2.6 to 11.2.10, 11.3.1 to 11.3.4, 11.3.10, 11.4.5)."""
 
 from __future__ import annotations
 
