@@ -248,7 +248,7 @@ BREAKS = [
     ),
     Break(
         "vsphere-11.2.6-native-limit",
-        {"unknown": []},
+        {"unknown": [refuse("QueryModules")]},
         never={
             "pass": "esxcli tells the package of one module at a time, which an audit does not ask",
             "fail": "esxcli tells the package of one module at a time, which an audit does not ask",
