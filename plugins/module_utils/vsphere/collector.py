@@ -172,13 +172,16 @@ class Fleet(object):
         cluster, errors = self._inventory.cluster(found, self._memory)
         facts.put("cluster", cluster)
         facts.errors += errors
-        datastores, errors = self._inventory.storage(many(found.values.get("datastore")))
-        facts.put("storage.datastores", datastores)
-        facts.errors += errors
+        facts.attempt("storage.datastores", lambda: self._datastores_of(facts, read))
         self._machines_of(facts, found)
         document = facts.finished(now(), HOST_PARTS, {})
         uuid = found.values.get("hardware.systemInfo.uuid")
         return Subject("host", found.values.get("name", found.moid), uuid, document)
+
+    def _datastores_of(self, facts, read):
+        entries, errors = self._inventory.storage(many(read.told("datastore")))
+        facts.errors += errors
+        return entries
 
     def _machines_of(self, facts, found):
         if self._vm_problem:

@@ -33,6 +33,8 @@ def facts_of(target: Target) -> dict[str, dict[str, Any]]:
 def results_of(target: Target, facts: Mapping[str, Any], name: str, **settings: Any) -> dict[str, dict[str, Any]]:
     """{check: result} of the checks of vSphere that are judged on the subject. settings: gold beside the site's."""
     kind = "controller" if name == target.name else "host"
+    # A stand-alone host is judged as its own vCenter too.
+    scopes = {kind, "both"} if facts["host"].get("controller") or kind == "controller" else {kind, "both", "controller"}
     subject = {"id": name, "name": name, "slug": name, "platform": "vsphere", "kind": kind, "endpoint": target.name,
                "tags": {}}  # fmt: skip
     document = assess.assess(
@@ -45,5 +47,5 @@ def results_of(target: Target, facts: Mapping[str, Any], name: str, **settings: 
     return {
         result["check"]: result
         for result in document["results"]
-        if result["check"] in CHECKS and CHECKS[result["check"]].judged_on in (kind, "both")
+        if result["check"] in CHECKS and CHECKS[result["check"]].judged_on in scopes
     }

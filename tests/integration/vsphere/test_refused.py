@@ -46,10 +46,10 @@ def statuses(target: Target) -> Statuses:
     }
 
 
-@pytest.fixture(scope="module")
-def installed(target_ready: None) -> Iterator[tuple[Target, Statuses]]:
+@pytest.fixture(scope="module", params=[(), ("--standalone", "8.0.3")], ids=["vcenter", "stand-alone"])
+def installed(target_ready: None, request: pytest.FixtureRequest) -> Iterator[tuple[Target, Statuses]]:
     """A target as installed, and what is said of it."""
-    found = Target.up(f"refused-{os.getpid()}")
+    found = Target.up(f"refused-{os.getpid()}", *request.param)
     yield found, statuses(found)
     found.down()
 

@@ -191,6 +191,7 @@ def without(kind: str, path: str) -> Any:
         ("HostSystem", "summary.tpmAttestation", "boot.attestation"),
         ("HostSystem", "summary.managementServerIp", "host.controller_address"),
         ("HostSystem", "config.network.proxySwitch", "network.portgroups"),
+        ("HostSystem", "datastore", "storage.datastores"),
         ("Datastore", "summary.type", "storage.datastores[nfs-images].kind"),
         ("Datastore", "info", "storage.datastores[nfs-images].security"),
     ],
