@@ -100,14 +100,19 @@ class Fleet(object):
                 self.uuids[found.moid] = entry["id"]
                 if host is None:
                     self._without_host.add(found.moid)
-                if entry.get("power") == "poweredOn":
-                    self._memory[host] = self._memory.get(host, 0) + (number(entry.get("mem_max_b")) or 0)
+                self._weigh(host, entry)
                 count += 1
                 if count % 250 == 0:
                     self._progress(0, len(self._inventory.hosts), count)
         except SoapFault as error:
             self._vm_problem = str(error)
         self._progress(0, len(self._inventory.hosts), count)
+
+    def _weigh(self, host, entry):
+        """Add a machine's memory to that of its host; None from the first one on that does not tell."""
+        size = {None: None, "poweredOn": number(entry.get("mem_max_b"))}.get(entry.get("power"), 0)
+        before = self._memory.get(host, 0)
+        self._memory[host] = None if size is None or before is None else before + size
 
     def controller(self, denied):
         """The vCenter's own subject."""

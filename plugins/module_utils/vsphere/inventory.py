@@ -91,14 +91,21 @@ class Inventory(object):
     def cluster(self, host_found, memory_of_vms):
         """(facts, errors) of a host's cluster; a host outside of clusters counts as one of its own without a name.
 
-        memory_of_vms: {host id: bytes of its powered-on machines}.
+        memory_of_vms: {host id: bytes of its powered-on machines}, None where one does not tell; the id is None as well
+        of machines that do not tell their host.
         """
+        if "parent" in host_found.missing:
+            return {}, [{"path": "cluster", "reason": host_found.missing["parent"]}]
         above = host_found.values.get("parent")
         parent = self.clusters.get(above)
         if parent is None and getattr(above, "type", "") == CLUSTERS.type:
             return {}, [{"path": "cluster", "reason": self.unseen_clusters() or "the cluster was not read"}]
         members = [str(moid) for moid in many(parent.values.get("host"))] if parent else [host_found.moid]
-        known = [self.hosts[moid].values for moid in members if moid in self.hosts]
+        unseen = [moid for moid in members if moid not in self.hosts]
+        if unseen:
+            return {}, [{"path": "cluster", "reason": "the account may not see %d hosts of the cluster" % len(unseen)}]
+        known = [self.hosts[moid].values for moid in members]
+        used = [memory_of_vms.get(moid, 0) for moid in (*members, None)]
         memory = [number(host.get("hardware.memorySize")) or 0 for host in known]
         cores = [number(host.get("hardware.cpuInfo.numCpuCores")) or 0 for host in known]
         facts = {
@@ -107,15 +114,21 @@ class Inventory(object):
             "smallest_host_cores": min(cores, default=0),
             "memory_total_b": sum(memory),
             "largest_host_memory_b": max(memory, default=0),
-            "vm_memory_b": sum(memory_of_vms.get(moid, 0) for moid in members),
         }
+        errors = []
+        if None in used or used[-1]:
+            reason = "the memory of a running machine, or where it runs, was not read"
+            errors.append({"path": "cluster.vm_memory_b", "reason": reason})
+        else:
+            facts["vm_memory_b"] = sum(used)
         configuration = {} if parent is None else parent.values.get("configurationEx")
         if configuration is None:
             reason = parent.missing.get("configurationEx", "configurationEx is unset")
-            return facts, [{"path": "cluster.%s" % name, "reason": reason} for name in ("ha", "admission_control")]
+            errors += [{"path": "cluster.%s" % name, "reason": reason} for name in ("ha", "admission_control")]
+            return facts, errors
         facts["ha"] = flag(configuration.get("enabled")) is True
         facts["admission_control"] = flag(configuration.get("admissionControlEnabled")) is True
-        return facts, []
+        return facts, errors
 
     def storage(self, datastore_ids):
         """(entries, errors) of some datastores."""

@@ -192,6 +192,7 @@ def without(kind: str, path: str) -> Any:
         ("HostSystem", "summary.managementServerIp", "host.controller_address"),
         ("HostSystem", "config.network.proxySwitch", "network.portgroups"),
         ("HostSystem", "datastore", "storage.datastores"),
+        ("HostSystem", "parent", "cluster"),
         ("Datastore", "summary.type", "storage.datastores[nfs-images].kind"),
         ("Datastore", "info", "storage.datastores[nfs-images].security"),
     ],
@@ -208,3 +209,25 @@ def test_machines_whose_host_is_not_told_are_not_on_another() -> None:
         "the account may not see 2 virtual machines of the host"
     ]
     assert statuses(subjects)["esx02.lab.example", "vsphere-11.1.2-vm-monitor"] == "unknown"
+
+
+@pytest.mark.parametrize("path", ["runtime.powerState", "config.hardware.memoryMB", "runtime.host"])
+def test_a_machine_that_does_not_tell_its_memory_weighs_nobody_knows_what(path: str) -> None:
+    """On every host of its cluster, for the others have to carry it when its host is lost."""
+    subjects = collected(without("VirtualMachine", path))
+    for name in ("esx01.lab.example", "esx02.lab.example", "esx03.lab.example"):
+        facts = subjects[name].facts
+        assert "vm_memory_b" not in facts["cluster"]
+        assert "cluster.vm_memory_b" in {error["path"] for error in facts["collector"]["errors"]}
+
+
+def test_a_cluster_with_a_host_that_nobody_may_see_is_not_weighed() -> None:
+    def broken(key: str, answer: Any) -> Any:
+        if "ClusterComputeResource" not in key or "RetrievePropertiesEx" not in key:
+            return answer
+        return {"elements": [text.replace(">host-", ">hidden-", 1) for text in answer["elements"]]}
+
+    facts = collected(broken)["esx02.lab.example"].facts
+    assert facts["cluster"] == {}
+    reason = "the account may not see 1 hosts of the cluster"
+    assert {"path": "cluster", "reason": reason} in facts["collector"]["errors"]
