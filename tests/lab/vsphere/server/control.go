@@ -97,7 +97,7 @@ func decode(body io.Reader, into any) error {
 	return decoder.Decode(into)
 }
 
-var kinds = []string{"latency", "deny_method", "deny_property", "fault", "refuse_option", "cut_connection",
+var kinds = []string{"latency", "deny_method", "deny_property", "deny_path", "fault", "refuse_option", "cut_connection",
 	"host_state", "expire_sessions", "slow_task"}
 
 func (l *lab) addFault(body io.Reader) error {
