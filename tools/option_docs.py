@@ -43,4 +43,4 @@ def files() -> dict[Path, str]:
 
 
 def _documented(about: RunOption) -> dict[str, Any]:
-    return {"description": [f"Read by role {about.area}.", about.description], **about.spec}
+    return {"description": [f"Read by role {about.area}.", about.description], **about.documented}

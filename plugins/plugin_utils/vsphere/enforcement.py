@@ -189,16 +189,15 @@ class Enforcement:
 
     def _done(self, done: Done, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Entry:
         updated = {
-            f"{name} {change.setting}": {
-                "host": name,
-                "setting": change.setting,
-                "old": change.old,
-                "new": change.new,
-                "checks": change.checks,
-                "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
+            name: {
+                change.setting: {
+                    **dict(zip(("old", "new"), change.shown)),
+                    "checks": change.checks,
+                    "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
+                }
+                for change in changes
             }
             for name, changes in done.changes.items()
-            for change in changes
         }
         waiting = dict.fromkeys(
             (check, name, row["pending"])

@@ -16,6 +16,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
@@ -221,7 +222,7 @@ class Played:
     @property
     def changes(self) -> dict[str, Any]:
         """{host and setting: old and new value} over all areas."""
-        return {name: entry for updated in self.host["changes"].values() for name, entry in updated.items()}
+        return dict(each for updated in self.host["changes"].values() for each in each_setting(updated))
 
 
 def play(folder: Path, vsphere: Target, playbook: str, *arguments: str, **variables: Any) -> Played:

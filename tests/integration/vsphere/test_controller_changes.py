@@ -216,6 +216,46 @@ def test_what_somebody_has_changed_since_is_left(changing: Changing, admin: Clie
     admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=30)])
 
 
+def alarm_of(admin: Client) -> vim.alarm.Alarm:
+    """The alarm of our name."""
+    manager = admin.content.alarmManager
+    return next(one for one in manager.GetAlarm(admin.content.rootFolder) if one.info.name == ALARM)
+
+
+def run_a_script(alarm: vim.alarm.Alarm) -> vim.alarm.AlarmSpec:
+    """Have an alarm do one thing more, as somebody might; returns its new specification."""
+    info = alarm.info
+    spec = vim.alarm.AlarmSpec(name=info.name, description="mine", enabled=info.enabled, expression=info.expression,
+                               action=info.action, actionFrequency=300)  # fmt: skip
+    script = vim.action.RunScriptAction(script="/usr/local/bin/page --token s3cret")
+    spec.action.action.append(vim.alarm.AlarmTriggeringAction(action=script, green2yellow=False, yellow2red=True,
+                                                              red2yellow=False, yellow2green=False))  # fmt: skip
+    alarm.ReconfigureAlarm(spec)
+    return spec
+
+
+def test_an_alarm_that_somebody_gave_more_comes_back_whole(changing: Changing, admin: Client) -> None:
+    assert not changing.change(MAIL).faults
+    alarm = alarm_of(admin)
+    spec = run_a_script(alarm)
+    # Somebody's addition is not taken away with the alarm.
+    (left,) = changing.revert()
+    assert "somebody changed it since" in left and "s3cret" not in left
+    spec.enabled = False
+    alarm.ReconfigureAlarm(spec)
+    (change,) = changing.hosts.differing({CONTROLLER: [{**MAIL, "checks": []}]}).changes[CONTROLLER]
+    assert "s3cret" not in str(change.shown) and change.shown[0]["enabled"] is False
+    assert not changing.change(MAIL).faults
+    assert len(alarm_of(admin).info.action.action) == 1
+    assert changing.revert() == []
+    info = alarm_of(admin).info
+    assert (info.enabled, info.description, info.actionFrequency) == (False, "mine", 300)
+    mail, script = (one.action for one in info.action.action)
+    assert (mail.toList, script.script) == ("soc@example.test", "/usr/local/bin/page --token s3cret")
+    alarm_of(admin).RemoveAlarm()
+    assert changing.differing(MAIL) == [f"alarm {ALARM}"]
+
+
 class Twins:
     """A vCenter with two datacenters, in which clusters and folders have the same names."""
 

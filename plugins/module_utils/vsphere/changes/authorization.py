@@ -9,7 +9,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.fai
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import ROLES
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.places import Places
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element, reference
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, flag, many, number
 
 # Every role has these; the server adds them by itself.
@@ -135,13 +135,7 @@ def set_permissions(controller, changes):
                 element("roleId", _role(controller, wanted["role"])["roleId"]),
                 element("propagate", WORDS[wanted["propagate"]]),
             )
-        try:
-            _tell(controller, method, target + what)
-        except SoapFault:
-            # Sent again after its answer was lost, a removal finds what it has done itself.
-            controller.written()
-            if permission(controller, name) != wanted:
-                raise
+        _tell(controller, method, target + what)
 
 
 def _tell(controller, method, arguments):

@@ -87,6 +87,11 @@ class Controller(object):
         """What was read is not what is any more."""
         self._read.clear()
 
+    def again(self, _paths):
+        """The vCenter as it is now."""
+        self.written()
+        return self
+
     def all(self, wanted):
         """{id: Found} of every object of a type."""
         return self.once(wanted.type, lambda: {found.moid: found for found in in_view(self.session, wanted, {})})
@@ -98,7 +103,8 @@ class Controller(object):
         """
         fault = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]}).get(what)
         if fault is not None:
-            raise (ChangeError if fault.name else Lost)("%s: %s" % (what, fault))
+            told = "%s: %s" % (what, fault)
+            raise ChangeError(told, fault.name) if fault.name else Lost(told)
 
     def asked(self, path):
         """An answer of the vSphere Automation API, asked for once."""

@@ -55,15 +55,19 @@ def default_block(situation: Situation) -> list[Row]:
 
 def _datastores_cut(situation: Situation, enabled: set[str]) -> list[Row]:
     """A firewall that is off, or lets out what no rule set allows, has let nobody miss a rule set."""
-    return [
-        plan.by_hand(
-            f"the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
-            f"{NFS[store['kind']]} is not enabled: with everything else blocked, its machines would lose it; enable "
-            "the rule set first"
-        )
-        for store in situation.facts["storage"]["datastores"]
-        if NFS.get(store["kind"], "") not in {"", *enabled}
-    ]
+    rows = []
+    for store in situation.facts["storage"]["datastores"]:
+        name, kind = str(store["id"])[:80], store.get("kind")
+        if kind is None:
+            rows.append(plan.by_hand(f"how the datastore {name} is reached was not read: grant System.Read on it"))
+        elif NFS.get(kind, "") not in {"", *enabled}:
+            rows.append(
+                plan.by_hand(
+                    f"the datastore {name} comes over {kind}, and the rule set {NFS[kind]} is not enabled: with "
+                    "everything else blocked, its machines would lose it; enable the rule set first"
+                )
+            )
+    return rows
 
 
 def _needed(situation: Situation) -> tuple[str, ...]:

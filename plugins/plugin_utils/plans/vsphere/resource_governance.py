@@ -32,7 +32,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     CPU_SHARES,
     NO_LIMIT,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import NSX
 
 SALTING = "Mem.ShareForceSalting"
 MEMORY, CPU = "gold_vm_memory_policy", "gold_vm_cpu_policy"
@@ -224,10 +223,9 @@ def _adapters(situation: Situation, vm: Vm, without: dict[tuple[str, str], list[
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
     limited, unlimited, rows = [], {}, []
     for nic in vm["nics"]:
-        name = nic["portgroup"]
-        if not name or name.startswith(NSX) or groups[name]["nsx"]:
-            continue
-        group = groups[name]
+        group = groups.get(nic["portgroup"], {})
+        if group.get("nsx", True) or "shaping_in" not in group:
+            continue  # not connected, of NSX, or not read
         switch = switches[group["switch"]]
         if group["shaping_in"] and group["shaping_out"]:
             continue

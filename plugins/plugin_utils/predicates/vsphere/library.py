@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.moments import moment
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text, whole
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import option, version
@@ -79,7 +79,7 @@ def transport_secure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if text(library, "kind") == "SUBSCRIBED":
             items.append(o.item(text(library, "id"), guarded(_subscribed, library)))
     for store in entries(facts, "datastores"):
-        if text(store, "kind").upper().startswith("NFS"):
+        if store.get("kind") is None or text(store, "kind").upper().startswith("NFS"):
             items.append(o.item(text(store, "id"), guarded(_nfs, store)))
     none = "no library is subscribed and no datastore is on a file server"
     return o.combine(
@@ -98,6 +98,7 @@ def _subscribed(library: Mapping[str, Any]) -> Outcome:
 
 
 def _nfs(store: Mapping[str, Any]) -> Outcome:
+    need(store, "kind")
     security, server = text(store, "security") or "AUTH_SYS", text(store, "remote_host")
     actual = {"server": server, "security": security}
     if security == NFS_ENCRYPTED:

@@ -216,14 +216,19 @@ def _neighbours(facts: Mapping[str, Any], groups: Mapping[str, Port], own: str, 
     for vm in user_machines(facts):
         for nic in entries(vm, "nics"):
             name = text(nic, "portgroup")
-            group = groups.get(name)
-            if group is None and name and not name.startswith(NSX) and not named(vm, allowed):
-                message = f"{str(vm.get('name'))[:60]}: the port group {name[:60]} was not read"
-                found.append(o.item(vm["id"], o.unknown(message)))
-            if group is not None and not named(vm, allowed) and meet(groups[own], group):
-                message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
-                found.append(o.item(vm["id"], o.failed(_display(group), "another VLAN", message)))
+            if name and not name.startswith(NSX) and not named(vm, allowed):
+                judged = guarded(_neighbour, vm, groups[own], name, groups.get(name))
+                found += [o.item(vm["id"], judged)] if judged.status != o.PASS else []
     return found
+
+
+def _neighbour(vm: Mapping[str, Any], own: Port, name: str, group: Port | None) -> Outcome:
+    if group is None:
+        raise MissingFact(f"the port group {name[:60]} was not read")
+    if not meet(own, group):
+        return o.passed(_display(group))
+    message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
+    return o.failed(_display(group), "another VLAN", message)
 
 
 def meet(own: Port, other: Port) -> bool:

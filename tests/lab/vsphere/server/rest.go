@@ -106,6 +106,8 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 			restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
 		case permissions && l.vcenter.rank < 900:
 			restError(w, http.StatusNotFound, "NOT_FOUND") // the resource is 9.0's
+		case l.faults.deniesPath(r.URL.Path):
+			restError(w, http.StatusForbidden, "UNAUTHORIZED")
 		case permissions && r.Method == http.MethodPost && r.URL.Query().Get("action") == "list":
 			items := l.permissionItems()
 			if document != nil {

@@ -86,6 +86,14 @@ def test_nothing_is_blocked_over_a_datastore(lax, row):
     assert wanted(planned("11.4.9-default-block", opened)) == {row: True}
 
 
+def test_nothing_is_blocked_over_a_datastore_that_may_come_over_the_network():
+    def hidden(facts):
+        facts["storage"]["datastores"].append({"id": "images"})
+
+    left = planned("11.4.9-default-block", both(hidden, policy(enabled=False), rulesets(*VCENTER)))
+    assert wanted(left) == {} and "how the datastore images is reached was not read" in by_hand(left)
+
+
 def test_rule_sets_that_nobody_declared_are_disabled():
     change = rulesets(
         *VCENTER,
