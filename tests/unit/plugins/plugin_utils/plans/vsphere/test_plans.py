@@ -190,7 +190,7 @@ def test_exceptions_and_the_console_are_narrowed():
     assert wanted(planned("11.2.4-dcui-access", more)) == {("console", "DCUI.Access"): ["mallory"]}
     # Nobody logs in as vCenter's agent; root is one more who needs a password alone.
     assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "root", "bob"]))) == {
-        ("lockdown_exceptions", ""): ["root", "bob"]
+        ("lockdown_exceptions", ""): ["bob", "root"]
     }
 
 
