@@ -34,6 +34,7 @@ GOVERNING = (
     "DVSwitch.ResourceManagement",
     "Global.Settings",
     "Host.Config.AdvancedConfig",
+    "Host.Config.AuthenticationStore",
     "Host.Config.DateTime",
     "Host.Config.Image",
     "Host.Config.NetService",

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import principals
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.config_drift import ALARM
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     by_hand,
     options,
     planned,
+    proposed,
     situation,
     wanted,
 )
@@ -290,6 +289,5 @@ def test_an_excepted_holder_keeps_the_role_as_it_is_and_other_roles_are_edited()
     two = with_all(TOO_MUCH, role("backup", "ContentLibrary.AddLibraryItem"), holds("%DWP\\backups", "backup"))
     check = "vsphere-11.2.8-privileges"
     asked = situation(two, IMAGES, "vcenter", excepted={check: frozenset({"%DWP\\operators on prod-vms"})})
-    asked = proposal.replace(asked, checks=frozenset([check]))
-    found = proposal.propose("image_library", asked, load_standard(), "vsphere")
+    found = proposed("image_library", asked, check)
     assert [row["name"] for row in found.rows] == ["backup grants ContentLibrary.AddLibraryItem"]

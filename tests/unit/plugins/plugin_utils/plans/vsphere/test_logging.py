@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     both,
     by_hand,
     options,
     planned,
+    proposed,
     situation,
     wanted,
 )
@@ -142,8 +141,8 @@ def test_an_exception_for_one_of_them_leaves_the_others_to_be_set():
     check = "vsphere-11.4.10-level-filter"
     change = both(options(Syslog__global__logLevel="error"), clock(active=False))
     for item, left in (("clock", {("option", "Syslog.global.logLevel"): "info"}), ("log level", {})):
-        asked = proposal.replace(situation(change, excepted={check: frozenset([item])}), checks=frozenset([check]))
-        rows = list(proposal.propose("logging", asked, load_standard(), "vsphere").rows)
+        asked = situation(change, excepted={check: frozenset([item])})
+        rows = list(proposed("logging", asked, check).rows)
         assert wanted(rows) == left and ("time servers" in by_hand(rows)) is (item != "clock")
 
 

@@ -9,18 +9,16 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     by_hand,
     planned,
+    proposed,
     situation,
     wanted,
 )
 
-STANDARD = load_standard()
 APP = "502a3d11-0c7e-4f33-9d0b-1e7a3a6c1f01"
 MIB = 1024 * 1024
 LIMITS = {"gold_vm_limits": {"default": {"network_kib": 125000, "disk_iops": 900, "cpu_percent": 50}}}
@@ -362,8 +360,7 @@ def test_a_machine_that_an_exception_covers_is_left_out_and_the_others_are_plann
 
     def rows(item, allowed):
         asked = situation(two, excepted={check: frozenset({item})}, allow_vm_changes=frozenset(allowed))
-        asked = proposal.replace(asked, checks=frozenset([check]))
-        return list(proposal.propose("access_control", asked, STANDARD, "vsphere").rows)
+        return list(proposed("access_control", asked, check).rows)
 
     assert of_app(rows(other, {APP, other})) and other not in str(rows(other, {APP, other}))
     # Also where the operator did not allow it to be changed, so that nothing would be set of it anyway.

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
     both,
     by_hand,
     options,
     planned,
+    proposed,
     situation,
     wanted,
 )
 
-STANDARD = load_standard()
 POLICY, UPLINKS = "11.3.5-nsx-prepared", "11.4.13-uplinks"
 DEDICATED, SEPARATED = "11.4.12-dedicated", "11.4.12-traffic-separation"
 REJECTED = {"promiscuous": False, "mac_changes": False, "forged_transmits": False}
@@ -131,8 +129,7 @@ def test_a_machine_that_an_exception_covers_keeps_its_port_group(check, area):
         guests(promiscuous=True, active=["vmnic0"]), allow_vm_changes=frozenset(uuids()),
         options={"standby_uplinks": True}, excepted={check: frozenset(uuids(1))},
     )  # fmt: skip
-    asked = proposal.replace(asked, checks=frozenset([check]))
-    assert proposal.propose(area, asked, STANDARD, "vsphere").rows == ()
+    assert proposed(area, asked, check).rows == ()
 
 
 def test_unused_adapters_become_standby_when_asked_for():

@@ -10,21 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import (
+    AREAS,
     both,
     by_hand,
     lockdown,
     options,
     planned,
+    proposed,
     situation,
     wanted,
 )
 
-STANDARD = load_standard()
 OFF = lockdown(mode="lockdownDisabled")
 NORMAL = {("lockdown", ""): "lockdownNormal"}
 
@@ -266,8 +265,7 @@ def test_what_an_exception_covers_stays_as_it_is():
 
     def rows(items):
         asked = situation(change, excepted={check: frozenset(items)})
-        asked = proposal.replace(asked, checks=frozenset([check]))
-        return list(proposal.propose("remote_access", asked, STANDARD, "vsphere").rows)
+        return list(proposed("remote_access", asked, check).rows)
 
     assert {name for _kind, name in wanted(rows(["snmpd"]))} == {"TSM"}
     # What cannot be told apart from the rest is left to a person, whole.
@@ -278,15 +276,14 @@ def test_what_an_exception_covers_stays_as_it_is():
 def test_an_exception_for_one_shell_leaves_the_other_to_be_taken():
     check = "vsphere-11.2.4-service-shell"
     asked = situation(shells(dcui=True, vpxuser=True), excepted={check: frozenset(["vpxuser"])})
-    asked = proposal.replace(asked, checks=frozenset([check]))
-    (row,) = proposal.propose("access_control", asked, STANDARD, "vsphere").rows
+    (row,) = proposed("access_control", asked, check).rows
     assert row["name"] == "system account.dcui"
 
 
-@pytest.mark.parametrize("area", proposal.areas(STANDARD, "vsphere"))
+@pytest.mark.parametrize("area", AREAS)
 def test_facts_that_lack_everything_refuse_the_area(area):
     empty = situation(lambda facts: facts.clear())
-    assert proposal.propose(area, empty, STANDARD, "vsphere").refusal
+    assert proposed(area, empty).refusal
 
 
 def test_the_guide_says_of_every_check_whether_it_is_set():

@@ -9,12 +9,16 @@ import copy
 import functools
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold as gold_config
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 
 FACTS = Path(__file__).parents[2] / "vsphere_facts"
 GOLD = {
@@ -23,6 +27,8 @@ GOLD = {
     "gold_admin_cidrs": ["192.0.2.0/25"],
     "gold_mgmt_cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
 }
+
+AREAS = proposal.areas(load_standard(), "vsphere")
 
 
 @functools.cache
@@ -52,6 +58,12 @@ def situation(
 def planned(check: str, *arguments: Any, **more: Any) -> list[Row]:
     """The rows of one check."""
     return planners("vsphere")[f"vsphere-{check}"](situation(*arguments, **more))
+
+
+def proposed(area: str, asked: Situation, check: str = "") -> Proposal:
+    """What all checks of an area ask for together, or one of them."""
+    asked = replace(asked, checks=frozenset([check])) if check else asked
+    return proposal.propose(area, asked, load_standard(), "vsphere")
 
 
 def wanted(rows: list[Row]) -> dict[tuple[str, str], Any]:
