@@ -14,6 +14,7 @@ import ipaddress
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
     esxcli_settings,
     machine_kinds,
+    maintenance,
     network,
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
@@ -111,12 +112,13 @@ class Host(object):
             self._asked[command] = self.cli.run(command)
         return self._asked[command]
 
-    def again(self, paths):
-        """The host as it is now. paths: properties to read.
+    def again(self, paths, session=None):
+        """The host as it is now. paths: properties to read; session: another one to ask in.
 
         :raises Unreadable, SoapFault: it is not there any more.
         """
-        return Host(self.session, of_object(self.session, _properties(paths), Ref(self.moid, "HostSystem"), {}))
+        session = session or self.session
+        return Host(session, of_object(session, _properties(paths), Ref(self.moid, "HostSystem"), {}))
 
 
 def _properties(paths):
@@ -377,4 +379,6 @@ KINDS = {
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown
     ),
+    # No plan asks for it: it is kept in the journal while a host is restarted.
+    "maintenance": Kind("maintenance mode", (maintenance.MAINTENANCE,), maintenance.current, maintenance.write),
 }
