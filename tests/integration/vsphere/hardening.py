@@ -146,11 +146,6 @@ def spoil_network(host: vim.HostSystem) -> None:
     network.UpdatePortGroup(pgName="VM Network", portgrp=group)
 
 
-def restart(admin: Client, host: vim.HostSystem) -> None:
-    """What waits for a restart of the host is in force."""
-    done(host.RebootHost_Task(force=True))
-
-
 def spoil_controller(admin: Client) -> None:
     """Have every check of the vCenter itself fail that is enforced, and of what its hosts share."""
     settings = admin.content.setting

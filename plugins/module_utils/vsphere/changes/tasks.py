@@ -15,7 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 TASK = Properties("Task", {"info.state": None, "info.error": None})
 # Of one host; several hosts are changed at once.
 AT_ONCE = 8
-# How long a task may take unless its caller says otherwise.
+# How long a task may take where its caller does not say it.
 SECONDS = 120
 # How long to wait between two questions, at first and at most.
 SHORT, LONG = 0.05, 1.0
@@ -32,13 +32,14 @@ class Fault(object):
         return self.text
 
 
-def run(session, starts, seconds=SECONDS):
+def run(session, starts, seconds=None):
     """Start tasks and wait for all of them; returns {name: Fault} of those that failed.
 
     starts: {name: call that starts a task and returns its id}. seconds: how long each may take.
 
     :raises Lost: the endpoint is gone, and what became of the tasks is not known.
     """
+    seconds = SECONDS if seconds is None else seconds
     waiting, running, faults, pause = list(starts.items()), {}, {}, SHORT
     while waiting or running:
         while waiting and len(running) < AT_ONCE:

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
@@ -163,3 +164,12 @@ def done(running: Any) -> Any:
     """Wait for a task and return its result; its fault is raised."""
     task.WaitForTask(running)
     return running.info.result
+
+
+def restart(host: vim.HostSystem, force: bool = True) -> None:
+    """Restart a host and wait until its vCenter has it back."""
+    before, deadline = host.runtime.bootTime, time.monotonic() + 10
+    done(host.RebootHost_Task(force=force))
+    while host.runtime.bootTime == before or host.runtime.connectionState != "connected":
+        assert time.monotonic() < deadline, host.runtime.connectionState
+        time.sleep(0.05)
