@@ -72,8 +72,8 @@ options:
         description:
         - Read once all areas are set.
         - 'Restart the ESXi hosts that wait for it, once all areas are set: in maintenance mode, one at a time in
-          a cluster, where their machines move away by themselves and admission control holds without them. Hosts
-          of other platforms are not restarted.'
+          a cluster, where their machines move away by themselves and admission control holds without them. No host
+          of another platform is restarted.'
         type: bool
         default: false
       standby_uplinks:

@@ -96,15 +96,23 @@ class Enforcement:
                     session, lambda: logged_in(endpoint), kept, self._given["run_id"], self._given["rollback_seconds"],
                     self._say,
                 )  # fmt: skip
+                self._tell_left_behind(restarts)
                 self._restart(restarts, done, check_mode)
                 for area, found in proposals.items():
-                    done[area]["by_hand"] = _by_hand(found, self.restarts["restarted"]) if area not in refused else []
+                    if done[area]["by_hand"]:
+                        done[area]["by_hand"] = _by_hand(found, self.restarts["restarted"])
             return done
+
+    def _tell_left_behind(self, restarts: host_restarts.Restarts) -> None:
+        try:
+            lines = restarts.left_behind()
+        except (*SERVER_ERRORS, ValueError, OSError) as error:
+            lines = [f"  {self._base['endpoint']}: whether a run before has left hosts in maintenance mode: {error}"]
+        for line in lines:
+            self._say(line)
 
     def _restart(self, restarts: host_restarts.Restarts, done: Mapping[str, Entry], check_mode: bool) -> None:
         """Restart what waits for it, where the operator allows it and every area has been set."""
-        for line in restarts.left_behind():
-            self._say(line)
         if not self._waiting or not self._given["options"].get("restart_esxi_hosts"):
             return
         stopped = [name for name, entry in done.items() if entry["refused"] or entry["faults"]]
@@ -188,7 +196,7 @@ class Enforcement:
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
         for name, planned in found.items():
-            self._waits(name, [row["checks"] for row in planned.rows if row["kind"] == "by_hand" and _restarts(row)])
+            self.waits(name, [row["checks"] for row in planned.rows if row["kind"] == "by_hand" and _restarts(row)])
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -208,7 +216,8 @@ class Enforcement:
         entry.update(self._done(done, rows), seconds=round(time.monotonic() - started, 1), change=done.change)
         return entry
 
-    def _waits(self, name: str, checks: Sequence[Sequence[str]]) -> None:
+    def waits(self, name: str, checks: Sequence[Sequence[str]]) -> None:
+        """Note what waits for a restart of a host. checks: those of each setting."""
         for found in checks:
             self._waiting[name] = list(dict.fromkeys([*self._waiting.get(name, ()), *found]))
 
@@ -226,7 +235,7 @@ class Enforcement:
             for change in changes
         }
         for name, changes in done.changes.items():
-            self._waits(name, [change.checks for change in changes if change.pending == RESTART])
+            self.waits(name, [change.checks for change in changes if change.pending == RESTART])
         waiting = dict.fromkeys(
             (check, name, row["pending"])
             for name in done.changes

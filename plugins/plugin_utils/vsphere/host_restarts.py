@@ -18,6 +18,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import engine, maintenance
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import RESTART, Journal
@@ -138,7 +139,10 @@ class Restarts:
                 continue
             begun, started = True, time.monotonic()
             self._tell(f"{host.name} of {cluster or 'no cluster'}: into maintenance mode, to be restarted")
-            fault = self._one(host, vsan)
+            try:
+                fault = self._one(host, vsan)
+            except (ValueError, OSError) as error:
+                fault = f"the journal: {error}"
             seconds = round(time.monotonic() - started, 1)
             if fault:
                 self._stopped = self._stopped or host.name
@@ -185,30 +189,31 @@ class Restarts:
             )
         entry = record["hosts"][0]
         try:
-            fault = self._through(host, vsan)
+            fault, known = self._through(host, vsan)
             if not fault:
                 entry["state"] = journal.REVERTED
                 return ""
-            out, told = self._taken_out(host)
+            out, told = self._taken_out(host, known)
             entry.update(state=journal.ROLLED_BACK if out else journal.STARTED, reason=f"{fault}; {told}"[:1000])
             return f"{fault}; {told}"
         finally:
             self._journal.keep(record)
 
-    def _through(self, host: Host, vsan: bool) -> str:
+    def _through(self, host: Host, vsan: bool) -> tuple[str, bool]:
+        """(what went wrong, whether it is known what became of the last step)."""
         try:
             maintenance.enter(host, vsan)
             asked = maintenance.restart(host)
             fault = maintenance.returned(self._ways_in(), host, asked, self._return_seconds)
             if fault:
-                return f"it did not come back within {self._return_seconds:.0f} s: {fault}"
+                return f"it did not come back within {self._return_seconds:.0f} s: {fault}", True
             with self._ways_in()() as session:
                 maintenance.leave(host.again(PATHS, session))
         except engine.SERVER_ERRORS as error:
-            return str(error)
-        return str(engine.prove(self._log_in, host, self._prove_seconds))
+            return str(error), not isinstance(error, VsphereError)
+        return str(engine.prove(self._log_in, host, self._prove_seconds)), True
 
-    def _taken_out(self, host: Host) -> tuple[bool, str]:
+    def _taken_out(self, host: Host, known: bool) -> tuple[bool, str]:
         """Take a host out of maintenance mode that was put into it; (whether it is out, what to tell)."""
         try:
             with self._ways_in()() as session:
@@ -219,7 +224,8 @@ class Restarts:
                         "dwp.hypervisor.revert takes it out"
                     )
                 if not maintenance.current(now, ""):
-                    return True, "it is not in maintenance mode"
+                    later = "" if known else "; if it enters it later, dwp.hypervisor.revert takes it out"
+                    return known, f"it is not in maintenance mode{later}"
                 maintenance.leave(now)
         except engine.SERVER_ERRORS as error:
             return False, f"it could NOT be taken out of maintenance mode: {error}; dwp.hypervisor.revert tries again"

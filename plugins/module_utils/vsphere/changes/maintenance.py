@@ -148,7 +148,8 @@ def enter(host, vsan=False):
 
     vsan: whether the host keeps objects of vSAN, of which each stays accessible.
 
-    :raises ChangeError: the server refused, or machines were left when the time was over.
+    :raises ChangeError: the server refused, or machines were left when the time was over. :raises Lost: nobody knows
+        whether it will be.
     """
     spec = "<maintenanceSpec><vsanMode>%s</vsanMode></maintenanceSpec>" % element(
         "objectAction", "ensureObjectAccessibility"
@@ -172,17 +173,27 @@ def _run(host, method, arguments, seconds):
         begun.append(value(answer[0]))
         return begun[0]
 
-    # The server's own time limit comes first: it says what happened.
-    fault = tasks.run(host.session, {host.name: start}, seconds + tasks.SECONDS).get(host.name)
+    try:
+        # The server's own time limit comes first: it says what happened.
+        fault = tasks.run(host.session, {host.name: start}, seconds + tasks.SECONDS).get(host.name)
+    except VsphereError:
+        _cancel(host.session, begun)
+        raise
     if fault is None:
         return
-    if begun and not fault.name:
-        # Nobody waits for it any more: it may not come to its end later.
+    if fault.name:
+        raise ChangeError("%s: %s" % (method, fault))
+    _cancel(host.session, begun)
+    raise Lost("%s: %s" % (method, fault))
+
+
+def _cancel(session, begun):
+    """Nobody waits for a task any more, so that it should not come to its end later; the journal tells if it does."""
+    for task in begun:
         try:
-            host.session.call("Task", begun[0], "CancelTask")
-        except SoapFault as error:
-            raise ChangeError("%s: %s; it could not be cancelled: %s" % (method, fault, error))
-    raise ChangeError("%s: %s" % (method, fault))
+            session.call("Task", task, "CancelTask")
+        except (SoapFault, VsphereError):
+            return
 
 
 def restart(host):
