@@ -93,17 +93,15 @@ class ActionModule(ActionBase):
 
     def _vsphere(self, given, task_vars, audit_of, subject, values):
         # Needed for this platform alone, and the collector is read by Python in every worker.
-        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, endpoint_summary
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
 
-        found = endpoint_summary.Summary(given)
-        problem = endpoint_audit.audit(
+        found, problem = endpoint_audit.audit(
             audit_of,
             given,
             connection_of(self, task_vars),
             subject,
             denied=values["gold_deny_map"],
             say=Display().display,
-            each=found.add,
         )
         if problem:
             Display().warning(problem)

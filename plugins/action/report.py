@@ -19,6 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, failing_since
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs.run_history import History
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import side_by_side
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (
     MEASURES_DIR,
     PLATFORMS,
@@ -26,6 +27,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader imp
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 
+# From so many results on, a further process for the formats is worth starting.
+MANY_RESULTS = 10_000
 # The kinds of run that read hosts: only they become `latest`.
 COLLECTING = ("audit", "check", "harden")
 SUBJECT: dict[str, Any] = {
@@ -102,8 +105,13 @@ def report(given, check_mode, now, by=None):
 
 def write(given, document, standard, directory):
     """Write the formats that are asked for and what every run has, and seal the directory."""
-    for name in given["formats"]:
+
+    def written(name):
         run_directory.write_format(directory, formats.files(name, document, standard), formats.FOLDERS.get(name))
+
+    # What is left to the end should be short.
+    names = sorted(given["formats"], key=lambda name: name not in formats.LONG)
+    side_by_side(written, names, len(document["results"]) > MANY_RESULTS)
     names = run_report.names_of(document)
     stubs = evidence_wanted.stubs(document["evidence_wanted"], names, document["marking"])
     run_directory.write(directory, {evidence_wanted.STUBS: stubs, pack_verify.RUN: provenance.summary(document)})

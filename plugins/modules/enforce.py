@@ -145,8 +145,8 @@ areas:
 restarts:
   description:
     - Of platform V(vsphere), ESXi hosts that waited for a restart which O(options.restart_esxi_hosts) allows.
-      C(restarted) holds those that were (in check mode would be) restarted, each with its C(cluster), the C(checks) that
-      waited and the C(seconds) it took; C(left) why a host stayed as it is; C(faults) what went wrong.
+      C(restarted) holds those that were (in check mode would be) restarted, each with its C(cluster), the C(checks)
+      that waited and the C(seconds) it took; C(left) why a host stayed as it is; C(faults) what went wrong.
   type: dict
   returned: always
   sample: {"restarted": {"esx1.example.test": {"cluster": "c1", "seconds": 412.0}}, "left": {}, "faults": {}}

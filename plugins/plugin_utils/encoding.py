@@ -6,10 +6,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+
+def _as_dict(value: Any) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
 # ASCII, so that lone surrogates and bidirectional controls in a VM's name stay visible escapes in every reader.
-compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+compact = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=_as_dict).encode
 
 
 class Lines:
@@ -20,7 +28,7 @@ class Lines:
         if depth and isinstance(value, dict) and value:
             parts = [f"{compact(str(key))}:{self.text(entry, depth - 1)}" for key, entry in value.items()]
             return "{\n" + ",\n".join(parts) + "}"
-        if depth and isinstance(value, list) and value and isinstance(value[0], dict):
+        if depth and isinstance(value, list) and value and isinstance(value[0], Mapping):
             return "[\n" + ",\n".join(map(self.entry, value)) + "]"
         return self.entry(value)
 

@@ -8,7 +8,7 @@ A fleet is set up alike: of the 116,000 results of 1,000 hosts some 7,000 differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Generic, TypeVar
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
@@ -20,25 +20,43 @@ MOST = 20_000
 _OWN = ("subject", "failing_since")
 
 
-class Repeated(dict[str, Any]):
-    """A result. common: one object for all results that differ in subject and failing_since only, else None."""
+class Repeated(MutableMapping[str, Any]):
+    """A result. common: one object for all results that differ in subject and failing_since only, else None.
 
-    __slots__ = ("common",)
+    No dict: whole results of 1,000 hosts are 140 MB.
+    """
+
+    __slots__ = ("_own", "common")
 
     def __init__(self, common: dict[str, Any], subject: str) -> None:
         """common: a whole result whose first key is "subject"; not changed, and not to be changed later."""
-        super().__init__(common)
-        super().__setitem__("subject", subject)
         self.common: dict[str, Any] | None = common
+        self._own: dict[str, Any] = {"subject": subject}
+
+    def __getitem__(self, key: str) -> Any:
+        own = self._own
+        return own[key] if key in own or self.common is None else self.common[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key not in _OWN:
-            self.common = None
-        super().__setitem__(key, value)
+            self._own, self.common = self._whole(), None
+        self._own[key] = value
 
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        self.common = None
-        super().update(*args, **kwargs)
+    def __delitem__(self, key: str) -> None:
+        self._own, self.common = self._whole(), None
+        del self._own[key]
+
+    def __repr__(self) -> str:
+        return repr(self._whole())
+
+    def _whole(self) -> dict[str, Any]:
+        return {**(self.common or {}), **self._own}
 
 
 class Once(Generic[Made]):

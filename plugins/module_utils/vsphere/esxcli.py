@@ -35,7 +35,7 @@ class EsxCli(object):
         """
         words = command.split()
         handler = "ha-cli-handler-" + "-".join(words[:-1])
-        return _read(command, self._execute(handler, "vim.EsxCLI." + ".".join(words), arguments or {}))
+        return self._execute(command, handler, "vim.EsxCLI." + ".".join(words), arguments or {})
 
     def change(self, command, arguments):
         """The same of a command that writes, once the host's release is known to take the arguments.
@@ -55,13 +55,11 @@ class EsxCli(object):
         namespace, _dot, name = ".".join(command.split()).rpartition(".")
         if namespace not in self._declared:
             # A namespace has an object of its own that tells of its commands, beside the one that runs them.
-            told = _read(
+            told = self._execute(
                 "of " + namespace.replace(".", " "),
-                self._execute(
-                    "ha-dynamic-type-manager-local-cli-cliinfo",
-                    "vim.CLIInfo.FetchCLIInfo",
-                    {"typeName": "vim.EsxCLI." + namespace},
-                ),
+                "ha-dynamic-type-manager-local-cli-cliinfo",
+                "vim.CLIInfo.FetchCLIInfo",
+                {"typeName": "vim.EsxCLI." + namespace},
             )
             self._declared[namespace] = {
                 method["name"]: [param["name"] for param in many(method.get("param"))]
@@ -71,20 +69,24 @@ class EsxCli(object):
             raise Unreadable("this host has no esxcli %s" % command)
         return self._declared[namespace][name]
 
-    def _execute(self, handler, method, arguments):
+    def _execute(self, command, handler, method, arguments):
         if self._executer is None:
             found = self._session.call("HostSystem", self._host, "RetrieveManagedMethodExecuter")
             self._executer = value(found[0])
-        return self._session.call(
-            # As the server names it: ReflectManagedMethodExecuter, but nobody documents it.
-            self._executer.type,
-            self._executer,
-            "ExecuteSoap",
-            element("moid", handler)
-            + element("version", "urn:vim25/5.0")
-            + element("method", method)
-            + "".join(_argument(name, arguments[name]) for name in sorted(arguments)),
-        )
+        try:
+            return self._session.told(
+                # As the server names it: ReflectManagedMethodExecuter, but nobody documents it.
+                self._executer.type,
+                self._executer,
+                "ExecuteSoap",
+                element("moid", handler)
+                + element("version", "urn:vim25/5.0")
+                + element("method", method)
+                + "".join(_argument(name, arguments[name]) for name in sorted(arguments)),
+                _said,
+            )
+        except Unreadable as error:
+            raise Unreadable("esxcli %s %s" % (command, error))
 
 
 def _argument(name, given):
@@ -93,25 +95,24 @@ def _argument(name, given):
     return "<argument>%s%s</argument>" % (element("name", name), element("val", element(name, text)))
 
 
-def _read(command, answer):
-    parts = {tag(child): child for child in answer[0]} if answer else {}
-    if "fault" in parts:
-        raise Unreadable("esxcli %s failed: %s" % (command, _reason(parts["fault"])))
-    text = parts["response"].text if "response" in parts else None
-    if not text:
-        raise Unreadable("esxcli %s said nothing" % command)
+def _said(answers):
+    answer = answers[0] if answers and isinstance(answers[0], dict) else {}
+    if "fault" in answer:
+        raise Unreadable("failed: %s" % _reason(answer["fault"]))
+    if not answer.get("response"):
+        raise Unreadable("said nothing")
     try:
-        return value(ElementTree.fromstring(text))
+        return value(ElementTree.fromstring(answer["response"]))
     except ElementTree.ParseError:
-        raise Unreadable("what esxcli %s said is not XML" % command)
+        raise Unreadable("said what is not XML")
 
 
 def _reason(fault):
     """The words of a fault; its detail is XML once more."""
-    texts = {tag(child): child.text or "" for child in fault}
+    texts = fault if isinstance(fault, dict) else {}
     try:
         detail = ElementTree.fromstring(texts.get("faultDetail", ""))
         words = [child.text for child in detail.iter() if tag(child) in ("localizedMessage", "errMsg") and child.text]
     except ElementTree.ParseError:
         words = []
-    return " ".join(" ".join(words or [texts.get("faultMsg", "no reason given")]).split())[:200]
+    return " ".join(" ".join(words or [texts.get("faultMsg") or "no reason given"]).split())[:200]

@@ -10,7 +10,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli impo
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import truth
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number
 
 # Privileged whatever the access entries say.
 BUILT_IN = frozenset(("root", "vpxuser", "dcui"))
@@ -120,7 +120,7 @@ def _questions(facts, read, session, host):
     for path, manager, ref_type, method, shape in METHODS:
 
         def by_method(path=path, manager=manager, ref_type=ref_type, method=method, shape=shape):
-            facts.put(path, shape(_asked(session, managers, manager, ref_type, method)))
+            facts.put(path, _asked(session, managers, manager, ref_type, method, shape))
 
         yield "method", (path,), by_method
     cli = EsxCli(session, host)
@@ -145,11 +145,11 @@ def text(found):
     return found
 
 
-def _asked(session, managers, manager, ref_type, method):
+def _asked(session, managers, manager, ref_type, method, shape):
     moid = managers.get(manager)
     if not moid:
         raise Unreadable("the server does not name the host's %s" % manager)
-    return [value(found) for found in session.call(ref_type, moid, method)]
+    return session.told(ref_type, moid, method, "", shape)
 
 
 def _known_already(command, read):

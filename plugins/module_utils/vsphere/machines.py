@@ -69,6 +69,19 @@ RUNNING = Properties(
     },
     page=100,
 )
+# Devices that every machine has and no check reads: half of what a vCenter says of a machine.
+PASSED_OVER = frozenset(
+    (
+        b"VirtualIDEController",
+        b"VirtualKeyboard",
+        b"VirtualMachineVMCIDevice",
+        b"VirtualMachineVideoCard",
+        b"VirtualPCIController",
+        b"VirtualPointingDevice",
+        b"VirtualPS2Controller",
+        b"VirtualSIOController",
+    )
+)
 PROPERTIES = Properties(
     "VirtualMachine",
     {
@@ -104,6 +117,7 @@ PROPERTIES = Properties(
         "summary.quickStats.compressedMemory": None,
     },
     page=250,
+    passed_over=(b"VirtualDevice", PASSED_OVER),
 )
 # fact: property, where the value is taken as it is.
 PLAIN = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import repeats
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import (
@@ -35,12 +36,16 @@ class Found(object):
 
 
 class Properties(object):
-    """What to read of one type. paths: {property path: reader of its element}; page: objects in one answer."""
+    """What to read of one type. paths: {property path: reader of its element}; page: objects in one answer.
 
-    def __init__(self, ref_type, paths, page=100):
+    passed_over: (name of an element, values of its xsi:type), as bytes: what no reader looks at and is not even parsed.
+    """
+
+    def __init__(self, ref_type, paths, page=100, passed_over=()):
         self.type = ref_type
         self.paths = dict(paths)
         self.page = page
+        self.passed_over = passed_over
 
 
 def in_view(session, wanted, unknown):
@@ -109,10 +114,15 @@ def _destroy(session, view):
 def _pages(session, wanted, objects, select, unknown):
     collector = session.content["propertyCollector"]
     paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
+    known = repeats.Properties()
+
+    def shorten(page):
+        return known.shorten(repeats.without(page, *wanted.passed_over) if wanted.passed_over else page)
+
     while True:
         try:
             answer = session.call(
-                "PropertyCollector", collector, "RetrievePropertiesEx", _spec(wanted, paths, objects, select)
+                "PropertyCollector", collector, "RetrievePropertiesEx", _spec(wanted, paths, objects, select), shorten
             )
             break
         except SoapFault as error:
@@ -125,12 +135,14 @@ def _pages(session, wanted, objects, select, unknown):
         token = None
         for child in answer[0]:
             if tag(child) == "objects":
-                yield _found(child, paths)
+                yield _found(child, paths, known.read)
             elif tag(child) == "token":
                 token = child.text
         if not token:
             return
-        answer = session.call("PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token))
+        answer = session.call(
+            "PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token), shorten
+        )
 
 
 def _spec(wanted, paths, objects, select):
@@ -160,23 +172,41 @@ def _unknown_path(error, paths):
     return next((path for path in sorted(paths) if name and whole.search(path)), None)
 
 
-def _found(objects, readers):
+def _found(objects, readers, known):
+    """known: {number: (path, value, reason)} of the properties that other objects have word for word."""
     values, missing = {}, {}
     ref_type, moid = "", ""
     for child in objects:
         name = tag(child)
         if name == "obj":
             ref_type, moid = child.get("type", ""), child.text or ""
-        elif name == "propSet" and len(child) == 2:
-            path = child[0].text
-            if path in readers:
-                try:
-                    values[path] = (readers[path] or value)(child[1])
-                except SHAPE as error:
-                    missing[path] = strange(error)
+        elif name == "propSet":
+            numbers = child.get(repeats.SAME)
+            if len(child) == 2:
+                read = [_read(child, readers)]
+                if numbers:
+                    known[numbers] = read[0]
+            else:
+                read = [known[number] for number in (numbers or "").split() if number in known]
+            for path, found, reason_of in read:
+                if reason_of is not None:
+                    missing[path] = reason_of
+                elif path in readers:
+                    values[path] = found
         elif name == "missingSet":
             missing.update(_missing(child))
     return Found(ref_type, moid, values, missing)
+
+
+def _read(child, readers):
+    """(path, value, None) of a property, or why it cannot be read in the third place."""
+    path = child[0].text
+    if path not in readers:
+        return path, None, None
+    try:
+        return path, (readers[path] or value)(child[1]), None
+    except SHAPE as error:
+        return path, None, strange(error)
 
 
 def _missing(child):

@@ -14,6 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection 
     Lost,
     VsphereError,
 )
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.repeats import Answers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import Soap, SoapFault
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import tag, value
 
@@ -43,6 +44,7 @@ class Session(object):
         self.connections = Connections(endpoint)
         self._lock = threading.Lock()
         self._logins = 0
+        self._answers = Answers()
         self.instance = None
 
     def login(self):
@@ -54,16 +56,23 @@ class Session(object):
         except (IndexError, KeyError, TypeError, ValueError):
             raise Lost("%s does not describe itself as a vSphere API does" % self.endpoint)
 
-    def call(self, ref_type, moid, method, arguments=""):
+    def call(self, *asked):
         """See Soap.call; a session that has expired is logged in again and the call repeated."""
+        return self._again(lambda soap: soap.call(*asked))
+
+    def told(self, *asked):
+        """The same of Soap.told."""
+        return self._again(lambda soap: soap.told(*asked))
+
+    def _again(self, ask):
         used = self._soap
         try:
-            return used.call(ref_type, moid, method, arguments)
+            return ask(used)
         except SoapFault as error:
             if error.name != "NotAuthenticated":
                 raise
             self._renew(used)
-        return self._soap.call(ref_type, moid, method, arguments)
+        return ask(self._soap)
 
     def logout(self):
         """End the session; a server that is gone has ended it already."""
@@ -110,7 +119,8 @@ class Session(object):
             raise VsphereError(refused(endpoint, error))
         except (vim.fault.VimFault, OSError) as error:
             raise Lost("%s refused the login: %s" % (endpoint, getattr(error, "msg", None) or error))
-        self._soap = Soap(self.connections, VmomiSupport.versionIdMap[version], self.instance._GetStub().cookie)
+        cookie = self.instance._GetStub().cookie
+        self._soap = Soap(self.connections, VmomiSupport.versionIdMap[version], cookie, self._answers)
 
 
 def refused(endpoint, error):

@@ -53,43 +53,64 @@ def reference(name, ref_type, moid):
 
 
 class Soap(object):
-    """connections: see there; version: of the API, as the server and pyVmomi agreed; cookie: of the session."""
+    """connections: see there; version: of the API, as the server and pyVmomi agreed; cookie: of the session; answers:
+    see repeats.Answers."""
 
-    def __init__(self, connections, version, cookie):
+    def __init__(self, connections, version, cookie, answers):
         self._connections = connections
-        self._version = version
+        self._headers = {
+            "Content-Type": "text/xml; charset=utf-8",
+            "SOAPAction": '"urn:vim25/%s"' % version,
+            "Cookie": cookie,
+        }
+        self._answers = answers
         self.cookie = cookie
 
-    def call(self, ref_type, moid, method, arguments=""):
-        """The returnval elements of one call. arguments: XML, see element and reference.
+    def call(self, ref_type, moid, method, arguments="", shorten=None):
+        """The returnval elements of one call.
+
+        arguments: XML, see element and reference; shorten: gets the reply's bytes and returns those that are parsed.
 
         :raises SoapFault: the server refused. :raises Lost: no answer, or none of a vim25 API.
         """
+        status, answer = self._asked(ref_type, moid, method, arguments)
+        return _elements(method, status, shorten(answer) if shorten and status == 200 else answer)
+
+    def told(self, ref_type, moid, method, arguments, shape):
+        """shape(plain data of the returnvals) of a call that many hosts are asked alike.
+
+        It is the same object for the same reply, which nobody may change; shape is a function without state.
+
+        :raises SoapFault, Lost: as call; and what shape raises.
+        """
+        status, answer = self._asked(ref_type, moid, method, arguments)
+        return self._answers.of(
+            answer, shape, lambda: shape([value(found) for found in _elements(method, status, answer)])
+        )
+
+    def _asked(self, ref_type, moid, method, arguments):
         body = ENVELOPE % {
             "method": method,
             "type": quoteattr(ref_type),
             "moid": escape(moid),
             "arguments": arguments,
         }
-        headers = {
-            "Content-Type": "text/xml; charset=utf-8",
-            "SOAPAction": '"urn:vim25/%s"' % self._version,
-            "Cookie": self.cookie,
-        }
-        parser = ElementTree.XMLParser()
-        status, _headers, rest = self._connections.request("POST", "/sdk", body.encode("utf-8"), headers, parser)
-        try:
-            if rest is not None:
-                parser.feed(rest)
-            root = parser.close()
-        except ElementTree.ParseError as error:
-            raise Lost("the answer to %s (HTTP %d) is not XML: %s" % (method, status, error))
-        answer = root.find("{*}Body/*")
-        if answer is None:
-            raise Lost("the answer to %s (HTTP %d) is not of the vSphere API" % (method, status))
-        if tag(answer) == "Fault":
-            raise fault(answer)
-        return [child for child in answer if tag(child) == "returnval"]
+        status, _headers, answer = self._connections.request("POST", "/sdk", body.encode("utf-8"), self._headers)
+        return status, answer
+
+
+def _elements(method, status, answer):
+    """The returnval elements of a reply. :raises SoapFault, Lost: see Soap.call."""
+    try:
+        root = ElementTree.fromstring(answer)
+    except ElementTree.ParseError as error:
+        raise Lost("the answer to %s (HTTP %d) is not XML: %s" % (method, status, error))
+    answer = root.find("{*}Body/*")
+    if answer is None:
+        raise Lost("the answer to %s (HTTP %d) is not of the vSphere API" % (method, status))
+    if tag(answer) == "Fault":
+        raise fault(answer)
+    return [child for child in answer if tag(child) == "returnval"]
 
 
 def fault(answer):

@@ -103,7 +103,7 @@ class Alike(Lines):
 
     def result(
         self, check: Check, facts: Mapping[str, Any], gold: Mapping[str, Any], subject: str, judge: Callable[[], Result]
-    ) -> Result:
+    ) -> Result | Repeated:
         """What judge makes of a check; made before, where the check reads what another subject has too.
 
         facts: from clean; gold: the values of one from gold().
@@ -127,7 +127,7 @@ class Alike(Lines):
 
     def taken(
         self, results: Iterable[Mapping[str, Any]], subject: str, take: Callable[[], Mapping[str, Result]]
-    ) -> dict[str, Result]:
+    ) -> dict[str, Repeated]:
         """What take makes of the results of a controller, made once for all its hosts."""
         if self._above[0] is not results:
             self._above = (results, dict(take()))

@@ -9,7 +9,7 @@ No I/O and no Ansible import, so that it runs by the thousand in tests and years
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -64,12 +64,14 @@ def assess(
     document["assessment"] = {"gold_sha256": about_gold["sha256"]}
     selected = select(standard, measures)
     scope = scope_of(document)
-    measured = []
+    measured: list[MutableMapping[str, Any]] = []
 
     def take() -> dict[str, dict[str, Any]]:
         return inheritance.taken(inherited, subject, standard)
 
-    taken = take() if alike is None else alike.taken(inherited, subject["id"], take)
+    taken: Mapping[str, MutableMapping[str, Any]] = (
+        take() if alike is None else alike.taken(inherited, subject["id"], take)
+    )
 
     def judged(check: Check) -> dict[str, Any]:
         return _result(check, outcome_of(check, scope, values, standard.gold), subject["id"], standard, values)
@@ -133,7 +135,7 @@ def select(standard: Standard, measures: Iterable[str] | None) -> set[str]:
 
 
 def _document(
-    measured: list[dict[str, Any]],
+    measured: Sequence[Mapping[str, Any]],
     standard: Standard,
     gold: Mapping[str, Any],
     about_gold: Mapping[str, Any],
@@ -141,7 +143,7 @@ def _document(
     now: dt.datetime,
     exceptions: Sequence[Mapping[str, Any]],
     attestations: Sequence[Mapping[str, Any]],
-    inherited: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+    inherited: Mapping[str, MutableMapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     about = {
         "reachable": True,
@@ -170,7 +172,7 @@ def _document(
         if len(result["items"]) > MAX_ITEMS:
             result["items"] = result["items"][:MAX_ITEMS]
     advisory = gold.get("gold_section_11_3") == "advisory"
-    by_measure: dict[str, list[dict[str, Any]]] = {measure: [] for measure in standard.measures}
+    by_measure: dict[str, list[MutableMapping[str, Any]]] = {measure: [] for measure in standard.measures}
     for result in results:
         by_measure[result["measure"]].append(result)
     measures = [

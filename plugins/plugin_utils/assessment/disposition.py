@@ -11,7 +11,7 @@ Whom a record is for is register_scope.py, what becomes of it over a whole run r
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
@@ -40,7 +40,7 @@ def dispose(
     now: dt.datetime,
     standard: Standard,
     attestation_max_age_days: int = 365,
-) -> tuple[list[Result], dict[str, Any], dict[str, Any]]:
+) -> tuple[list[MutableMapping[str, Any]], dict[str, Any], dict[str, Any]]:
     """Set status, exception and attestation of every result of one subject. The input is not changed; a result that no
     record is about is returned as it is.
 
@@ -57,10 +57,10 @@ def dispose(
     signed = [record for record in attestations if covers_subject(record, subject)]
     checks = standard.checks
     register, statements = _Register(), _Statements()
-    judged = []
+    judged: list[MutableMapping[str, Any]] = []
     for measured in results:
         if not _about(mine, measured) and not _about(signed, measured) and _undisposed(measured):
-            judged.append(measured if isinstance(measured, dict) else dict(measured))
+            judged.append(measured if isinstance(measured, MutableMapping) else dict(measured))
             continue
         result = {**measured, "status": measured["measured"], "exception": None, "attestation": None}
         check = checks[result["check"]]

@@ -10,7 +10,7 @@ host is its own controller: its checks are judged on its own facts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
@@ -57,7 +57,7 @@ def taken(
     }
 
 
-def in_order(results: list[dict[str, Any]], standard: Standard) -> list[dict[str, Any]]:
+def in_order(results: list[MutableMapping[str, Any]], standard: Standard) -> list[MutableMapping[str, Any]]:
     """Results in the order of the standard's checks."""
     place = {check_id: number for number, check_id in enumerate(standard.checks)}
     return sorted(results, key=lambda result: place[result["check"]])

@@ -28,6 +28,8 @@ FORMATS = {
     "oscal_component": "oscal_component",
 }
 DEFAULT = ("json", "html", "csv", "junit", "ohdf", "oscal")
+# Written first where two are written at a time, for they take longest.
+LONG = ("html", "oscal")
 # Folders that belong to a format alone: a file of an earlier report in them would tell of a subject that is gone.
 FOLDERS = {"html": "report", "ohdf": "ohdf"}
 

@@ -13,6 +13,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -21,7 +22,6 @@ import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.evidence import write_private
@@ -32,6 +32,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence.pack_verif
     RUN,
     SIGNATURE,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import side_by_side
 
 LOCK = ".lock"
 SCRIPT = "verify.py"
@@ -40,6 +41,8 @@ LOCK_SECONDS = 600
 _MOST_OF_ONE_ID = 1000
 # What is read line by line; a page or an image is named as a whole.
 _BY_LINE = (".json", ".csv", ".yml", ".yaml", ".xml", ".md", ".txt", ".py")
+# Files are read back in so many shares, by two processes where there are as many bytes.
+_SHARES, _MANY_BYTES = 16, 64 * 1024 * 1024
 
 
 class ArchiveError(OSError):
@@ -171,16 +174,43 @@ def seal(directory: Path, previous: dict[str, str] | None, signing_key: str | No
     write_private(directory / SCRIPT, Path(pack_verify.__file__).read_bytes())
     names = [name for name in pack_verify.files_of(directory) if name not in (*OUTSIDE, LINES)]
     names = [name for name in names if not (directory / name).is_symlink()]
-    lines = {name: _line_digests(directory / name) for name in names if name.endswith(_BY_LINE)}
+    digests = _digests(directory, names)
+    lines = {name: found for name, (_sha256, found) in digests.items() if found is not None}
     document = {"schema": "dwp.hypervisor.lines/1", "digest": "CRC-32 of each line, 8 digits", "files": lines}
     write_private(directory / LINES, json.dumps(document, indent=0, sort_keys=True).encode() + b"\n")
-    manifest = _manifest(directory, sorted([*names, LINES]), previous)
+    found = {name: sha256 for name, (sha256, _lines) in digests.items()}
+    found[LINES] = pack_verify.file_digest(directory / LINES)
+    manifest = _manifest(directory, found, previous)
     write_private(directory / MANIFEST, manifest, durable=True)
     if signing_key:
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import signatures
 
         write_private(directory / SIGNATURE, signatures.sign(manifest, signing_key), durable=True)
     return hashlib.sha256(manifest).hexdigest()
+
+
+def _digests(directory: Path, names: list[str]) -> dict[str, tuple[str, str | None]]:
+    """(SHA-256, digests of the lines where a file has any) of each file.
+
+    :raises OSError: one cannot be read back.
+    """
+    sizes = {name: (directory / name).stat().st_size for name in names}
+    names = sorted(names, key=lambda name: -sizes[name])
+    shares = [names[number::_SHARES] for number in range(_SHARES)]
+
+    def of(share: list[str]) -> list[tuple[str, tuple[str, str | None]]]:
+        return [
+            (
+                name,
+                (
+                    pack_verify.file_digest(directory / name),
+                    _line_digests(directory / name) if name.endswith(_BY_LINE) else None,
+                ),
+            )
+            for name in share
+        ]
+
+    return dict(itertools.chain.from_iterable(side_by_side(of, shares, sum(sizes.values()) > _MANY_BYTES)))
 
 
 def _line_digests(path: Path) -> str:
@@ -192,15 +222,12 @@ def _line_digests(path: Path) -> str:
     return found.tobytes().hex()
 
 
-def _manifest(directory: Path, names: list[str], previous: dict[str, str] | None) -> bytes:
+def _manifest(directory: Path, digests: dict[str, str], previous: dict[str, str] | None) -> bytes:
     """What `sha256sum -c` reads, which passes over lines that begin with #; the run before is named in one of them."""
     before = f"{previous['run']} {previous['manifest_sha256']}" if previous else "none"
     out = [f"# run: {directory.name}\n", f"# previous: {before}\n"]
-    found: dict[str, Any] = pack_verify.digests(str(directory), names)
-    for name in names:
-        if found[name] is None:
-            raise ArchiveError(f"{directory / name} cannot be read back")
+    for name, sha256 in sorted(digests.items()):
         # GNU coreutils marks an escaped name by a leading backslash.
         escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-        out.append(f"{'' if escaped == name else chr(92)}{found[name]}  {escaped}\n")
+        out.append(f"{'' if escaped == name else chr(92)}{sha256}  {escaped}\n")
     return "".join(out).encode()

@@ -18,10 +18,14 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, several_cores
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_summary import Summary
 
 Document = dict[str, Any]
 QUIET = 10.0  # seconds after which a run says how far it is, and between two such lines
+# From so many hosts on they are judged in a process of its own, while the next are read.
+MANY_HOSTS = 100
 _KEPT_OF_SUBJECT = ("id", "name", "slug", "kind", "controller")
 
 
@@ -47,15 +51,44 @@ class Progress:
     """Says how far a run is, every ten seconds and never in a shorter one."""
 
     def __init__(self, name: str, say: Callable[[str], None]) -> None:
+        self.of_hosts = 0
         self._name = name
         self._say = say
         self._last = time.monotonic()
 
     def __call__(self, hosts: int, of_hosts: int, machines: int) -> None:
+        self.of_hosts = of_hosts
         now = time.monotonic()
         if now - self._last >= QUIET:
             self._last = now
             self._say(f"{self._name}: {hosts:,} of {of_hosts:,} hosts, {machines:,} virtual machines read")
+
+
+class Judging:
+    """Judges subjects as they are read, the controller before its hosts. summary: of all so far."""
+
+    def __init__(self, audit_of: SubjectAudit, summary: Summary) -> None:
+        self.summary = summary
+        self._audit_of = audit_of
+        self._of_controller: Sequence[Mapping[str, Any]] = ()
+
+    def __call__(self, subject: Document, facts: Mapping[str, Any] | None, reason: str | None) -> None:
+        """facts: None where there are none, then reason says why."""
+        if facts is None:
+            document = self._audit_of.silent(subject, str(reason))
+        else:
+            document = self._audit_of.judge(subject, facts, self._of_controller)
+        if subject["kind"] == "controller":
+            self._of_controller = document["results"]
+        self.summary.add(document)
+
+    def end(self) -> Judging:
+        """Itself: there is nothing to wait for."""
+        return self
+
+    def __getstate__(self) -> Document:
+        # When it comes back from another process, only what was counted is of interest.
+        return {"summary": self.summary}
 
 
 def audit(
@@ -65,39 +98,39 @@ def audit(
     base: Document,
     denied: Sequence[Mapping[str, Any]],
     say: Callable[[str], None],
-    each: Callable[[Document], None],
-) -> str | None:
-    """Audit every subject of an endpoint and hand its document to `each`. Returns why nothing could be read, or None.
+) -> tuple[Summary, str | None]:
+    """Audit every subject of an endpoint. Returns what was found, and why nothing could be read (any more), or None.
 
     given, connection: see endpoint_of; base: what the endpoint's subjects have in common; say: shows a line to the
     operator.
     """
     known = _known_subjects(audit_of.directory, base["endpoint"])
     names = Names(base)
+    here = Judging(audit_of, Summary(given))
+    judge: Judging | Elsewhere[Judging] = here
     controller: Document | None = None
     try:
         endpoint = endpoint_of(given, base["endpoint"], connection)
+        progress = Progress(endpoint.name, say)
         with logged_in(endpoint) as session:
-            for found in _found(session, denied, Progress(endpoint.name, say)):
+            for found in _found(session, denied, progress):
                 subject = names.subject(found, controller)
-                if found.facts is None:
-                    document = audit_of.silent(subject, found.reason)
-                else:
-                    document = audit_of.judge(subject, found.facts, controller["results"] if controller else ())
+                judge(subject, found.facts, found.reason)
                 if found.kind == "controller":
-                    controller = document
-                each(document)
+                    controller = subject
+                    if progress.of_hosts >= MANY_HOSTS and several_cores():
+                        judge = Elsewhere(here)
     except (VsphereError, SoapFault) as error:
         reason = str(error)
     else:
         if controller is None or len(names.given) > 1:
-            return None
+            return judge.end().summary, None
         # Hosts that are there and not shown would leave the report without a word.
         reason = f"{endpoint}: {endpoint.user} sees no ESXi host there"
     reason = visible(reason)[:500]
     for entry in _left(known, names.given, base):
-        each(audit_of.silent(entry, reason))
-    return reason
+        judge(entry, None, reason)
+    return judge.end().summary, reason
 
 
 def _found(session: Any, denied: Sequence[Mapping[str, Any]], progress: Progress) -> Iterator[collector.Subject]:
@@ -132,7 +165,7 @@ class Names:
         else:
             # The host's name makes the file findable among a thousand; the hash is of the whole.
             subject["slug"] = evidence.slug(f"{endpoint}-{own}/{found.uuid}")
-            subject["controller"] = controller["subject"]["id"]
+            subject["controller"] = controller["id"]
         return subject
 
 

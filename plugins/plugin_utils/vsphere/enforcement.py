@@ -145,7 +145,7 @@ class Enforcement:
             subject = names.subject(read, controller)
             of_controller = read.kind == "controller"
             if of_controller:
-                controller = {"subject": subject}
+                controller = subject
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
                 for scope in scopes.values():

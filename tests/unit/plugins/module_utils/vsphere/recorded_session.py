@@ -43,7 +43,13 @@ class ReplaySession:
         self.asked: list[str] = []
         self.content = value(self._elements(calls[CONTENT])[0])
 
-    def call(self, ref_type: str, moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
+    def told(self, ref_type: str, moid: str, method: str, arguments: str, shape: Callable[[list[Any]], Any]) -> Any:
+        """As Session.told."""
+        return shape([value(found) for found in self.call(ref_type, moid, method, arguments)])
+
+    def call(
+        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None
+    ) -> list[ElementTree.Element]:
         """As Session.call."""
         name = key(ref_type, moid, method, arguments)
         self.asked.append(name)
@@ -59,9 +65,7 @@ class ReplaySession:
             raise SoapFault(*answer["fault"])
         return [ElementTree.fromstring(text) for text in answer["elements"]]
 
-    def request(
-        self, method: str, path: str, _body: Any = None, headers: Any = None, into: Any = None
-    ) -> tuple[int, Any, bytes]:
+    def request(self, method: str, path: str, _body: Any = None, headers: Any = None) -> tuple[int, Any, bytes]:
         """As Connections.request, for the vSphere Automation API."""
         name = f"{method} {path}"
         self.asked.append(name)
@@ -85,7 +89,12 @@ class RecordingSession:
         self._views: dict[str, str] = {}
         self.call("ServiceInstance", "ServiceInstance", "RetrieveServiceContent")
 
-    def call(self, ref_type: str, moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
+    def told(self, ref_type: str, moid: str, method: str, arguments: str, shape: Callable[[list[Any]], Any]) -> Any:
+        return shape([value(found) for found in self.call(ref_type, moid, method, arguments)])
+
+    def call(
+        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None
+    ) -> list[ElementTree.Element]:
         name = key(ref_type, moid, method, arguments)
         for view, alias in self._views.items():
             name = name.replace(f">{view}<", f">{alias}<")

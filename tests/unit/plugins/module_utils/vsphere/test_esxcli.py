@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
@@ -17,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts impor
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import Read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Found
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import value
 
 XSI = 'xmlns="urn:vim25" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 ACCOUNTS = (
@@ -37,6 +39,9 @@ class Host:
     def __init__(self, answer: object) -> None:
         self.answer = answer
         self.commands: list[str] = []
+
+    def told(self, ref_type: str, moid: str, method: str, arguments: str, shape: Any) -> Any:
+        return shape([value(found) for found in self.call(ref_type, moid, method, arguments)])
 
     def call(self, ref_type: str, _moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
         if method == "RetrieveManagedMethodExecuter":
@@ -117,7 +122,7 @@ def test_nothing_is_written_by_an_argument_that_the_release_does_not_know(
          "&lt;/x&gt;</faultDetail></fault>", "esxcli a b failed: Unknown command"),
         ("<fault><faultMsg>it broke</faultMsg></fault>", "esxcli a b failed: it broke"),
         ("", "esxcli a b said nothing"),
-        ("<response>not XML</response>", "what esxcli a b said is not XML"),
+        ("<response>not XML</response>", "esxcli a b said what is not XML"),
     ],
 )  # fmt: skip
 def test_a_failed_command_says_why(inner: str, reason: str) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -17,18 +18,18 @@ HEAD = 'xmlns="urn:vim25" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" 
 HOSTS = retrieve.Properties("HostSystem", {"name": None, "config.new": None}, page=1)
 
 
-def page(*names: str, token: str = "", missing: str = "") -> list[ElementTree.Element]:
+def page(*names: str, token: str = "", missing: str = "") -> bytes:
     objects = "".join(
         f'<objects><obj type="HostSystem">{name}</obj><propSet><name>name</name><val xsi:type="xsd:string">{name}</val>'
         f"</propSet>{missing}</objects>"
         for name in names
     )
     more = f"<token>{token}</token>" if token else ""
-    return [ElementTree.fromstring(f"<returnval {HEAD}>{more}{objects}</returnval>")]
+    return f"<returnval {HEAD}>{more}{objects}</returnval>".encode()
 
 
 class Server:
-    """Answers calls from a list of answers; one that is an exception is raised."""
+    """Answers calls from a list of pages; one that is an exception is raised."""
 
     content = {"viewManager": "ViewManager", "rootFolder": "group-d1", "propertyCollector": "pc"}
 
@@ -36,7 +37,9 @@ class Server:
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
 
-    def call(self, _type: str, _moid: str, method: str, arguments: str = "") -> list[ElementTree.Element]:
+    def call(
+        self, _type: str, _moid: str, method: str, arguments: str = "", shorten: Any = None
+    ) -> list[ElementTree.Element]:
         self.asked.append((method, arguments))
         if method == "CreateContainerView":
             return [ElementTree.fromstring('<returnval type="ContainerView">view-1</returnval>')]
@@ -45,7 +48,7 @@ class Server:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return [ElementTree.fromstring(shorten(answer))] if answer else []
 
     def methods(self) -> list[str]:
         return [method for method, _arguments in self.asked]
@@ -69,7 +72,7 @@ def test_pages_are_read_to_the_end_and_the_view_is_destroyed() -> None:
 
 
 def test_no_object_at_all_is_an_empty_answer() -> None:
-    assert names(Server([])) == []
+    assert names(Server(b"")) == []
 
 
 def test_a_refused_property_is_missing_with_its_privilege() -> None:

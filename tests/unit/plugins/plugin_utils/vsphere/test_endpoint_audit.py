@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,10 @@ import pytest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.collector import Subject
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import provenance
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_summary import Summary
 
 UUID = "4c4c4544-0042-3510-8054-b4c04f4a3132"
 OTHER = "4c4c4544-0042-3510-8054-b4c04f4a3133"
@@ -27,7 +27,7 @@ GIVEN = {
     "measures": ["11.4.6"], "exceptions_file": None, "attestations_file": None, "run_id": "2", "port": 443,
     "validate_certs": True, "ca_file": None, "certificate_sha256": None, "time_limit": 5,
 }  # fmt: skip
-CONTROLLER = {"subject": {"id": f"vc1/{OTHER}"}}
+CONTROLLER = {"id": f"vc1/{OTHER}"}
 SERVICES = [{"id": name, "running": False, "policy": "off", "rulesets": []} for name in ("TSM", "TSM-SSH")]
 FACTS = {"host": {"product": "VMware ESXi 8.0.3"}, "remote_access": {"services": SERVICES}}
 
@@ -91,25 +91,26 @@ class Playing:
         monkeypatch.setattr(endpoint_audit.collector, "collect", collect)
 
 
+@pytest.fixture(autouse=True, params=["one process", "two processes"])
+def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosts are judged here, or in another process while the next are read."""
+    monkeypatch.setattr(endpoint_audit, "MANY_HOSTS", 0)
+    monkeypatch.setattr(endpoint_audit, "several_cores", lambda: request.param == "two processes")
+
+
 def audited(directory: Path) -> tuple[str | None, dict[str, dict[str, Any]], dict[str, Any]]:
     """(why nothing was read, documents by name, the action's result)."""
     given = {**GIVEN, "run_directory": str(directory)}
-    summary, documents = Summary(given), {}
-
-    def each(document: dict[str, Any]) -> None:
-        summary.add(document)
-        documents[document["subject"]["name"]] = document
-
-    reason = endpoint_audit.audit(
+    summary, reason = endpoint_audit.audit(
         SubjectAudit(given, load_standard(), gold.defaults()),
         given,
         {"host": "192.0.2.10", "user": "auditor", "password": "unused"},
         dict(BASE),
         denied=[],
         say=lambda _line: None,
-        each=each,
     )
-    return reason, documents, summary.result()
+    documents = [json.loads(path.read_text()) for path in (directory / "subjects").glob("*.json")]
+    return reason, {document["subject"]["name"]: document for document in documents}, summary.result()
 
 
 VCENTER = Subject("controller", "vc1", OTHER, {"host": {"product": "VMware vCenter 8.0.3"}})
@@ -151,6 +152,25 @@ def known(archive: Path, *subjects: dict[str, Any]) -> None:
     entries = [{"endpoint": "vc1", "platform": "vsphere", "kind": "host", "slug": "s", **entry} for entry in subjects]
     entries.append({"endpoint": "vc2", "platform": "vsphere", "kind": "host", "slug": "t", "id": "vc2", "name": "vc2"})
     (latest / "run.json").write_text(json.dumps({"schema": provenance.SCHEMA, "subjects": entries}))
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Playing(monkeypatch, VCENTER, host())
+    monkeypatch.setattr(evidence, "write_private", failing_for("esx1"))
+    with pytest.raises(OSError, match="No space left"):
+        audited(tmp_path / "2")
+    assert multiprocessing.active_children() == []
+
+
+def failing_for(name: str) -> Any:
+    write = evidence.write_private
+
+    def write_private(path: Path, *content: Any) -> None:
+        if name in path.name:
+            raise OSError(28, "No space left on device")
+        write(path, *content)
+
+    return write_private
 
 
 def test_an_endpoint_nobody_has_heard_of_is_unknown_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
