@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
                 for found in collector.collect(opened, plain(given["denied"]), progress):
                     subject = names.subject(found, controller)
                     if found.kind == "controller":
-                        controller = {"subject": subject}
+                        controller = subject
                     subjects.append(kept(subject, found, given))
         except (connection.VsphereError, soap.SoapFault, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
