@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,7 +27,7 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.restarts impor
     steps,
     would,
 )
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done, until
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 BEHAVIOUR = vim.cluster.DrsConfigInfo.DrsBehavior
@@ -247,8 +246,8 @@ def test_every_step_that_is_refused_is_told(
 def settled(fleet: Target) -> None:
     """Wait until high availability counts on every host again."""
     with hardening.administrator(fleet) as admin:
-        while {one.runtime.dasHostState.state for one in admin.all(vim.HostSystem)} != {"connectedToMaster"}:
-            time.sleep(0.05)
+        for one in admin.all(vim.HostSystem):
+            until(lambda one=one: one.runtime.dasHostState.state == "connectedToMaster")
 
 
 def test_a_host_that_does_not_come_back_is_named_until_it_is_taken_out(
@@ -266,8 +265,7 @@ def test_a_host_that_does_not_come_back_is_named_until_it_is_taken_out(
     # It comes back when nobody waits for it any more.
     fleet.control("DELETE", "faults")
     (lost,) = (one for one in admin.all(vim.HostSystem) if one.name == host(2))
-    while lost.runtime.connectionState != "connected":
-        time.sleep(0.05)
+    until(lambda: lost.runtime.connectionState == "connected")
     assert lost.runtime.inMaintenanceMode
     assert "run run-before on " in would(fleet, tmp_path, 2)["left"][host(2)]
     assert "is in maintenance mode: take it out" in would(fleet, tmp_path, 1)["left"][host(1)]

@@ -11,7 +11,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax import saxutils
@@ -166,10 +166,16 @@ def done(running: Any) -> Any:
     return running.info.result
 
 
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def restart(host: vim.HostSystem, force: bool = True) -> None:
     """Restart a host and wait until its vCenter has it back."""
-    before, deadline = host.runtime.bootTime, time.monotonic() + 10
+    before = host.runtime.bootTime
     done(host.RebootHost_Task(force=force))
-    while host.runtime.bootTime == before or host.runtime.connectionState != "connected":
-        assert time.monotonic() < deadline, host.runtime.connectionState
-        time.sleep(0.05)
+    until(lambda: host.runtime.bootTime != before and host.runtime.connectionState == "connected")

@@ -77,42 +77,51 @@ func (l *lab) weighClusters(ctx *simulator.Context, specs []types.PropertyFilter
 	}
 }
 
-func (l *lab) weigh(ctx *simulator.Context, cluster *simulator.ClusterComputeResource) {
-	var hosts []*esxHost
-	var whole, promised, largest size
-	machines := int64(0)
+// load is what a cluster has and what its machines are promised.
+type load struct {
+	hosts           []*esxHost
+	whole, promised size
+	slot            size
+	machines        int64
+}
+
+// loadOf is the load of a cluster, as if one of its hosts were gone.
+func (l *lab) loadOf(ctx *simulator.Context, cluster *simulator.ClusterComputeResource, gone *esxHost) load {
+	var found load
 	for _, ref := range cluster.Host {
 		h := l.hosts[ref]
-		if h == nil {
-			return
-		}
 		for _, machine := range h.running(ctx) {
-			machines++
 			reserved := promise(machine)
-			promised.cpu, promised.memory = promised.cpu+reserved.cpu, promised.memory+reserved.memory
-			largest = size{max(largest.cpu, reserved.cpu), max(largest.memory, reserved.memory)}
+			found.machines++
+			found.promised = size{found.promised.cpu + reserved.cpu, found.promised.memory + reserved.memory}
+			found.slot = size{max(found.slot.cpu, reserved.cpu), max(found.slot.memory, reserved.memory)}
 		}
-		if h.reachable() == nil && !h.runtime().InMaintenanceMode {
-			hosts = append(hosts, h)
-			whole.cpu, whole.memory = whole.cpu+h.size().cpu, whole.memory+h.size().memory
+		if h != gone && h.reachable() == nil && !h.runtime().InMaintenanceMode {
+			found.hosts = append(found.hosts, h)
+			found.whole = size{found.whole.cpu + h.size().cpu, found.whole.memory + h.size().memory}
 		}
 	}
-	summary := cluster.Summary.(*types.ClusterComputeResourceSummary)
-	summary.NumHosts, summary.NumEffectiveHosts = int32(len(cluster.Host)), int32(len(hosts))
-	summary.EffectiveCpu, summary.EffectiveMemory = int32(whole.cpu), whole.memory
-	das := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx).DasConfig
-	summary.AdmissionControlInfo = nil
-	if !*das.Enabled || !*das.AdmissionControlEnabled {
+	return found
+}
+
+func (l *lab) weigh(ctx *simulator.Context, cluster *simulator.ClusterComputeResource) {
+	if slices.ContainsFunc(cluster.Host, func(ref types.ManagedObjectReference) bool { return l.hosts[ref] == nil }) {
 		return
 	}
-	switch policy := das.AdmissionControlPolicy.(type) {
+	now := l.loadOf(ctx, cluster, nil)
+	summary := cluster.Summary.(*types.ClusterComputeResourceSummary)
+	summary.NumHosts, summary.NumEffectiveHosts = int32(len(cluster.Host)), int32(len(now.hosts))
+	summary.EffectiveCpu, summary.EffectiveMemory = int32(now.whole.cpu), now.whole.memory
+	summary.AdmissionControlInfo = nil
+	policy := promises(cluster)
+	switch policy := policy.(type) {
 	case *types.ClusterFailoverResourcesAdmissionControlPolicy:
 		summary.AdmissionControlInfo = &types.ClusterFailoverResourcesAdmissionControlInfo{
-			CurrentCpuFailoverResourcesPercent:    free(whole.cpu, promised.cpu),
-			CurrentMemoryFailoverResourcesPercent: free(whole.memory, promised.memory),
+			CurrentCpuFailoverResourcesPercent:    free(now.whole.cpu, now.promised.cpu),
+			CurrentMemoryFailoverResourcesPercent: free(now.whole.memory, now.promised.memory),
 		}
 	case *types.ClusterFailoverLevelAdmissionControlPolicy:
-		summary.CurrentFailoverLevel = spare(hosts, largest, machines)
+		summary.CurrentFailoverLevel = now.spare()
 		summary.AdmissionControlInfo = &types.ClusterFailoverLevelAdmissionControlInfo{
 			CurrentFailoverLevel: summary.CurrentFailoverLevel,
 		}
@@ -120,7 +129,7 @@ func (l *lab) weigh(ctx *simulator.Context, cluster *simulator.ClusterComputeRes
 		info := new(types.ClusterFailoverHostAdmissionControlInfo)
 		for _, ref := range policy.FailoverHosts {
 			status := types.ManagedEntityStatusRed
-			if slices.Contains(hosts, l.hosts[ref]) {
+			if slices.Contains(now.hosts, l.hosts[ref]) {
 				status = types.ManagedEntityStatusGreen
 			}
 			info.HostStatus = append(info.HostStatus, types.ClusterFailoverHostAdmissionControlInfoHostStatus{
@@ -129,6 +138,34 @@ func (l *lab) weigh(ctx *simulator.Context, cluster *simulator.ClusterComputeRes
 		}
 		summary.AdmissionControlInfo = info
 	}
+}
+
+// promises is the policy of admission control that is in force in a cluster, or nil.
+func promises(cluster *simulator.ClusterComputeResource) types.BaseClusterDasAdmissionControlPolicy {
+	das := cluster.ConfigurationEx.(*types.ClusterConfigInfoEx).DasConfig
+	if !*das.Enabled || !*das.AdmissionControlEnabled {
+		return nil
+	}
+	return das.AdmissionControlPolicy
+}
+
+// holdsWithout says whether admission control holds without a host: otherwise DRS leaves the host's machines on it.
+func (l *lab) holdsWithout(ctx *simulator.Context, cluster *simulator.ClusterComputeResource, gone *esxHost) bool {
+	then := l.loadOf(ctx, cluster, gone)
+	switch policy := promises(cluster).(type) {
+	case *types.ClusterFailoverResourcesAdmissionControlPolicy:
+		cpu, memory := policy.CpuFailoverResourcesPercent, policy.MemoryFailoverResourcesPercent
+		if (policy.AutoComputePercentages == nil || *policy.AutoComputePercentages) && len(then.hosts) > 0 {
+			share := 100 * max(policy.FailoverLevel, 1) / int32(len(then.hosts))
+			cpu, memory = share, share
+		}
+		return free(then.whole.cpu, then.promised.cpu) >= cpu && free(then.whole.memory, then.promised.memory) >= memory
+	case *types.ClusterFailoverLevelAdmissionControlPolicy:
+		return then.spare() >= policy.FailoverLevel
+	case *types.ClusterFailoverHostAdmissionControlPolicy:
+		return !slices.Contains(policy.FailoverHosts, gone.system.Self)
+	}
+	return true
 }
 
 func promise(machine *simulator.VirtualMachine) size {
@@ -151,20 +188,20 @@ func free(whole, promised int64) int32 {
 }
 
 // spare is how many hosts can fail, the largest first, until slots of the largest promise are fewer than machines.
-func spare(hosts []*esxHost, slot size, machines int64) int32 {
-	slot = size{max(slot.cpu, leastCPU), max(slot.memory, 1)}
+func (l load) spare() int32 {
+	slot := size{max(l.slot.cpu, leastCPU), max(l.slot.memory, 1)}
 	var slots []int64
-	for _, h := range hosts {
+	for _, h := range l.hosts {
 		slots = append(slots, min(h.size().cpu/slot.cpu, h.size().memory/slot.memory))
 	}
 	slices.Sort(slots)
 	level := int32(-1)
-	for left := len(slots); left >= 0; left-- {
+	for left := len(slots); left > 0; left-- {
 		sum := int64(0)
 		for _, found := range slots[:left] {
 			sum += found
 		}
-		if sum < machines || left == 0 {
+		if sum < l.machines {
 			break
 		}
 		level++

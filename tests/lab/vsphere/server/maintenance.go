@@ -43,7 +43,7 @@ func (h *esxHost) set(change func(*types.HostRuntimeInfo)) {
 }
 
 func (s *hostShim) EnterMaintenanceModeTask(ctx *simulator.Context, req *types.EnterMaintenanceMode_Task) soap.HasFault {
-	ref := s.host.long(ctx, "enterMaintenanceMode", func(own *simulator.Context) types.BaseMethodFault {
+	ref := s.host.long(ctx, "enterMaintenanceModeTask", func(own *simulator.Context) types.BaseMethodFault {
 		return s.host.enter(own, req.Timeout)
 	})
 	return &methods.EnterMaintenanceMode_TaskBody{Res: &types.EnterMaintenanceMode_TaskResponse{Returnval: ref}}
@@ -71,7 +71,7 @@ func (h *esxHost) enter(ctx *simulator.Context, timeout int32) types.BaseMethodF
 	}
 	h.set(func(runtime *types.HostRuntimeInfo) {
 		runtime.InMaintenanceMode = true
-		runtime.DasHostState = agentState(types.ClusterDasFdmAvailabilityStateUninitialized)
+		runtime.DasHostState = nil
 	})
 	return nil
 }
@@ -99,6 +99,9 @@ func (h *esxHost) evacuate(ctx *simulator.Context) {
 		if other != h && other.reachable() == nil && !other.runtime().InMaintenanceMode {
 			others = append(others, other)
 		}
+	}
+	if !h.lab.holdsWithout(ctx, cluster, h) {
+		return
 	}
 	for i, machine := range h.running(ctx) {
 		if len(others) > 0 && moves(cluster, machine) {
@@ -157,7 +160,7 @@ func (h *esxHost) cluster(ctx *simulator.Context) *simulator.ClusterComputeResou
 
 func (s *hostShim) ExitMaintenanceModeTask(ctx *simulator.Context, _ *types.ExitMaintenanceMode_Task) soap.HasFault {
 	h := s.host
-	ref := h.long(ctx, "exitMaintenanceMode", func(*simulator.Context) types.BaseMethodFault {
+	ref := h.long(ctx, "exitMaintenanceModeTask", func(*simulator.Context) types.BaseMethodFault {
 		if fault := h.reachable(); fault != nil {
 			return fault.Detail.Fault.(types.BaseMethodFault)
 		}
@@ -189,7 +192,7 @@ func (h *esxHost) join() {
 // itself may never hear of it.
 func (s *hostShim) RebootHostTask(ctx *simulator.Context, req *types.RebootHost_Task) soap.HasFault {
 	h := s.host
-	ref := h.long(ctx, "rebootHost", func(*simulator.Context) types.BaseMethodFault {
+	ref := h.long(ctx, "rebootHostTask", func(*simulator.Context) types.BaseMethodFault {
 		if !h.runtime().InMaintenanceMode && !req.Force {
 			return new(types.InvalidState)
 		}

@@ -17,6 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.hos
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Found
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref
 
 ASKED = "2026-11-30T10:00:00Z"
 SCHEMA = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
@@ -67,6 +68,36 @@ def host(session: Session) -> Any:
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(maintenance.time, "sleep", lambda _seconds: None)
+
+
+def test_what_a_cluster_says_of_itself() -> None:
+    """A VM override counts unless the cluster obeys none; a machine that DRS leaves alone has no behaviour."""
+    text = (
+        f"<val {SCHEMA}><dasConfig><enabled>true</enabled><admissionControlEnabled>false</admissionControlEnabled>"
+        "</dasConfig><drsConfig><enabled>true</enabled><enableVmBehaviorOverrides>{obeyed}</enableVmBehaviorOverrides>"
+        "<defaultVmBehavior>fullyAutomated</defaultVmBehavior></drsConfig>"
+        '<drsVmConfig><key type="VirtualMachine">vm-1</key><enabled>false</enabled></drsVmConfig>'
+        '<drsVmConfig><key type="VirtualMachine">vm-2</key><behavior>manual</behavior></drsVmConfig>'
+        '<drsVmConfig><key type="VirtualMachine">vm-3</key></drsVmConfig>'
+        "<vsanConfigInfo><enabled>true</enabled></vsanConfigInfo><rule>passed over</rule></val>"
+    )
+    for obeyed, overrides in (("true", {"vm-1": "", "vm-2": "manual"}), ("false", {})):
+        answer = f'<returnval {SCHEMA}><objects><obj type="ClusterComputeResource">domain-c1</obj>' + "".join(
+            f"<propSet><name>{name}</name>{inner}</propSet>"
+            for name, inner in (
+                ("name", "<val>c1</val>"),
+                ("configurationEx", text.format(obeyed=obeyed)),
+                ("summary", "<val><effectiveCpu>1000</effectiveCpu><effectiveMemory>2000</effectiveMemory></val>"),
+            )
+        )
+        session = Session(RetrievePropertiesEx=[[answer + "</objects></returnval>"], seen("connected", ASKED)])
+        values = {"name": "esx1", "parent": Ref("domain-c1", "ClusterComputeResource")}
+        found = maintenance.around(session, Host(session, Found("HostSystem", "host-1", values, {})))["cluster"]
+        assert found == {
+            "name": "c1", "vsan": True, "ha": True, "admission": False, "policy": None, "told": None, "cpu_mhz": 1000,
+            "memory_mb": 2000,
+            "drs": {"enabled": True, "behaviour": "fullyAutomated", "overrides": overrides},
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize("vsan", [True, False])
