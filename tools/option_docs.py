@@ -44,4 +44,4 @@ def files() -> dict[Path, str]:
 
 def _documented(about: RunOption) -> dict[str, Any]:
     reader = f"Read by role {about.area}." if about.area else "Read once all areas are set."
-    return {"description": [reader, about.description], **about.spec}
+    return {"description": [reader, about.description], **about.documented}

@@ -13,6 +13,8 @@ from seen import (
     ENFORCED,
     ENFORCED_VM,
     ENFORCED_VSPHERE,
+    NEVER,
+    PROVEN,
     WANTED,
     WHERE,
     Seen,
@@ -43,11 +45,11 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
         "(twice being once) and revert to take it back; what is written and waits for a restart says so.",
         "",
         *table(
-            ["check", *WHERE.values(), "enforced: seen on"],
+            ["check", *(WHERE[where] for where in PROVEN["kvm"]), "enforced: seen on"],
             [
                 [
                     f"[{check.id}](measures/{check.measure}.md)",
-                    *(_cell(seen[where].get(check.id, {})) for where in WHERE),
+                    *(_cell(seen[where].get(check.id, {})) for where in PROVEN["kvm"]),
                     _enforced(check, seen[ENFORCED], seen[ENFORCED_VM]),
                 ]
                 for check in checks
@@ -62,12 +64,12 @@ def pages(standard: Standard, seen: Seen) -> dict[Path, str]:
 
 
 def _vsphere(standard: Standard, seen: Seen) -> list[str]:
-    """The checks of vSphere: what a fixture shows, and no host yet."""
+    """The checks of vSphere: what a fixture and the simulated vCenter show, and no real one yet."""
     checks = decided_by_machine(standard, "vsphere")
     rows = [
         [
             f"[{check.id}](measures/{check.measure}.md)",
-            _cell(seen["unit"].get(check.id, {})),
+            *(_cell(seen[where].get(check.id, {})) for where in PROVEN["vsphere"]),
             _judged_on(check),
             _enforced(check, seen[ENFORCED_VSPHERE]),
         ]
@@ -75,12 +77,13 @@ def _vsphere(standard: Standard, seen: Seen) -> list[str]:
     ]
     return [
         f"{len(checks)} vSphere checks are decided by facts. They have been seen on the sample documents of",
-        "`tests/unit/plugins/plugin_utils/vsphere_facts`, not yet on a real host.",
+        "`tests/unit/plugins/plugin_utils/vsphere_facts`, and over its API on the simulated vCenter, which was changed",
+        'for the purpose, as hands, hardware and lacking rights do ("broken"); not yet on a real host.',
         "",
         f"{sum(map(enforceable, checks))} of them a role can put right, as far as [vSphere](vsphere.md) says. The",
         "last column says where one did (twice being once) and revert took it back: no vCenter of the vendor's yet.",
         "",
-        *table(["check", WHERE["unit"], "judged on", "enforced: seen on"], rows),
+        *table(["check", *(WHERE[where] for where in PROVEN["vsphere"]), "judged on", "enforced: seen on"], rows),
     ]
 
 
@@ -105,5 +108,10 @@ def _enforced(check: Check, *lanes: dict[str, dict[str, str]]) -> str:
 
 
 def _cell(found: dict[str, str]) -> str:
-    statuses = (status for status in (*WANTED, "not_applicable") if status in found)
-    return ", ".join(f"{status} (broken)" if found[status].startswith(BROKEN) else status for status in statuses)
+    return ", ".join(_shown(status, found[status]) for status in (*WANTED, "not_applicable") if status in found)
+
+
+def _shown(status: str, how: str) -> str:
+    if how.startswith(NEVER):
+        return f"never {status} ({how.removeprefix(NEVER)})"
+    return f"{status} (broken)" if how.startswith(BROKEN) else status

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from markdown_text import plain, table
-from seen import PROVEN, WHERE, Seen
+from seen import PROVEN, WHERE, Seen, statuses_at
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.expect import describe
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import SECTIONS, Check, Measure, Standard
@@ -130,9 +130,9 @@ def _rows(check: Check, standard: Standard, seen: Seen) -> Iterator[tuple[str, s
         yield "Set by", "hand"
     if check.platform in PROVEN:
         places = [
-            f"{name}: {', '.join(sorted(seen[where][check.id]))}"
-            for where, name in WHERE.items()
-            if seen[where].get(check.id)
+            f"{WHERE[where]}: {', '.join(statuses_at(seen, where, check.id))}"
+            for where in PROVEN[check.platform]
+            if statuses_at(seen, where, check.id)
         ]
         yield "Seen", "; ".join(places) or "nowhere yet"
     if check.judged_on == "controller" and check.platform != "kvm":

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where each check has been seen to pass, to fail and to be unknown.
 
-The tests write tests/output/seen-<where>.json for `unit` (fixtures), `booted` (the lab's libvirt host) and `vm` (the
-full virtual machine), and seen-enforced.json, seen-enforced_vm.json and seen-enforced_vsphere.json for what roles put
-right there and at the simulated vCenter. tests/seen.json is the committed snapshot of them, which docs/ is made from:
-not every machine can boot the targets.
+The tests write tests/output/seen-<where>.json for `unit` (fixtures), `booted` (the lab's libvirt host), `vm` (the
+full virtual machine) and `vsphere` (the simulated vCenter), and seen-enforced.json, seen-enforced_vm.json and
+seen-enforced_vsphere.json for what roles put right there. tests/seen.json is the committed snapshot of them, which
+docs/ is made from: not every machine can boot the targets.
 
     python tools/seen.py             take over what the tests on this machine have just seen
     python tools/seen.py --check     exit 1 when a check lacks evidence, or when the snapshot claims what was not seen
@@ -25,13 +25,14 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader imp
 
 SNAPSHOT = CHECKOUT / "tests" / "seen.json"
 FRESH = CHECKOUT / "tests" / "output"
-WHERE = {"unit": "unit fixture", "booted": "booted host", "vm": "virtual machine"}
+WHERE = {"unit": "unit fixture", "booted": "booted host", "vm": "virtual machine", "vsphere": "simulated vCenter"}
 WANTED = ("pass", "fail", "unknown")
-# The platforms whose checks need all three of WANTED. Only kvm has hosts that can be broken for it.
-PROVEN = ("kvm", "vsphere")
+# The platforms whose checks need all three of WANTED, and where they can be seen.
+PROVEN = {"kvm": ("unit", "booted", "vm"), "vsphere": ("unit", "vsphere")}
 BOOTED_SHARE = 0.5  # of the failures, the share that is to be produced by breaking a booted host
 
-BROKEN = "break"  # how a status came about begins with this when the host was broken for it
+BROKEN = "break"  # how a status came about begins with this when the target was broken for it
+NEVER = "never: "  # and with this where it cannot come about on a target; the reason follows
 
 # Places of their own, one for each lane: {check: {where: how a role was seen to put it right}}
 LANES = ENFORCED, ENFORCED_VM, ENFORCED_VSPHERE = "enforced", "enforced_vm", "enforced_vsphere"
@@ -69,7 +70,13 @@ def decided_by_machine(standard: Standard, platform: str = "kvm") -> list[Check]
 
 def statuses(seen: Seen, check_id: str) -> set[str]:
     """Every status a check was seen to give anywhere."""
-    return {status for where in WHERE for status in seen[where].get(check_id, {})}
+    return {status for where in WHERE for status in statuses_at(seen, where, check_id)}
+
+
+def statuses_at(seen: Seen, where: str, check_id: str) -> list[str]:
+    """The statuses a check was seen to give at one place, sorted."""
+    found = seen.get(where, {}).get(check_id, {})
+    return sorted(status for status, how in found.items() if not how.startswith(NEVER))
 
 
 def booted_failures(standard: Standard, seen: Seen) -> tuple[int, int]:
@@ -86,8 +93,13 @@ def faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list[str]:
         lacking = [status for status in WANTED if status not in statuses(snapshot, check.id)]
         if lacking:
             found.append(f"{check.id} has never been seen to be {', '.join(lacking)}")
+    for check in decided_by_machine(standard, "vsphere"):
+        shown = _repeatable(snapshot.get("vsphere", {}).get(check.id, {}))
+        lacking = [status for status in WANTED if status not in shown]
+        if lacking:
+            found.append(f"{check.id} has never been made to be {', '.join(lacking)} on a {WHERE['vsphere']}")
     for where in WHERE:
-        place = snapshot[where]
+        place = snapshot.get(where, {})
         for check_id, claimed in place.items():
             if check_id not in standard.checks:
                 found.append(f"tests/seen.json names {check_id} ({where}), which is no check: run `make docs`")
@@ -113,7 +125,7 @@ def _enforcement_faults(standard: Standard, snapshot: Seen, fresh: Seen) -> list
 
 def _repeatable(claimed: dict[str, str]) -> set[str]:
     """The statuses every machine has to see again; what a plain audit finds depends on the machine below the lab."""
-    return {status for status, how in claimed.items() if how == "case" or how.startswith(BROKEN)}
+    return {status for status, how in claimed.items() if how == "case" or how.startswith((BROKEN, NEVER))}
 
 
 def update() -> None:
@@ -137,7 +149,7 @@ def main(arguments: list[str]) -> int:
     print("\n".join(found))
     failed, checks = booted_failures(standard, load_snapshot())
     print(f"{checks} kvm checks are decided by facts, {failed} of them were seen to fail on a booted host.")
-    print(f"{len(decided_by_machine(standard, 'vsphere'))} vSphere checks are decided by facts, proven by unit cases.")
+    print(f"{len(decided_by_machine(standard, 'vsphere'))} vSphere checks are decided by facts.")
     print(f"Seen on this machine: {', '.join(fresh) or 'nothing'}")
     return 1 if found else 0
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -60,6 +61,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         given = self._given(task_vars)
+        joins_as = _joins_as(given["options"])
         former = plain((task_vars.get("ansible_facts") or {}).get(FACT) or {})
         if former.get("run_id") != given["run_id"]:
             former = {"run_id": given["run_id"], "areas": {}}
@@ -67,7 +69,8 @@ class ActionModule(ActionBase):
             standard = load_standard()
             given["areas"] = given["areas"] or proposal.areas(standard, given["platform"])
             answer = Answer(task_vars["inventory_hostname"], standard, former, display.display, display.warning)
-            platform = {"kvm": self._kvm, "vsphere": self._vsphere}[given["platform"]]
+            vsphere = functools.partial(self._vsphere, joins_as)
+            platform = {"kvm": self._kvm, "vsphere": vsphere}[given["platform"]]
             platform(given, standard, task_vars, answer)
         except (ValueError, OSError, HostError, Lost) as error:
             raise AnsibleActionFail(str(error)) from error
@@ -101,7 +104,7 @@ class ActionModule(ActionBase):
             self, task_vars, given, standard, variables, subject, _exceptions(given, standard)
         ).run(_checks(standard, given), answer)
 
-    def _vsphere(self, given, standard, task_vars, answer):
+    def _vsphere(self, joins_as, given, standard, task_vars, answer):
         """The same for every ESXi host behind an endpoint, from here: nothing runs on the inventory host."""
         # Needed for this platform alone, and it reads much of Python.
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
@@ -119,7 +122,7 @@ class ActionModule(ActionBase):
             display.display,
         )
         try:
-            endpoint = endpoint_audit.endpoint_of(given, name, connection)
+            endpoint = endpoint_audit.endpoint_of(given, name, connection, joins_as)
             with no_garbage_collection():
                 areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode)
         except (VsphereError, soap.SoapFault) as error:
@@ -129,6 +132,14 @@ class ActionModule(ActionBase):
         for area, entry in areas.items():
             answer.take(area, entry)
         answer.take_restarts(enforced.restarts)
+
+
+def _joins_as(options):
+    """Account and password that join hosts to the directory, or None; of the password planners only learn that it is
+    given, so that nothing that is kept or shown can have it."""
+    account, password = options["directory_account"], options["directory_password"]
+    options["directory_password"] = "***" if password else ""
+    return (account, password) if account and password else None
 
 
 def _exceptions(given, standard):

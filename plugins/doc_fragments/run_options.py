@@ -32,6 +32,19 @@ options:
           a host that loses its vCenter then has to be installed anew.'
         type: bool
         default: false
+      directory_account:
+        description:
+        - Read by role identity.
+        - Account of the directory that may join hosts to C(gold_directory_domain), as user@domain. With it, ESXi
+          hosts are joined where C(gold_vsphere_directory_mode) is V(ad).
+        type: str
+        default: ''
+      directory_password:
+        description:
+        - Read by role identity.
+        - The password of C(directory_account). Keep it in a vault; the collection keeps it nowhere.
+        type: str
+        default: ''
       install_updates:
         description:
         - Read by role patching.

@@ -137,8 +137,8 @@ areas:
     - What became of each area. C(updated) holds old and new value of each setting with the checks and measures that
       ask for it; C(pending) what a setting waits for; C(by_hand) what a person has to do; C(refused) why nothing was
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
-    - Of platform V(vsphere), C(updated) also names C(host) and C(setting), and C(faults) says why a host was not
-      changed.
+    - Of platform V(vsphere), C(updated) holds the settings of each host by its name, those of the vCenter under
+      C(the vCenter), and C(faults) says why a host was not changed.
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import version
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many, version
 
 # Every item is asked for apart; a library of thousands would take minutes.
 MAX_ITEMS = 500
@@ -56,6 +56,15 @@ class Asking(object):
         if unseen:
             raise Unreadable(unseen)
         return [ask(self.api, moid, found.values.get("name", moid)) for moid, found in self.inventory.clusters.items()]
+
+    def alone(self, entry):
+        """An entry for each host that is in no cluster, which nothing that holds for clusters says anything of."""
+        clustered = {str(moid) for found in self.inventory.clusters.values() for moid in many(found.values.get("host"))}
+        return [
+            {"id": moid, "name": found.values.get("name", moid), **entry}
+            for moid, found in self.inventory.hosts.items()
+            if moid not in clustered
+        ]
 
 
 def _global_permissions(asking):
@@ -224,6 +233,6 @@ QUESTIONS = {
     "firewall.inbound": lambda asking: asking.each("/api/appliance/networking/firewall/inbound", _rule),
     "logging.forwarding": lambda asking: asking.each("/api/appliance/logging/forwarding", _target),
     "storage.library": _library,
-    "drift.clusters": lambda asking: asking.clusters(_drift),
-    "patch.clusters": lambda asking: asking.clusters(_image),
+    "drift.clusters": lambda asking: [*asking.clusters(_drift), *asking.alone({"tool": "none", "compliant": False})],
+    "patch.clusters": lambda asking: [*asking.clusters(_image), *asking.alone({"tool": "alone", "status": ""})],
 }

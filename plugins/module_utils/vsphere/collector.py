@@ -78,6 +78,7 @@ class Fleet(object):
         self.stand_alone = self.about.get("apiType") != "VirtualCenter"
         self.machines = {}
         self.uuids = {}
+        self._without_host = set()
         self._memory = {}
         self._vm_problem = None
         # Why machines may be hidden from the account, in words; [] where it may read everything.
@@ -97,14 +98,26 @@ class Fleet(object):
                 self.machines.setdefault(host, []).append(entry)
                 self._errors.setdefault(host, []).extend(errors)
                 self.uuids[found.moid] = entry["id"]
-                if entry.get("power") == "poweredOn":
-                    self._memory[host] = self._memory.get(host, 0) + (number(entry.get("mem_max_b")) or 0)
+                if host is None:
+                    self._without_host.add(found.moid)
+                self._weigh(host, entry)
                 count += 1
                 if count % 250 == 0:
                     self._progress(0, len(self._inventory.hosts), count)
         except SoapFault as error:
             self._vm_problem = str(error)
         self._progress(0, len(self._inventory.hosts), count)
+
+    def named(self):
+        """{id: (name, id of its parent, None where it was not read)} of hosts and datastores."""
+        named = [*self._inventory.hosts.values(), *self._inventory.datastores.values()]
+        return {found.moid: (found.values.get("name", found.moid), found.values.get("parent")) for found in named}
+
+    def _weigh(self, host, entry):
+        """Add a machine's memory to that of its host; None from the first one on that does not tell."""
+        size = {None: None, "poweredOn": number(entry.get("mem_max_b"))}.get(entry.get("power"), 0)
+        before = self._memory.get(host, 0)
+        self._memory[host] = None if size is None or before is None else before + size
 
     def controller(self, denied):
         """The vCenter's own subject."""
@@ -169,13 +182,16 @@ class Fleet(object):
         cluster, errors = self._inventory.cluster(found, self._memory)
         facts.put("cluster", cluster)
         facts.errors += errors
-        datastores, errors = self._inventory.storage(many(found.values.get("datastore")))
-        facts.put("storage.datastores", datastores)
-        facts.errors += errors
+        facts.attempt("storage.datastores", lambda: self._datastores_of(facts, read))
         self._machines_of(facts, found)
         document = facts.finished(now(), HOST_PARTS, {})
         uuid = found.values.get("hardware.systemInfo.uuid")
         return Subject("host", found.values.get("name", found.moid), uuid, document)
+
+    def _datastores_of(self, facts, read):
+        entries, errors = self._inventory.storage(many(read.told("datastore")))
+        facts.errors += errors
+        return entries
 
     def _machines_of(self, facts, found):
         if self._vm_problem:
@@ -186,7 +202,8 @@ class Fleet(object):
         facts.put("vms", entries)
         facts.errors += self._errors.get(found.moid, [])
         gaps = list(self.blind_spots)
-        hidden = [moid for moid in many(found.values.get("vm")) if moid not in self.uuids]
+        on_host = many(found.values.get("vm"))
+        hidden = [moid for moid in on_host if moid not in self.uuids or moid in self._without_host]
         if hidden:
             gaps.append("the account may not see %d virtual machines of the host" % len(hidden))
         facts.put("visibility", {"complete": not gaps, "gaps": gaps, "unmatched": []})

@@ -33,11 +33,22 @@ class Endpoint(object):
     """Where to log in and how far to trust what answers.
 
     host: ansible_host; name: of the inventory, for messages; time_limit: seconds for one call; ca_file: PEM file of
-    authorities, the system's where None; pin: SHA-256 of the one certificate that is accepted, whoever signed it.
+    authorities, the system's where None; pin: SHA-256 of the one certificate that is accepted, whoever signed it;
+    joins_as: account and password of the directory with which its hosts may be joined to it.
     """
 
     def __init__(
-        self, name, host, user, password, port=443, validate_certs=True, ca_file=None, pin=None, time_limit=60
+        self,
+        name,
+        host,
+        user,
+        password,
+        port=443,
+        validate_certs=True,
+        ca_file=None,
+        pin=None,
+        time_limit=60,
+        joins_as=None,
     ):
         self.name = name
         self.host = host
@@ -48,6 +59,7 @@ class Endpoint(object):
         self.ca_file = ca_file
         self.pin = re.sub(r"[:\s-]", "", pin).lower() if pin else None
         self.time_limit = time_limit
+        self.joins_as = joins_as
         if self.pin and not _PIN.fullmatch(self.pin):
             raise VsphereError(
                 "%s: hypervisor_certificate_sha256 is %r, expected the 64 hexadecimal digits of a SHA-256 fingerprint"

@@ -8,13 +8,28 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import appliance, key_providers
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Facts, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.machines import options
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object, of_objects
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.places import Places
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import (
+    Properties,
+    in_view,
+    of_object,
+    of_objects,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, element, reference
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, number, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
+    Ref,
+    flag,
+    many,
+    number,
+    value,
+)
 
 PARTS = ("authorization", "alarms", "options", "key_providers", "appliance", "content")
 ADMIN, READ, NO_ACCESS = "Admin", "System.Read", "NoAccess"
 SUBTREES = ("vpxd.event.", "event.", "task.")
+NAMED = {"name": None, "parent": None}
+# What others are in. Hosts, datastores and distributed switches are known already.
+CONTAINERS = ("Datacenter", "Folder", "ComputeResource", "ResourcePool")
 ROLES = Properties("AuthorizationManager", {"roleList": None})
 CURRENT = Properties("SessionManager", {"currentSession": None})
 ALARMS = Properties(
@@ -130,14 +145,15 @@ def _permissions(session, manager, roles, fleet):
         # Somebody administers every server: an answer without any permission says nothing of who.
         raise Unreadable("the server told of no permission at all")
     entities = {str(entry["entity"]): entry["entity"] for entry in found}
-    names = _names(session, [ref for moid, ref in entities.items() if moid not in fleet.uuids])
+    where = _places(session, fleet, [ref for moid, ref in entities.items() if moid not in fleet.uuids])
     root = session.content["rootFolder"]
     return [
         {
             "principal": entry["principal"],
             "group": flag(entry["group"]),
             "role": roles.get(number(entry["roleId"]), "role %s" % entry["roleId"]),
-            "entity": fleet.uuids.get(entry["entity"]) or names.get(entry["entity"], ""),
+            "entity": fleet.uuids.get(entry["entity"]) or where.called(entry["entity"]),
+            "entity_path": "" if entry["entity"] in fleet.uuids else where.path(entry["entity"]),
             "entity_id": str(entry["entity"]),
             "entity_type": entry["entity"].type,
             "root": entry["entity"] == root,
@@ -147,9 +163,19 @@ def _permissions(session, manager, roles, fleet):
     ]
 
 
-def _names(session, references):
-    wanted = Properties("ManagedEntity", {"name": None})
-    return {found.moid: found.values.get("name", "") for found in of_objects(session, wanted, references, {})}
+def _places(session, fleet, references):
+    """Where the objects of permissions are, among what may be called as they are."""
+    seen = []
+    for ref_type in CONTAINERS:
+        seen += in_view(session, Properties(ref_type, dict(NAMED), page=1000), {})
+    # A view shows what is below the folder it begins at.
+    root = Ref(session.content["rootFolder"], "Folder")
+    seen += of_objects(session, Properties("ManagedEntity", dict(NAMED)), [root, *references], {})
+    known = fleet.named()
+    # What the account may not see is known by its id.
+    known.update({str(moid): (str(moid), None) for moid in references})
+    known.update({found.moid: (found.values.get("name", ""), str(found.values.get("parent") or "")) for found in seen})
+    return Places(known)
 
 
 def _principals(permissions):

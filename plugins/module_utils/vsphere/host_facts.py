@@ -171,6 +171,15 @@ class Read(object):
             return self.values[path]
         raise Unreadable(self._missing.get(path) or self._unknown.get(path) or "%s is unset" % path)
 
+    def told(self, path):
+        """The value of a property that may be unset, None then.
+
+        :raises Unreadable: it was refused, or the server is too old for it.
+        """
+        if path in self._missing or path in self._unknown:
+            raise Unreadable(self._missing.get(path) or self._unknown[path])
+        return self.values.get(path)
+
     def option(self, name):
         """An advanced option; options that a host does not have are unset."""
         options_of_host = self.known("config.option")
@@ -189,7 +198,7 @@ def _product(facts, read):
     facts.put("host.os_id", "esxi")
     facts.put("host.os_version", ".".join(str(product.get("version", "")).split(".")[:2]) or None, reason)
     facts.put("host.platform", "vsphere")
-    facts.put("host.controller_address", read.values.get("summary.managementServerIp", ""))
+    facts.attempt("host.controller_address", lambda: str(read.told("summary.managementServerIp") or ""))
 
 
 def _hardware(facts, read):
@@ -212,9 +221,13 @@ def _hardware(facts, read):
     if read.stand_alone:
         facts.lost("boot.attestation", "only a vCenter attests hosts")
     else:
-        attestation = read.values.get("summary.tpmAttestation") or {}
-        said = {key: str(attestation.get(key) or "") for key in ("status", "time")}
-        facts.put("boot.attestation", {**said, "message": str(at(attestation, "message.message", ""))[:500]})
+        facts.attempt("boot.attestation", lambda: _attestation(read.told("summary.tpmAttestation") or {}))
+
+
+def _attestation(found):
+    """What a vCenter says of the host's last start; of a host without a TPM 2.0 it says nothing, which is empty."""
+    said = {key: str(found.get(key) or "") for key in ("status", "time")}
+    return {**said, "message": str(at(found, "message.message", ""))[:500]}
 
 
 def _virtualisation(features):

@@ -36,13 +36,18 @@ def _switches(read):
     devices = _devices(read)
     for found in read.known("config.network.vswitch"):
         yield {"id": found["name"], "kind": "standard", "uplinks": _named(found, devices), "nioc": False}
-    for found in read.values.get("config.network.proxySwitch") or []:
+    for found in read.told("config.network.proxySwitch") or []:
         switch = read.distributed.switch(found.get("dvsUuid"))
-        entry = {"id": found.get("dvsName", ""), "kind": "distributed", "uplinks": _named(found, devices)}
+        entry = {
+            "id": found.get("dvsName", ""),
+            "key": found.get("dvsUuid", ""),
+            "kind": "distributed",
+            "uplinks": _named(found, devices),
+        }
         if switch and switch["nioc"] is not None:
             entry["nioc"] = switch["nioc"]
         yield entry
-    for found in read.values.get("config.network.opaqueSwitch") or []:
+    for found in read.told("config.network.opaqueSwitch") or []:
         yield {
             "id": found.get("name") or found["key"],
             "kind": "opaque",
@@ -92,15 +97,15 @@ def setting(found):
 
 
 def _distributed(read):
-    for proxy in read.values.get("config.network.proxySwitch") or []:
+    for proxy in read.told("config.network.proxySwitch") or []:
         uplinks = _uplinks(proxy)
         for portgroup in read.distributed.portgroups(proxy.get("dvsUuid")):
-            yield {
-                **{key: inner for key, inner in portgroup.items() if key not in ("uplinks_active", "uplinks_standby")},
-                "switch": proxy.get("dvsName", ""),
-                "active": [nic for name in portgroup["uplinks_active"] for nic in uplinks.get(name, [])],
-                "standby": [nic for name in portgroup["uplinks_standby"] for nic in uplinks.get(name, [])],
-            }
+            entry = {**portgroup, "switch": proxy.get("dvsName", "")}
+            for key in ("active", "standby"):
+                names = entry.pop("uplinks_" + key, None)
+                if names is not None:
+                    entry[key] = [nic for name in names for nic in uplinks.get(name, [])]
+            yield entry
 
 
 def _uplinks(proxy):

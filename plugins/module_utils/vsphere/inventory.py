@@ -91,31 +91,45 @@ class Inventory(object):
     def cluster(self, host_found, memory_of_vms):
         """(facts, errors) of a host's cluster; a host outside of clusters counts as one of its own without a name.
 
-        memory_of_vms: {host id: bytes of its powered-on machines}.
+        memory_of_vms: {host id: bytes of its powered-on machines}, None where one does not tell; the id is None as well
+        of machines that do not tell their host.
         """
+        if "parent" in host_found.missing:
+            return {}, [{"path": "cluster", "reason": host_found.missing["parent"]}]
         above = host_found.values.get("parent")
         parent = self.clusters.get(above)
         if parent is None and getattr(above, "type", "") == CLUSTERS.type:
             return {}, [{"path": "cluster", "reason": self.unseen_clusters() or "the cluster was not read"}]
         members = [str(moid) for moid in many(parent.values.get("host"))] if parent else [host_found.moid]
-        known = [self.hosts[moid].values for moid in members if moid in self.hosts]
+        unseen = [moid for moid in members if moid not in self.hosts]
+        if unseen:
+            return {}, [{"path": "cluster", "reason": "the account may not see %d hosts of the cluster" % len(unseen)}]
+        known = [self.hosts[moid].values for moid in members]
+        used = [memory_of_vms.get(moid, 0) for moid in (*members, None)]
         memory = [number(host.get("hardware.memorySize")) or 0 for host in known]
         cores = [number(host.get("hardware.cpuInfo.numCpuCores")) or 0 for host in known]
         facts = {
+            "id": str(parent.moid) if parent else "",
             "name": parent.values.get("name", "") if parent else "",
             "hosts": len(members),
             "smallest_host_cores": min(cores, default=0),
             "memory_total_b": sum(memory),
             "largest_host_memory_b": max(memory, default=0),
-            "vm_memory_b": sum(memory_of_vms.get(moid, 0) for moid in members),
         }
+        errors = []
+        if None in used or used[-1]:
+            reason = "the memory of a running machine, or where it runs, was not read"
+            errors.append({"path": "cluster.vm_memory_b", "reason": reason})
+        else:
+            facts["vm_memory_b"] = sum(used)
         configuration = {} if parent is None else parent.values.get("configurationEx")
         if configuration is None:
             reason = parent.missing.get("configurationEx", "configurationEx is unset")
-            return facts, [{"path": "cluster.%s" % name, "reason": reason} for name in ("ha", "admission_control")]
+            errors += [{"path": "cluster.%s" % name, "reason": reason} for name in ("ha", "admission_control")]
+            return facts, errors
         facts["ha"] = flag(configuration.get("enabled")) is True
         facts["admission_control"] = flag(configuration.get("admissionControlEnabled")) is True
-        return facts, []
+        return facts, errors
 
     def storage(self, datastore_ids):
         """(entries, errors) of some datastores."""
@@ -125,22 +139,32 @@ class Inventory(object):
             if found is None:
                 errors.append({"path": "storage.datastores[%s]" % moid, "reason": "the account may not see it"})
                 continue
-            name, kind = found.values.get("name", str(moid)), found.values.get("summary.type", "")
-            nas = at(found.values.get("info") or {}, "nas", {})
-            entry = {
-                "id": name,
-                "kind": kind,
-                "remote_host": nas.get("remoteHost", ""),
-                "security": nas.get("securityType", ""),
-            }
-            if kind.lower().startswith("vsan"):
-                # The vSAN API, another service than vim25, knows whether data at rest is encrypted.
-                reason = "encryption of vSAN is not told by the vSphere API"
-                errors.append({"path": "storage.datastores[%s].encrypted" % name, "reason": reason})
-            else:
-                entry["encrypted"] = False
+            entry, lost = _datastore(found, str(moid))
+            errors += [{"path": "storage.datastores[%s].%s" % (entry["id"], key), "reason": lost[key]} for key in lost]
             entries.append(entry)
         return entries, errors
+
+
+def _datastore(found, moid):
+    """(entry, {key: why it is not told}) of one datastore."""
+    values, lost = found.values, {}
+    entry = {"id": values.get("name", moid)}
+    kind = values.get("summary.type")
+    if kind is None:
+        lost["kind"] = lost["encrypted"] = found.missing.get("summary.type", "summary.type is unset")
+    else:
+        entry["kind"] = kind
+        if kind.lower().startswith("vsan"):
+            # The vSAN API, another service than vim25, knows whether data at rest is encrypted.
+            lost["encrypted"] = "encryption of vSAN is not told by the vSphere API"
+        else:
+            entry["encrypted"] = False
+    if "info" in found.missing:
+        lost["remote_host"] = lost["security"] = found.missing["info"]
+    else:
+        nas = at(values.get("info") or {}, "nas", {})
+        entry.update({"remote_host": nas.get("remoteHost", ""), "security": nas.get("securityType", "")})
+    return entry, lost
 
 
 class Distributed(object):
@@ -178,8 +202,23 @@ def _uplink(found):
 
 
 def portgroup(found):
-    """The entry of one distributed port group, as far as it is the same on every host."""
-    config = found.values.get("config.defaultPortConfig") or {}
+    """The entry of one distributed port group, as far as it is the same on every host.
+
+    What its ports are set to is left out where the account may not read it.
+    """
+    entry = {
+        "id": found.values.get("key", found.moid),
+        "name": found.values.get("name", ""),
+        "nsx": found.values.get("config.backingType") == "nsx",
+        **_ports(found.values.get("config.defaultPortConfig") or {}),
+    }
+    return {key: one for key, one in entry.items() if one is not None}
+
+
+def _ports(config):
+    """What every port of a group is set to; {} where it is not told."""
+    if not config:
+        return {}
     vlan = config.get("vlan") or {}
     trunk = vlan.get("_type", "").endswith("TrunkVlanSpec")
     ranges = [[number(one.get("start")), number(one.get("end"))] for one in many(vlan.get("vlanId"))] if trunk else []
@@ -190,19 +229,15 @@ def portgroup(found):
         ("mac_changes", "macChanges"),
         ("forged_transmits", "forgedTransmits"),
     )
-    entry = {
-        "id": found.values.get("key", found.moid),
-        "name": found.values.get("name", ""),
+    return {
         "vlan": 0 if trunk else number(vlan.get("vlanId") or vlan.get("pvlanId")) or 0,
         "trunk": ranges,
-        "nsx": found.values.get("config.backingType") == "nsx",
         **{name: flag(setting(policy.get(field))) for name, field in names},
         "shaping_in": flag(setting(at(config, "inShapingPolicy.enabled"))) is True,
         "shaping_out": flag(setting(at(config, "outShapingPolicy.enabled"))) is True,
         "uplinks_active": [str(name) for name in many(order.get("activeUplinkPort"))],
         "uplinks_standby": [str(name) for name in many(order.get("standbyUplinkPort"))],
     }
-    return {key: one for key, one in entry.items() if one is not None}
 
 
 def reachable(found):

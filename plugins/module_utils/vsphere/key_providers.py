@@ -42,12 +42,19 @@ def _provider(entry, health):
         "id": entry["clusterId"]["id"],
         "kind": KINDS.get(entry.get("managementType"), "standard"),
         "default": flag(entry.get("useAsDefault")) is True,
-        "healthy": status == "green" if status else all(server["status"] == "green" for server in servers) or None,
+        "healthy": _healthy(status, servers, native),
         # Only a native provider's key is kept in the vCenter, and is gone with it.
         "backed_up": flag(entry.get("hasBackup")) if native else True,
         "servers": servers,
     }
     return {key: inner for key, inner in provider.items() if inner is not None}
+
+
+def _healthy(status, servers, native):
+    """None where nobody told. A native provider has no servers: its keys are in the vCenter itself."""
+    if status:
+        return status == "green"
+    return all(server["status"] == "green" for server in servers) if servers or native else None
 
 
 def _health(session, manager):

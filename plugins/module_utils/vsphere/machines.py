@@ -286,7 +286,8 @@ def _disk(device, datastores, version):
     backing = device.get("backing") or {}
     limit = number(at(device, "storageIOAllocation.limit"))
     if limit is None or limit < 0:
-        # StorageIOAllocation is deprecated since 8.0 U3 and gone from ESXi 9 (pitfall P19).
+        # Deprecated as a whole since 8.0 U3 without a replacement, though still in the API of 9.0; its component is to
+        # go in a release after 8 (Broadcom KB 320864). What is set counts, none is set anew.
         limit = -2 if version and version[0] >= 9 else -1 if limit is not None else None
     disk = {
         "id": str(device.get("key", "")),

@@ -76,6 +76,23 @@ def _undisposed(measured: Mapping[str, Any]) -> bool:
     )
 
 
+def excepted_from(
+    records: Iterable[Record], subject: Mapping[str, Any], now: dt.datetime, check: Check
+) -> list[Record]:
+    """The exceptions in force that are about a check of a subject, whatever it would measure there.
+
+    Where nobody could read a subject nothing tells whether an exception's items and value are met, so that all count.
+    """
+    about = {"check": check.id, "measure": check.measure}
+    found = _about([record for record in records if covers_subject(record, subject)], about)
+    day = today(now).isoformat()
+    return [
+        record
+        for record in found
+        if record["approved_on"] <= day <= record["expires_on"] and approved_for(record, subject)
+    ]
+
+
 def enforceable(drift: Iterable[Mapping[str, Any]], results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The drift that a role may correct: measured fail that also counts as fail, never what is excepted or unknown."""
     failing = {

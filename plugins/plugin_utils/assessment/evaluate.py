@@ -73,12 +73,20 @@ def evaluate(
 
 
 def outcome_of(check: Check, scope: Scope, gold: Mapping[str, Any], settings: Mapping[str, GoldSetting]) -> Outcome:
-    """Return the measured outcome of a check; a gold value below its floor is a fail whatever the facts say."""
+    """Return the measured outcome of a check. A gold value below its floor is a fail whatever the facts say, but what
+    nobody could read is unknown: a weak gold value says nothing of a host."""
     found = _guarded(lambda: _applicable(check, scope, gold))
-    faults = [fault for name in check.gold if (fault := settings[name].floor_fault(gold[name]))]
-    if faults and found.status != o.NOT_APPLICABLE:
-        return Outcome(o.FAIL, found.actual, found.expected, "; ".join(faults), found.items, found.persistent)
-    return found
+    faults = {name: fault for name in check.gold if (fault := settings[name].floor_fault(gold[name]))}
+    if not faults or found.status == o.NOT_APPLICABLE:
+        return found
+    why = "; ".join(faults.values())
+    if found.status == o.UNKNOWN:
+        # A test may stumble over the weak value itself.
+        usual = {**gold, **{name: settings[name].default for name in faults}}
+        missing = _guarded(lambda: _applicable(check, scope, usual))
+        if missing.status == o.UNKNOWN:
+            return o.unknown(f"{missing.message}; {why}", found.actual, found.expected)
+    return Outcome(o.FAIL, found.actual, found.expected, why, found.items, found.persistent)
 
 
 def _errors_of(facts: Mapping[str, Any]) -> list[Mapping[str, Any]]:

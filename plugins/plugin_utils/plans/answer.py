@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
 
 # What a run did so far to the host, kept as a fact for the areas that follow and for the report.
 FACT = "hypervisor_enforcement"
@@ -79,15 +80,13 @@ class Answer:
 
     def take(self, area: str, entry: Area) -> None:
         """What became of an area on all the hosts of an endpoint."""
-        by_host: dict[str, list[str]] = {}
-        for one in entry["updated"].values():
-            lines = by_host.setdefault(one["host"], ["", ""])
-            for at, value in enumerate((one["old"], one["new"])):
-                lines[at] += f"{one['setting']}: {json.dumps(value)}\n"
-        self._diff += [
-            {"before_header": visible(name), "after_header": visible(name), "before": before, "after": after}
-            for name, (before, after) in by_host.items()
-        ]
+        for name, settings in entry["updated"].items():
+            before, after = (
+                "".join(f"{setting}: {json.dumps(one[key])}\n" for setting, one in settings.items())
+                for key in ("old", "new")
+            )
+            header = visible(name)
+            self._diff.append({"before_header": header, "after_header": header, "before": before, "after": after})
         self._show(area, entry)
 
     def take_restarts(self, entry: dict[str, dict[str, Any]]) -> None:
@@ -98,12 +97,12 @@ class Answer:
 
     def _show(self, area: str, done: Area) -> None:
         self._areas[area] = done
-        updated = done["updated"]
-        for setting, entry in updated.items():
+        settings = list(each_setting(done["updated"]))
+        for setting, entry in settings:
             old, new = (str(entry[key])[:60] if entry[key] is not None else "-" for key in ("old", "new"))
             self._say(visible(f"  {self._name} {area} {', '.join(entry['measures'])}  {setting}: {old} -> {new}"))
-        if updated:
-            self._say(f"  {self._name} {area}: {len(updated)} settings in {done['seconds']} s")
+        if settings:
+            self._say(f"  {self._name} {area}: {len(settings)} settings in {done['seconds']} s")
 
     def result(self, fail: bool) -> dict[str, Any]:
         """The task's result. fail: whether a refusal fails it, as it does but in check mode."""

@@ -10,8 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Refusal, Row, Situation, by_hand
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import (
+    Refusal,
+    Row,
+    Situation,
+    by_hand,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import Floored, WeakGold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
 
 # What facts of a shape that no planner foresaw end in: it refuses the area, naming the check and the host.
@@ -77,12 +83,14 @@ NOT_TOGETHER = {
 def propose(area: str, situation: Situation, standard: Standard, platform: str = "kvm") -> Proposal:
     """Plan the situation's checks of one area; a refusal of one check refuses the area."""
     checks = tuple(check for check in area_checks(standard, area, platform) if check in situation.checks)
-    mine = replace(situation, checks=frozenset(checks))
+    mine = replace(situation, checks=frozenset(checks), gold=Floored(situation.gold))
     rows: list[Row] = []
     lockout = 0
     for check in checks:
         try:
             planned = planners(platform)[check](mine)
+        except WeakGold as weak:
+            planned = [by_hand(f"nothing of {check} is set, as {weak}: correct the gold configuration")]
         except Refusal as refusal:
             return Proposal(area, checks, refusal=f"{check}: {refusal}")
         except FACTS_LACKING as error:

@@ -25,12 +25,18 @@ class RunOption:
     default: Any
     description: str
     elements: str = ""
+    secret: bool = False
+
+    @property
+    def documented(self) -> dict[str, Any]:
+        """Type, default and type of elements, as documentation has them."""
+        spec = {"type": self.type, "default": self.default}
+        return {**spec, "elements": self.elements} if self.elements else spec
 
     @property
     def spec(self) -> dict[str, Any]:
         """As an argument spec has it."""
-        spec = {"type": self.type, "default": self.default}
-        return {**spec, "elements": self.elements} if self.elements else spec
+        return {**self.documented, "no_log": True} if self.secret else self.documented
 
 
 OPTIONS: dict[str, RunOption] = {
@@ -47,6 +53,20 @@ OPTIONS: dict[str, RunOption] = {
         default=False,
         description="Put ESXi hosts into strict lockdown mode where C(gold_lockdown_mode) asks for it. It stops their "
         "console: a host that loses its vCenter then has to be installed anew.",
+    ),
+    "directory_account": RunOption(
+        area="identity",
+        type="str",
+        default="",
+        description="Account of the directory that may join hosts to C(gold_directory_domain), as user@domain. With "
+        "it, ESXi hosts are joined where C(gold_vsphere_directory_mode) is V(ad).",
+    ),
+    "directory_password": RunOption(
+        area="identity",
+        type="str",
+        default="",
+        description="The password of C(directory_account). Keep it in a vault; the collection keeps it nowhere.",
+        secret=True,
     ),
     "install_updates": RunOption(
         area="patching",

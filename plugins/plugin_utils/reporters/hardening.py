@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
 
 SCHEMA = "dwp.hypervisor.hardening/1"
 MAX_LINES = 40
@@ -26,8 +27,9 @@ def summarise(
 ) -> dict[str, Any]:
     """The document of one hardening run.
 
-    before, after: run documents (results.json). hosts: by inventory name {areas: what the action enforce returned for
-    each area, restarts: what it returned for hosts that waited, failed: message or "", attempted: bool}.
+    before, after: {subjects, results, drift} of the audits, as in results.json. hosts: by inventory name {areas: what
+    the action enforce returned for each area, restarts: what it returned for hosts that waited, failed: message or "",
+    attempted: bool}.
     """
     return {
         "schema": SCHEMA,
@@ -53,7 +55,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "left_alone": "" if about["attempted"] else _left_alone(name, before),
         "failed": about["failed"],
         "areas_changed": [area for area, entry in areas.items() if entry["updated"]],
-        "settings_changed": sum(len(entry["updated"]) for entry in areas.values()),
+        "settings_changed": sum(len(list(each_setting(entry["updated"]))) for entry in areas.values()),
         "seconds": round(sum(entry["seconds"] for entry in areas.values()), 1),
         "fixed": sorted(check for check, status in first.items() if status == o.FAIL and last.get(check) == o.PASS),
         "worse": sorted(check for check, status in first.items() if status == o.PASS and last.get(check) == o.FAIL),
@@ -160,7 +162,7 @@ def markdown(document: Mapping[str, Any]) -> str:
             f"| {area} | {', '.join(entry['measures'])} | {_cell(setting)} | {_cell(entry['old'])} | "
             f"{_cell(entry['new'])} |"
             for area, updated in host["changes"].items()
-            for setting, entry in updated.items()
+            for setting, entry in each_setting(updated)
         ]
         if rows:
             found += ["| area | measure | setting | before | after |", "|---|---|---|---|---|", *rows, ""]

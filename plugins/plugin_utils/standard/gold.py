@@ -67,6 +67,31 @@ class GoldSetting:
         return f"{self.name} is {value!r}, weaker than the standard allows ({describe(self.floor)})"
 
 
+class WeakGold(Exception):
+    """A gold value asks for less than the standard allows."""
+
+
+class Floored(dict[str, Any]):
+    """Gold values for whoever writes them: none is given out that is below its floor.
+
+    One that is empty where it must not be is: planners say themselves what is to be declared.
+    """
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        setting = load_settings().get(name)
+        fault = "" if setting is None or setting.floor == {"empty": False} else setting.floor_fault(value)
+        if fault:
+            raise WeakGold(fault)
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
 def settings_files() -> list[Path]:
     """The files of the gold settings, one for each role."""
     return sorted(SETTINGS_DIR.glob("*.yml"))

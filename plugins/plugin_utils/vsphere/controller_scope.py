@@ -27,10 +27,16 @@ class Scope:
         self._asked: list[Row] = []
         self._spared: set[tuple[str, str]] = set()
         self._unseen: list[str] = []
+        self._withheld: dict[str, str] = {}
 
     def unseen(self, name: str) -> None:
         """A host that is there and whose machines nobody could judge."""
         self._unseen.append(name)
+
+    def withheld(self, name: str, checks: Iterable[str]) -> None:
+        """Checks that nobody could judge on a host, and that it has an exception for: what it shares is not known."""
+        for check in checks:
+            self._withheld.setdefault(check, name)
 
     def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
         """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
@@ -64,6 +70,8 @@ class Scope:
         """What a person has to decide instead of a row, None where it may be set."""
         if _subject(row) in self._spared:
             why = "one of the hosts that share it has an exception or may not be changed"
+        elif held := [self._withheld[check] for check in row["checks"] if check in self._withheld]:
+            why = f"{held[0]} could not be judged, and has an exception for it if it shares it"
         elif row["kind"] in OF_MACHINES and self._unseen:
             why = f"{self._unseen[0]} could not be judged, and a machine there may be connected that may not be changed"
         else:

@@ -29,8 +29,11 @@ MANY_HOSTS = 100
 _KEPT_OF_SUBJECT = ("id", "name", "slug", "kind", "controller")
 
 
-def endpoint_of(given: Mapping[str, Any], name: str, connection: Mapping[str, Any]) -> Endpoint:
-    """Where to log in. given: options of an action; connection: host, user and password of the inventory host.
+def endpoint_of(
+    given: Mapping[str, Any], name: str, connection: Mapping[str, Any], joins_as: tuple[str, str] | None = None
+) -> Endpoint:
+    """Where to log in. given: options of an action; connection: host, user and password of the inventory host;
+    joins_as: see Endpoint.
 
     :raises VsphereError: the fingerprint is none.
     """
@@ -44,6 +47,7 @@ def endpoint_of(given: Mapping[str, Any], name: str, connection: Mapping[str, An
         ca_file=given["ca_file"],
         pin=given["certificate_sha256"],
         time_limit=given["time_limit"],
+        joins_as=joins_as,
     )
 
 

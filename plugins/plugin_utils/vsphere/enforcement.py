@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kin
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import excepted_from
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
@@ -150,6 +151,7 @@ class Enforcement:
                 self.unread[str(read.name)] = str(read.reason)
                 for scope in scopes.values():
                     scope.unseen(str(read.name))
+                    scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), checks, login)
             covered = _excepted(situation, checks)
@@ -159,7 +161,15 @@ class Enforcement:
                 scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
                 if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
                     scope.unseen(str(read.name))
+                    scope.withheld(str(read.name), self._excepted_from(subject, unknown))
         return {area: scope.proposals(area) for area, scope in scopes.items()}
+
+    def _excepted_from(self, subject: Mapping[str, Any], checks: Iterable[str]) -> list[str]:
+        """Those of the checks that an exception of the subject is about, whatever it would cover there."""
+        now = dt.datetime.now(dt.timezone.utc)
+        return [
+            check for check in checks if excepted_from(self._exceptions, subject, now, self._standard.checks[check])
+        ]
 
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
@@ -223,16 +233,15 @@ class Enforcement:
 
     def _done(self, done: Done, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Entry:
         updated = {
-            f"{name} {change.setting}": {
-                "host": name,
-                "setting": change.setting,
-                "old": change.old,
-                "new": change.new,
-                "checks": change.checks,
-                "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
+            name: {
+                change.setting: {
+                    **dict(zip(("old", "new"), change.shown)),
+                    "checks": change.checks,
+                    "measures": sorted({self._standard.checks[check].measure for check in change.checks}),
+                }
+                for change in changes
             }
             for name, changes in done.changes.items()
-            for change in changes
         }
         for name, changes in done.changes.items():
             self.waits(name, [change.checks for change in changes if change.pending == RESTART])

@@ -15,7 +15,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -70,6 +70,9 @@ class Hosts:
         self._seconds = rollback_seconds
         # Of hosts whose old values are in force after a restart only: {host: checks}, see revert.
         self.waiting: dict[str, list[str]] = {}
+        # What hosts are proved in, until they are changed: see _proving.
+        self._proofs = ExitStack()
+        self._proof: Any = None
 
     def differing(self, rows: Mapping[str, Sequence[Row]]) -> Done:
         """What would be changed. rows: {host: its rows}; all hosts are read at once, now."""
@@ -89,8 +92,10 @@ class Hosts:
             record = self._journal.start(area, run_id, kept)
             done.change = record["id"]
             try:
-                self._each(record, hosts, done, frozenset(guarded))
+                with ExitStack() as self._proofs:
+                    self._each(record, hosts, done, frozenset(guarded))
             finally:
+                self._proof = None
                 self._journal.keep(record)
         return done
 
@@ -138,8 +143,23 @@ class Hosts:
         fault = fault or _written(host, changes)
         if fault:
             return fault
-        lost = engine.prove(self._log_in, host, self._seconds)
+        lost = engine.prove(self._log_in if host.name == CONTROLLER else self._proving, host, self._seconds)
         return f"{lost}; {self._taken_back(host.name, host.uuid, changes)}" if lost else ""
+
+    @contextmanager
+    def _proving(self) -> Iterator[Any]:
+        """A session that was opened after a host was changed.
+
+        Of a vCenter it serves all hosts: another login there tells nothing of them, what goes to the host is the call.
+        Where it fails, the next is a new one.
+        """
+        if self._proof is None or not self._through_vcenter:
+            self._proof = self._proofs.enter_context(self._log_in())
+        try:
+            yield self._proof
+        except engine.SERVER_ERRORS:
+            self._proof = None
+            raise
 
     def _kept_out(self, host: Target, changes: list[Any]) -> str:
         """Why nobody could take the change back if it went wrong, or nothing."""
@@ -157,7 +177,7 @@ class Hosts:
             return ""
         if after.get("lockdown", DISABLED) != DISABLED and not self._through_vcenter:
             return "a host without a vCenter is never put into lockdown mode"
-        now = read(self._session, ("config.option", "config.lockdownMode"), (host.name,))[host.name]
+        now = host.again(("config.option", "config.lockdownMode"))
         for kind, name in LOCKDOWN_KINDS.items():
             after.setdefault(kind, KINDS[kind].current(now, name))
         # Strict mode stops the console; that it may was confirmed when it was planned.
@@ -306,7 +326,10 @@ def _reverted(
         if engine.same(now, change.new):
             continue
         if not engine.same(now, change.old) and not force:
-            left.append(f"{change.setting} is {now!r}, neither what it was nor what was set: somebody changed it since")
+            shown = KINDS[change.kind].shown(now)
+            left.append(
+                f"{change.setting} is {shown!r}, neither what it was nor what was set: somebody changed it since"
+            )
             continue
         found = engine.found_change(host, change.kind, change.name, now, change.new)
         found.pending, found.checks = setting.get("pending", ""), setting["checks"]

@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which status each check was seen to have on a real target; the generated table of checks reads the files.
 
-tests/output/seen-booted.json (and seen-vm.json of the full VM):
+tests/output/seen-booted.json (and seen-vm.json of the full VM, seen-vsphere.json of the simulated vCenter):
 
     {"where": "booted host", "checks": {"kvm-11.4.6-root-login": {
         "pass": "audit", "fail": "break remote_access[0]", "unknown": "audit without rights"}}}
 
-The value says how it came about. "break ..." means that the host was made to pass, broken, and audited again.
+The value says how it came about. "break ..." means that the host was made to pass, broken, and audited again;
+"never: ..." that it cannot come about on a target, and why.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Seen:
 
 BOOTED = Seen("booted host", "seen-booted.json")
 VM = Seen("virtual machine", "seen-vm.json")
+VSPHERE = Seen("simulated vCenter", "seen-vsphere.json")
 # Which failing checks a role was seen to put right, {check: {where: how}}; each lane writes a file of its own.
 ENFORCED = Seen("booted host", "seen-enforced.json")
 ENFORCED_VM = Seen("virtual machine", "seen-enforced_vm.json")

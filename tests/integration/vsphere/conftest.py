@@ -43,5 +43,6 @@ def esxi(target_ready: None) -> Iterator[Target]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what roles were seen to put right, also after a failed run."""
-    seen.ENFORCED_VSPHERE.write(whole=seen.is_whole(session))
+    """Write which statuses were seen, and what roles were seen to put right, also after a failed run."""
+    for found in (seen.VSPHERE, seen.ENFORCED_VSPHERE):
+        found.write(whole=seen.is_whole(session))

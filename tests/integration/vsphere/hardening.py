@@ -16,6 +16,7 @@ from typing import Any
 
 from pyVmomi import vim
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
@@ -146,14 +147,19 @@ def spoil_network(host: vim.HostSystem) -> None:
     network.UpdatePortGroup(pgName="VM Network", portgrp=group)
 
 
+def reserve(admin: Client, kept: bool) -> None:
+    """Have clusters keep capacity for a lost host, or not."""
+    spec = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=kept))
+    for cluster in admin.all(vim.ClusterComputeResource):
+        done(cluster.ReconfigureComputeResource_Task(spec=spec, modify=True))
+
+
 def spoil_controller(admin: Client) -> None:
     """Have every check of the vCenter itself fail that is enforced, and of what its hosts share."""
     settings = admin.content.setting
     values = {"event.maxAge": 7, "task.maxAge": 7, "vpxd.event.syslog.enabled": False}
     settings.UpdateOptions(changedValue=[vim.option.OptionValue(key=key, value=value) for key, value in values.items()])
-    off = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=False))
-    for cluster in admin.all(vim.ClusterComputeResource):
-        done(cluster.ReconfigureComputeResource_Task(spec=off, modify=True))
+    reserve(admin, False)
     for switch in admin.all(vim.DistributedVirtualSwitch):
         switch.EnableNetworkResourceManagement(enable=False)
     accepted = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
@@ -211,7 +217,7 @@ class Played:
     @property
     def changes(self) -> dict[str, Any]:
         """{host and setting: old and new value} over all areas."""
-        return {name: entry for updated in self.host["changes"].values() for name, entry in updated.items()}
+        return dict(each for updated in self.host["changes"].values() for each in each_setting(updated))
 
 
 def play(folder: Path, vsphere: Target, playbook: str, *arguments: str, **variables: Any) -> Played:

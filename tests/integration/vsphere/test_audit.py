@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import os
 import re
 import stat
 from pathlib import Path
@@ -209,3 +211,40 @@ def test_who_holds_a_global_permission_may_do_what_its_role_may(vsphere: Target,
         wrong = {item["id"] for item in result["items"] if item["status"] == "fail"}
         assert result["status"] == "fail"
         assert "LAB\\mallory on everything" in wrong, result["items"]
+
+
+def test_before_9_a_person_says_who_holds_global_permissions(target_ready: None, tmp_path: Path) -> None:
+    """Nothing tells of them there: what permissions on objects show fails still, and what they do not is no pass."""
+    older = Target.up(f"older-{os.getpid()}", "--vcenter", "8.0.3")
+    checks = (*GLOBALLY, "vsphere-11.2.2-global-perms", "vsphere-11.4.1-directory-accounts")
+    statement = {
+        "id": "AT-1",
+        "checks": list(checks),
+        "subjects": [older.name],
+        "statement": "Administration, Global Permissions was looked at: only the product's own accounts are there.",
+        "evidence_ref": "ticket 4711",
+        "signed_by": "Bo Owner",
+        "accepted_by": "Cy Auditor",
+        "signed_on": datetime.date.today().isoformat(),
+    }
+    (tmp_path / "attestations.yml").write_text(json.dumps([statement]))
+    held = {"gold_image_admins": ["%LAB\\image-admins", "%LAB\\vm-admins"]}
+    try:
+        found = audit_playbook(
+            tmp_path, [older], variables={**SITE, **held, "hypervisor_attestations_file": "attestations.yml"}
+        )
+    finally:
+        older.down()
+    told = {
+        result["check"]: (result["measured"], result["status"])
+        for result in found.document["results"]
+        if result["subject"] == found.subject(older.name)["id"] and result["check"] in checks
+    }
+    assert told == {
+        "vsphere-11.2.2-global-perms": ("manual", "attested"),
+        "vsphere-11.2.5-crypto-priv": ("manual", "attested"),
+        "vsphere-11.2.8-privileges": ("manual", "attested"),
+        "vsphere-11.4.1-directory-accounts": ("fail", "fail"),
+        "vsphere-11.4.4-role-privs": ("fail", "fail"),
+        "vsphere-11.4.5-guest-ops": ("fail", "fail"),
+    }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from pyVmomi import vim
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import controller, tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
@@ -21,7 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.confi
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import administrator
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 EVENTS = controller_rows.option("event.maxAge", 90)
@@ -94,7 +96,7 @@ def test_what_the_server_refuses_takes_what_was_written_before_it_back(changing:
         (controller_rows.option("event.maxAge", 0), "InvalidArgument"),
         (controller_rows.option("no.such", 1), "InvalidName"),
         (controller_rows.alarm("a" * 81, mail="soc@example.test"), "InvalidName"),
-        (controller_rows.admission_control("no such"), "0 objects of type ClusterComputeResource"),
+        (controller_rows.admission_control("no such", "domain-c0"), "there is no cluster no such (domain-c0) any more"),
         (controller_rows.distributed_rejects("gone", "dvportgroup-0"), "there is no distributed port group gone"),
         (
             controller_rows.permission("LAB\\bob", "no such", "ReadOnly"),
@@ -156,6 +158,30 @@ def test_an_account_that_loses_what_it_held_gets_it_back(vsphere: Target, changi
     assert changing.differing(GRANT) == ["permission of LAB\\bob on vm"]
 
 
+def test_what_the_account_holds_below_the_root_folder_only_is_proved_too(vsphere: Target, admin: Client) -> None:
+    manager = admin.content.authorizationManager
+    roles = {role.name: role.roleId for role in manager.roleList}
+    (datacenter,) = admin.all(vim.Datacenter)
+    name = vsphere.auditor.variables["ansible_user"]
+    grant = vim.AuthorizationManager.Permission(principal=name, group=False, roleId=roles["Admin"], propagate=True)
+    with logged_in(vsphere.auditor.endpoint()) as session:
+        manager.SetEntityPermissions(entity=datacenter, permission=[grant])
+        try:
+            held = controller.rights(session)
+            assert controller.lost(session, held) == ""
+        finally:
+            manager.RemoveEntityPermission(entity=datacenter, user=name, isGroup=False)
+        assert held[session.content["rootFolder"]] == ("the root folder", frozenset({"System.Read"}))
+        hosts = {host.name for host in admin.all(vim.HostSystem)}
+        assert {place for place, found in held.values() if "Host.Config.Settings" in found} >= {
+            "lab",
+            "cluster01",
+            *hosts,
+        }
+        fault = controller.lost(session, held)
+    assert fault.startswith("the account has lost Alarm.Create, ") and fault.endswith(" on lab")
+
+
 def test_where_no_new_login_succeeds_the_old_firewall_comes_back(changing: Changing) -> None:
     def refused() -> Any:
         raise Lost("unreachable: no answer")
@@ -188,3 +214,107 @@ def test_what_somebody_has_changed_since_is_left(changing: Changing, admin: Clie
     admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=60)])
     assert "somebody changed it since" in changing.revert()[0]
     admin.content.setting.UpdateOptions(changedValue=[vim.option.OptionValue(key="event.maxAge", value=30)])
+
+
+def alarm_of(admin: Client) -> vim.alarm.Alarm:
+    """The alarm of our name."""
+    manager = admin.content.alarmManager
+    return next(one for one in manager.GetAlarm(admin.content.rootFolder) if one.info.name == ALARM)
+
+
+def run_a_script(alarm: vim.alarm.Alarm) -> vim.alarm.AlarmSpec:
+    """Have an alarm do one thing more, as somebody might; returns its new specification."""
+    info = alarm.info
+    spec = vim.alarm.AlarmSpec(name=info.name, description="mine", enabled=info.enabled, expression=info.expression,
+                               action=info.action, actionFrequency=300)  # fmt: skip
+    script = vim.action.RunScriptAction(script="/usr/local/bin/page --token s3cret")
+    spec.action.action.append(vim.alarm.AlarmTriggeringAction(action=script, green2yellow=False, yellow2red=True,
+                                                              red2yellow=False, yellow2green=False))  # fmt: skip
+    alarm.ReconfigureAlarm(spec)
+    return spec
+
+
+def test_an_alarm_that_somebody_gave_more_comes_back_whole(changing: Changing, admin: Client) -> None:
+    assert not changing.change(MAIL).faults
+    alarm = alarm_of(admin)
+    spec = run_a_script(alarm)
+    # Somebody's addition is not taken away with the alarm.
+    (left,) = changing.revert()
+    assert "somebody changed it since" in left and "s3cret" not in left
+    spec.enabled = False
+    alarm.ReconfigureAlarm(spec)
+    (change,) = changing.hosts.differing({CONTROLLER: [{**MAIL, "checks": []}]}).changes[CONTROLLER]
+    assert "s3cret" not in str(change.shown) and change.shown[0]["enabled"] is False
+    assert not changing.change(MAIL).faults
+    assert len(alarm_of(admin).info.action.action) == 1
+    assert changing.revert() == []
+    info = alarm_of(admin).info
+    assert (info.enabled, info.description, info.actionFrequency) == (False, "mine", 300)
+    mail, script = (one.action for one in info.action.action)
+    assert (mail.toList, script.script) == ("soc@example.test", "/usr/local/bin/page --token s3cret")
+    alarm_of(admin).RemoveAlarm()
+    assert changing.differing(MAIL) == [f"alarm {ALARM}"]
+
+
+class Twins:
+    """A vCenter with two datacenters, in which clusters and folders have the same names."""
+
+    def __init__(self, target: Target, admin: Client) -> None:
+        self.target = target
+        self._admin = admin
+        self.annex = admin.content.rootFolder.CreateDatacenter("annex")
+        self.cluster = self.annex.hostFolder.CreateClusterEx("cluster01", vim.cluster.ConfigSpecEx())
+        reserve = vim.cluster.DasConfigInfo(enabled=True, admissionControlEnabled=False)
+        spec = vim.cluster.ConfigSpecEx(dasConfig=reserve)
+        done(self.cluster.ReconfigureComputeResource_Task(spec=spec, modify=True))
+
+    def reserved(self) -> dict[str, bool]:
+        """{name of the datacenter: whether its cluster keeps capacity}."""
+        return {
+            cluster.parent.parent.name: cluster.configurationEx.dasConfig.admissionControlEnabled
+            for cluster in self._admin.all(vim.ClusterComputeResource)
+        }
+
+    def granted(self) -> list[str]:
+        """Who holds something on the folder vm of the second datacenter."""
+        manager = self._admin.content.authorizationManager
+        found = manager.RetrieveEntityPermissions(entity=self.annex.vmFolder, inherited=False)
+        return [permission.principal for permission in found]
+
+
+@pytest.fixture(scope="module")
+def twins(target_ready: None) -> Iterator[Twins]:
+    # A target of its own: the simulator removes no cluster.
+    target = Target.up(f"twins-{os.getpid()}")
+    try:
+        with administrator(target) as admin:
+            yield Twins(target, admin)
+    finally:
+        target.down()
+
+
+def test_of_two_clusters_of_one_name_the_one_that_is_meant_is_set(twins: Twins, tmp_path: Path) -> None:
+    key = twins.cluster._moId
+    meant = controller_rows.admission_control("cluster01", key)
+    with logged_in(twins.target.endpoint()) as session:
+        mine = Changing(twins.target, session, tmp_path)
+        assert mine.differing(meant) == [f"admission control of cluster cluster01 ({key})"]
+        assert not mine.change(meant).faults
+        assert twins.reserved() == {"lab": True, "annex": True}
+        assert mine.revert() == []
+    assert twins.reserved() == {"lab": True, "annex": False}
+
+
+def test_of_two_folders_of_one_name_the_path_says_which_is_meant(twins: Twins, tmp_path: Path) -> None:
+    meant = controller_rows.permission("LAB\\bob", "/annex/vm", "ReadOnly")
+    with logged_in(twins.target.endpoint()) as session:
+        mine = Changing(twins.target, session, tmp_path)
+        said = "2 objects of the inventory are called vm, expected one: name it by its path, /annex/vm or /lab/vm"
+        assert said in mine.fault(GRANT)
+        assert not mine.change(meant).faults
+        assert twins.granted() == ["LAB\\bob"]
+        facts = next(collector.collect(session)).facts
+        told = {(entry["principal"], entry["entity"]) for entry in facts["rbac"]["permissions"]}
+        assert {("LAB\\bob", "/annex/vm"), ("LAB\\vm-admins", "/lab/vm"), ("LAB\\image-admins", "lab")} <= told
+        assert mine.revert() == []
+    assert twins.granted() == []

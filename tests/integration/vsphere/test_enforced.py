@@ -6,6 +6,7 @@ what was."""
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import stat
@@ -141,6 +142,7 @@ def test_each_way_of_writing_was_taken(law: Law) -> None:
         ("esx01.lab.example esxcli system syslog config logfilter.enabled", True, False),
         ("esx01.lab.example esxcli network firewall.loaded", False, True),
         ("esx02.lab.example service vmk0 vmotion", True, False),
+        ("esx03.lab.example start of snmpd", "on", "off"),
         ("esx01.lab.example time servers", [], ["ntp1.example.test", "ntp2.example.test"]),
         ("esx01.lab.example adapters of port group VM Network", {"active": ["vmnic0"], "standby": []},
          {"active": ["vmnic0"], "standby": ["vmnic1"]}),
@@ -203,13 +205,30 @@ def test_a_fault_in_one_area_keeps_what_was_done_and_leaves_the_areas_after_it(v
     assert run.code != 0
     assert "Traceback" not in run.output
     assert f"remote_access on {spoilt}: start of " in run.host["failed"]
-    done = {entry["host"] for entry in run.host["changes"]["remote_access"].values()}
+    done = set(run.host["changes"]["remote_access"])
     # Hosts go one after the other there, for somebody could be locked out.
     assert done == {"esx01.lab.example"}
-    assert {entry["host"] for entry in run.host["changes"]["logging"].values()} >= {spoilt, *done}
+    assert set(run.host["changes"]["logging"]) >= {spoilt, *done}
     assert run.host["deferred"] == {"firewall": "not attempted, as remote_access failed before it"}
     assert statuses(run, "after")[spoilt, "vsphere-11.4.6-timeouts"] == "fail"
     assert play(tmp_path, vsphere, "revert").code == 0
+
+
+def test_areas_whose_settings_meet_do_not_take_turns(vsphere: Target, tmp_path: Path) -> None:
+    """Logging enables rule sets that gold does not declare, and the firewall leaves them to a person."""
+    settings = {
+        "hypervisor_areas": ["logging", "firewall"],
+        "gold_vsphere_rulesets": ["vSphereClient", "vpxHeartbeats"],
+    }
+    try:
+        first, second = (play(tmp_path, vsphere, "harden", **settings) for _run in range(2))
+    finally:
+        reverted = play(tmp_path, vsphere, "revert", hypervisor_revert_run="all")
+    enabled = {entry["setting"] for entry in first.changes.values() if entry["new"] is True}
+    assert {"rule set syslog is enabled", "rule set ntpClient is enabled"} <= enabled
+    assert second.changes == {} and reverted.code == 0
+    left = " ".join(entry["what"] for entry in second.host["by_hand"])
+    assert "syslog stays enabled" in left and "ntpClient stays enabled" in left
 
 
 def test_who_may_only_read_is_told_what_is_lacking_and_nothing_changes(vsphere: Target, tmp_path: Path) -> None:
@@ -228,3 +247,42 @@ def test_a_role_used_alone(vsphere: Target, tmp_path: Path) -> None:
     assert "UserVars.ESXiShellTimeOut: 0 -> 600" in first.output and "services" not in first.output
     assert "changed=1" in first.output and "changed=0" in second.output
     assert "1 changes taken back" in play(tmp_path, vsphere, "revert").output
+
+
+def test_what_hosts_share_is_left_where_one_that_is_not_there_is_excepted_from_it(
+    vsphere: Target, tmp_path: Path
+) -> None:
+    """Its exception cannot say whether it is about the cluster, as nobody can read it."""
+    silent, check = "esx03.lab.example", "vsphere-11.3.1-pressure"
+    today = datetime.date.today()
+    accepted = {
+        "id": "EX-1",
+        "checks": [check],
+        "subjects": [silent],
+        "risk_ref": "RR-1",
+        "justification": "the cluster is emptied for its replacement",
+        "residual_risk": "machines are not started again",
+        "compensating_controls": ["none"],
+        "requested_by": "Al Operator",
+        "approved_by": "Bo Owner",
+        "approved_by_role": "risk owner",
+        "approved_on": today.isoformat(),
+        "expires_on": (today + datetime.timedelta(days=30)).isoformat(),
+    }
+    (tmp_path / "exceptions.yml").write_text(json.dumps([accepted]))
+    settings = {"hypervisor_measures": ["11.3.1"], "hypervisor_exceptions_file": str(tmp_path / "exceptions.yml")}
+    with hardening.administrator(vsphere) as admin:
+        hardening.reserve(admin, False)
+        try:
+            with vsphere.fault(kind="host_state", host=silent, when="notResponding"):
+                run = play(tmp_path, vsphere, "harden", "--check", **settings)
+                bare = play(tmp_path, vsphere, "harden", "--check", hypervisor_measures=["11.3.1"])
+        finally:
+            hardening.reserve(admin, True)
+    assert run.changes == {}
+    (left,) = run.host["by_hand"]
+    assert left["what"].startswith("the vCenter: admission control of cluster cluster01 (domain-c")
+    assert left["what"].endswith(
+        f"left alone, as {silent} could not be judged, and has an exception for it if it shares it"
+    )
+    assert [entry["checks"] for entry in bare.changes.values()] == [[check]]

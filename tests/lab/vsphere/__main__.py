@@ -30,7 +30,13 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--hosts", type=int, default=3, help="ESXi hosts (default: %(default)s)")
     up.add_argument("--per-cluster", type=int, default=64, help="hosts of a cluster (default: %(default)s)")
     up.add_argument("--vms", type=int, default=6, help="virtual machines (default: %(default)s)")
-    up.add_argument("--standalone", metavar="RELEASE", choices=target.RELEASES, help="one ESXi host without a vCenter")
+    release = up.add_mutually_exclusive_group()
+    release.add_argument(
+        "--standalone", metavar="RELEASE", choices=target.RELEASES, help="one ESXi host without a vCenter"
+    )
+    release.add_argument(
+        "--vcenter", metavar="RELEASE", choices=target.VCENTERS, default=target.VCENTERS[0], help="default: %(default)s"
+    )
     up.add_argument(
         "--user",
         metavar="NAME:ROLE",
@@ -55,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(program.build())
         elif options.command == "up":
             start = time.monotonic()
-            size = target.Size(options.hosts, options.vms, options.standalone, options.per_cluster)
+            size = target.Size(options.hosts, options.vms, options.standalone, options.vcenter, options.per_cluster)
             found = target.up(options.name, size, options.user)
             print(f"{options.name}: up in {time.monotonic() - start:.1f} s", file=sys.stderr)
             print(found.inventory)

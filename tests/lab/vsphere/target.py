@@ -21,6 +21,7 @@ from ..kvm import paths
 from . import inventory, program
 
 RELEASES = ("7.0.3", "8.0.3", "9.0.0")
+VCENTERS = ("9.0.0", "8.0.3")
 STATE_FILE = "target.json"
 MOST_HOSTS, MOST_MACHINES = 2_000, 20_000
 STOP_SECONDS = 10.0
@@ -37,11 +38,15 @@ class User:
 
 @dataclasses.dataclass
 class Size:
-    """How much a target holds; ``standalone`` is the release of a single ESXi host without a vCenter."""
+    """How much a target holds, and of which release.
+
+    ``standalone`` is the release of a single ESXi host without a vCenter, ``vcenter`` that of the vCenter otherwise.
+    """
 
     hosts: int = 3
     vms: int = 6
     standalone: str | None = None
+    vcenter: str = VCENTERS[0]
     per_cluster: int = 64
 
     def check(self) -> None:
@@ -145,6 +150,7 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
         "vms": size.vms,
         "per_cluster": size.per_cluster,
         "standalone": size.standalone or "",
+        "vcenter": size.vcenter,
         "users": [dataclasses.asdict(account) for account in accounts],
     }
     _config(name).touch(mode=0o600)

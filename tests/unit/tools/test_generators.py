@@ -56,15 +56,25 @@ def one_check(monkeypatch):
     return check.id
 
 
-def test_a_vsphere_check_needs_a_unit_case_and_no_booted_host(monkeypatch):
+def test_a_vsphere_check_needs_a_unit_case_and_the_simulated_vcenter(monkeypatch):
     standard = load_standard()
     check = seen.decided_by_machine(standard, "vsphere")[0]
     monkeypatch.setattr(
         seen, "decided_by_machine", lambda _all, platform="kvm": [check] if platform == "vsphere" else []
     )
-    nowhere = {"unit": {}, "booted": {}, "vm": {}}
-    assert seen.faults(standard, nowhere, {}) == [f"{check.id} has never been seen to be pass, fail, unknown"]
-    assert seen.faults(standard, {**nowhere, "unit": {check.id: dict.fromkeys(seen.WANTED, "case")}}, {}) == []
+    cases = {"unit": {check.id: dict.fromkeys(seen.WANTED, "case")}, "booted": {}, "vm": {}, "vsphere": {}}
+    assert seen.faults(standard, {**cases, "unit": {}}, {})[0] == (
+        f"{check.id} has never been seen to be pass, fail, unknown"
+    )
+    shown = {"pass": "never: no such thing", "fail": "break here", "unknown": "audit"}
+    lacking = f"{check.id} has never been made to be unknown on a simulated vCenter"
+    assert seen.faults(standard, {**cases, "vsphere": {check.id: shown}}, {}) == [lacking]
+    whole = {**cases, "vsphere": {check.id: {**shown, "unknown": "break there"}}}
+    assert seen.faults(standard, whole, {}) == []
+    assert seen.faults(standard, whole, {"vsphere": {check.id: {"pass": "never: no such thing"}}}) == [
+        f"{check.id} was not seen to be fail, unknown in this run (simulated vCenter)"
+    ]
+    assert seen.statuses_at(whole, "vsphere", check.id) == ["fail", "unknown"]
 
 
 def test_full_evidence_is_accepted(one_check):

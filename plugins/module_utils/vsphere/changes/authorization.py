@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import ROLES
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.places import Places
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element, reference
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, flag, many, number
 
 # Every role has these; the server adds them by itself.
 EVERYBODYS = frozenset(("System.Anonymous", "System.Read", "System.View"))
 # Between the principal and the object in the name of a permission, and the role and the privilege in that of a grant.
 ON, GRANTS = " on ", " grants "
-ENTITIES = Properties("ManagedEntity", {"name": None}, page=1000)
+ENTITIES = Properties("ManagedEntity", {"name": None, "parent": None}, page=1000)
 MACHINES = Properties("VirtualMachine", {"config.instanceUuid": None}, page=1000)
 ROOT = Properties("Folder", {"name": None})
 
@@ -63,7 +64,7 @@ def set_grants(controller, changes):
 def permission(controller, name):
     """{role, propagate} of a principal on an object, None where it has no permission of its own there.
 
-    name: the principal (a group with a leading %) and, after " on ", the object: a machine's instance UUID, or a name.
+    name: the principal (a group with a leading %) and, after " on ", the object, see _entity.
     """
     who, _on, where = name.partition(ON)
     found = _permissions(controller, _entity(controller, where)).get(who.casefold())
@@ -92,24 +93,29 @@ def _label(found):
 
 
 def _entity(controller, name):
-    """:raises ChangeError: no object of the inventory is called so, or several are."""
-    found = controller.once("entities", lambda: _entities(controller)).get(name, [])
+    """name: a machine's instance UUID, or of another object the name, or the path where others have that name too.
+
+    :raises ChangeError: no object of the inventory is called so, or several are.
+    """
+    machines, others, types = controller.once("entities", lambda: _entities(controller))
+    found = machines.get(name) or others.find(name)
     if len(found) != 1:
-        raise ChangeError("%d objects of the inventory are called %s, expected one" % (len(found), name))
-    return found[0]
+        paths = [others.path(moid) for moid in found if moid in types][:5]
+        hint = ": name it by its path, %s" % " or ".join(sorted(paths)) if paths else ""
+        raise ChangeError("%d objects of the inventory are called %s, expected one%s" % (len(found), name, hint))
+    return Ref(found[0], types.get(found[0], MACHINES.type))
 
 
 def _entities(controller):
-    """{name or instance UUID: [Ref]}"""
-    found = {}
-    for one in controller.all(ENTITIES).values():
-        found.setdefault(one.values.get("name"), []).append(Ref(one.moid, one.type))
+    """({instance UUID: [id]}, Places of all others, {id: type} of those)"""
+    machines = {}
     for one in controller.all(MACHINES).values():
-        found.setdefault(one.values.get("config.instanceUuid"), []).append(Ref(one.moid, one.type))
+        machines.setdefault(one.values.get("config.instanceUuid"), []).append(one.moid)
     # A view shows what is below the folder it begins at.
     root = of_object(controller.session, ROOT, Ref(controller.session.content["rootFolder"], "Folder"), {})
-    found.setdefault(root.values.get("name"), []).append(Ref(root.moid, root.type))
-    return found
+    others = [one for one in [root, *controller.all(ENTITIES).values()] if one.type != MACHINES.type]
+    known = {str(one.moid): (one.values.get("name"), str(one.values.get("parent") or "")) for one in others}
+    return machines, Places(known), {str(one.moid): one.type for one in others}
 
 
 def set_permissions(controller, changes):
@@ -129,13 +135,7 @@ def set_permissions(controller, changes):
                 element("roleId", _role(controller, wanted["role"])["roleId"]),
                 element("propagate", WORDS[wanted["propagate"]]),
             )
-        try:
-            _tell(controller, method, target + what)
-        except SoapFault:
-            # Sent again after its answer was lost, a removal finds what it has done itself.
-            controller.written()
-            if permission(controller, name) != wanted:
-                raise
+        _tell(controller, method, target + what)
 
 
 def _tell(controller, method, arguments):

@@ -12,7 +12,11 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.hos
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import CURRENT
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import in_view, of_object
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import (
+    Properties,
+    in_view,
+    of_object,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element, reference
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many, value
 
@@ -22,18 +26,35 @@ CONTROLLER = "the vCenter"
 GOVERNING = (
     "System.Read",
     "Alarm.Create",
+    "Alarm.Delete",
+    "Alarm.Edit",
     "Authorization.ModifyPermissions",
     "Authorization.ModifyRoles",
+    "DVPortgroup.Modify",
+    "DVSwitch.ResourceManagement",
     "Global.Settings",
     "Host.Config.AdvancedConfig",
+    "Host.Config.DateTime",
+    "Host.Config.Image",
     "Host.Config.NetService",
+    "Host.Config.Network",
     "Host.Config.Settings",
     "Host.Inventory.EditCluster",
+    "VirtualMachine.Config.AdvancedConfig",
+    "VirtualMachine.Config.CPUCount",
+    "VirtualMachine.Config.EditDevice",
+    "VirtualMachine.Config.MksControl",
+    "VirtualMachine.Config.Resource",
+    "VirtualMachine.Config.Settings",
 )
+# Where an account may hold them instead of at the root folder. Machines are tens of thousands: their folders count.
+PLACES = ("Datacenter", "Folder", "ComputeResource", "HostSystem", "DistributedVirtualSwitch")
+# Objects in one question.
+AT_ONCE = 250
 
 
 class Controller(object):
-    """The vCenter of a session. held: the privileges of GOVERNING that the account holds, once they were asked for."""
+    """The vCenter of a session. held: the privileges that the account holds, see rights, once they were asked for."""
 
     def __init__(self, session):
         about = session.content["about"]
@@ -42,7 +63,7 @@ class Controller(object):
         self.uuid = str(about.get("instanceUuid", ""))
         # It has answered: there is no other state in which it could be asked.
         self.connection = CONNECTED
-        self.held = frozenset()
+        self.held = {}
         self._read = {}
 
     def manager(self, name):
@@ -66,16 +87,14 @@ class Controller(object):
         """What was read is not what is any more."""
         self._read.clear()
 
+    def again(self, _paths):
+        """The vCenter as it is now."""
+        self.written()
+        return self
+
     def all(self, wanted):
         """{id: Found} of every object of a type."""
         return self.once(wanted.type, lambda: {found.moid: found for found in in_view(self.session, wanted, {})})
-
-    def named(self, wanted, name):
-        """The one object of a type that has the name. :raises ChangeError: there is none, or more than one."""
-        found = [one for one in self.all(wanted).values() if one.values.get("name") == name]
-        if len(found) != 1:
-            raise ChangeError("%d objects of type %s are called %s, expected one" % (len(found), wanted.type, name))
-        return found[0]
 
     def run(self, ref_type, moid, method, arguments, what):
         """Call a method that starts a task, and wait for it. what: it is about.
@@ -84,7 +103,8 @@ class Controller(object):
         """
         fault = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]}).get(what)
         if fault is not None:
-            raise (ChangeError if fault.name else Lost)("%s: %s" % (what, fault))
+            told = "%s: %s" % (what, fault)
+            raise ChangeError(told, fault.name) if fault.name else Lost(told)
 
     def asked(self, path):
         """An answer of the vSphere Automation API, asked for once."""
@@ -104,27 +124,47 @@ class Controller(object):
 
 
 def rights(session):
-    """Those privileges of GOVERNING that the session's account holds at the root folder.
+    """{id: (name, privileges of GOVERNING)} of what the session's account holds on the root folder and all below it
+    that is no machine, by whatever way: of its own or through groups, handed down or globally.
 
     :raises ChangeError: the server does not say it.
     """
+    places = [("Folder", str(session.content["rootFolder"]), "the root folder")]
+    for ref_type in PLACES:
+        seen = in_view(session, Properties(ref_type, {"name": None}, page=1000), {})
+        places += [(found.type, found.moid, str(found.values.get("name", found.moid))) for found in seen]
     try:
         login = of_object(session, CURRENT, session.content["sessionManager"], {}).values["currentSession"]
-        answer = session.call(
-            "AuthorizationManager",
-            session.content["authorizationManager"],
-            "HasPrivilegeOnEntities",
-            reference("entity", "Folder", session.content["rootFolder"])
-            + element("sessionId", login["key"])
-            + "".join(element("privId", name) for name in GOVERNING),
-        )
-        found = many(value(answer[0]).get("privAvailability"))
-        return frozenset(str(one["privId"]) for one in found if flag(one["isGranted"]))
+        held = {}
+        for first in range(0, len(places), AT_ONCE):
+            held.update(_held(session, login["key"], places[first : first + AT_ONCE]))
     except SHAPE as error:
         raise ChangeError("what the account may do was not told: %s" % strange(error))
+    return {moid: (name, held[moid]) for _type, moid, name in places}
+
+
+def _held(session, login, places):
+    answer = session.call(
+        "AuthorizationManager",
+        session.content["authorizationManager"],
+        "HasPrivilegeOnEntities",
+        "".join(reference("entity", ref_type, moid) for ref_type, moid, _name in places)
+        + element("sessionId", login)
+        + "".join(element("privId", name) for name in GOVERNING),
+    )
+    return {
+        str(found["entity"]): frozenset(
+            str(one["privId"]) for one in many(found.get("privAvailability")) if flag(one["isGranted"])
+        )
+        for found in map(value, answer)
+    }
 
 
 def lost(session, held):
     """What is wrong after a change, or nothing: the account has to hold what it held. session: a new one."""
-    gone = sorted(held - rights(session))
-    return "the account has lost %s" % ", ".join(gone) if gone else ""
+    now = rights(session)
+    for moid, (name, privileges) in held.items():
+        gone = sorted(privileges - now.get(moid, ("", frozenset()))[1])
+        if gone:
+            return "the account has lost %s on %s" % (", ".join(gone), name)
+    return ""

@@ -15,17 +15,22 @@ import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import controller, machine
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER, Controller
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.esxcli_settings import OF_LOGS
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import (
+    ChangeError,
+    PartlyDone,
+    Refused,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 
-# hostd passes these on to vmsyslogd, which takes them up when it is told to (esxcli system syslog reload).
-SYSLOG = "Syslog.global."
-SERVER_ERRORS = (ChangeError, SoapFault, Unreadable, VsphereError)
+REFUSALS = (ChangeError, SoapFault, Unreadable)
+SERVER_ERRORS = (*REFUSALS, VsphereError)
+# Faults of a server that may still be at work on the same call, sent before.
+BUSY = frozenset(("ConcurrentAccess", "TaskInProgress"))
+SETTLING_SECONDS, SETTLING_PAUSE = 5, 0.25
 
 
 class Change(object):
@@ -44,10 +49,20 @@ class Change(object):
         self.pending = ""
 
     @property
+    def key(self):
+        """(kind, name)"""
+        return (self.kind, self.name)
+
+    @property
     def setting(self):
         """What it is called where people read it."""
         title = KINDS[self.kind].title
         return title % self.called if "%s" in title else title
+
+    @property
+    def shown(self):
+        """(old value, new value) as people are shown them."""
+        return tuple(KINDS[self.kind].shown(found) for found in (self.old, self.new))
 
     def back(self):
         """The change that takes this one back."""
@@ -56,8 +71,7 @@ class Change(object):
 
 def found_change(host, kind, name, old, new):
     """A Change of a host that is called as people know what it is about."""
-    called = machine.called(host, name) if kind in machine.KINDS else name
-    return Change(kind, name, old, new, (), called)
+    return Change(kind, name, old, new, (), KINDS[kind].called(host, name))
 
 
 def hosts_of(session, rows, names=None):
@@ -178,16 +192,45 @@ def _batches(changes):
 
 
 def _send(host, batch):
-    if batch[0].kind in machine.KINDS:
-        machine.reconfigure(host, [(change.kind, change.name, change.new) for change in batch])
-    else:
-        KINDS[batch[0].kind].write(host, [(change.name, change.new) for change in batch])
+    """Have the server make a batch of changes.
+
+    Sent again after its answer was lost, a call may be refused for what it has done itself: a refusal after which the
+    server has what was wanted is none.
+    """
+    deadline = time.monotonic() + SETTLING_SECONDS
+    try:
+        KINDS[batch[0].kind].write(host, batch)
+        return
+    except PartlyDone as error:
+        refusal, left = error, error.refused
+    except REFUSALS as error:
+        name = getattr(error, "name", "") or type(error).__name__
+        refusal, left = error, [Refused([change.key for change in batch], name, str(error))]
+    while True:
+        there = _there(host, batch)
+        # What nobody knows of is no refusal: it may not be over.
+        left = [one for one in left if not one.name or not one.keys <= there]
+        if not left:
+            return
+        if not BUSY.intersection(one.name for one in left) or time.monotonic() > deadline:
+            raise PartlyDone(left) if isinstance(refusal, PartlyDone) else refusal
+        time.sleep(SETTLING_PAUSE)
+
+
+def _there(host, batch):
+    """The keys of those changes of a batch that the server has now. :raises VsphereError: nobody knows."""
+    kind = KINDS[batch[0].kind]
+    try:
+        now = kind.again(host, batch)
+        return {change.key for change in batch if same(_current(now, *change.key), change.new)}
+    except REFUSALS:
+        return frozenset()
 
 
 def _made(batch, error):
     """What of a batch that failed was made, or may have been: without an answer nobody knows."""
     if isinstance(error, PartlyDone):
-        return [change for change in batch if (change.kind, change.name) in error.done]
+        return error.made(batch)
     return batch if isinstance(error, VsphereError) else []
 
 
@@ -197,8 +240,7 @@ def _told(left):
 
 def take_up(host, changes):
     """Have the log service read options that were changed."""
-    names = {"option": SYSLOG, "esxcli": OF_LOGS}
-    if any(change.kind in names and change.name.startswith(names[change.kind]) for change in changes):
+    if any(change.name.startswith(KINDS[change.kind].of_logs) for change in changes):
         host.cli.run("system syslog reload")
 
 
@@ -206,8 +248,7 @@ def put_back(host, changes):
     """Give every setting its old value again, the last first; returns what could not be put back, with the reason."""
     left = []
     for batch in _batches([change.back() for change in reversed(changes)]):
-        # Of options, each that the server takes is better than none; a machine is reconfigured once.
-        for part in [batch] if batch[0].kind in machine.KINDS else [[change] for change in batch]:
+        for part in KINDS[batch[0].kind].parts(batch):
             try:
                 _send(host, part)
             except SERVER_ERRORS as error:
@@ -239,9 +280,7 @@ def _proof(log_in, host):
         with log_in() as session:
             if host.name == CONTROLLER:
                 return controller.lost(session, host.held)
-            now = read(session, (), (host.name,)).get(host.name)
-            if now is None:
-                return "%s is not there any more" % host.name
+            now = host.again((), session)
             if now.connection != CONNECTED:
                 return "the host is %s" % now.connection
             # The state alone may be a minute old: this call goes to the host.

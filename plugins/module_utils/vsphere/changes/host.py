@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One ESXi host as an enforcement finds it: the values of now, read in bulk, and the calls that set them.
 
-Every call sets a whole value and none adds to one, so a call whose answer was lost can be sent again. Starting and
-stopping a service are the exception: what was asked for is compared with what is when the server refuses.
+Every call sets a whole value and none adds to one, so a call whose answer was lost can be sent again. Where a server
+refuses what is so already, as of a service that is running, the engine compares what is with what was asked for.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from __future__ import annotations
 import ipaddress
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
+    directory,
     esxcli_settings,
-    machine_kinds,
+    machine,
     maintenance,
     network,
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kind import Kind
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.esxcli import EsxCli
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.host_facts import split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_object
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import (
     NUMBERS,
     TYPE,
@@ -93,12 +95,16 @@ class Host(object):
             raise ChangeError("virtual machine %s is not on %s any more" % (uuid, self.name))
         return self.machines[uuid]
 
+    def manager(self, name):
+        """The id of one of the host's managers. :raises ChangeError: the server does not name it."""
+        moid = (self._values.get("configManager") or {}).get(name)
+        if not moid:
+            raise ChangeError("the server does not name the host's %s" % name)
+        return moid
+
     def call(self, manager, ref_type, method, arguments=""):
         """What a method of one of the host's managers returns. :raises SoapFault: the server refused."""
-        moid = (self._values.get("configManager") or {}).get(manager)
-        if not moid:
-            raise ChangeError("the server does not name the host's %s" % manager)
-        return [value(found) for found in self.session.call(ref_type, moid, method, arguments)]
+        return [value(found) for found in self.session.call(ref_type, self.manager(manager), method, arguments)]
 
     def asked(self, manager, ref_type, method):
         """The same of a method that only tells, asked once."""
@@ -113,7 +119,9 @@ class Host(object):
         return self._asked[command]
 
     def again(self, paths, session=None):
-        """The host as it is now. paths: properties to read; session: another one to ask in.
+        """The host as it is now, alone: all are read for each of a thousand otherwise. paths: properties to read.
+
+        session: another one than it was read in before.
 
         :raises Unreadable, SoapFault: it is not there any more.
         """
@@ -182,15 +190,9 @@ def _service(host, name):
 
 def _set_running(host, changes):
     for name, wanted in changes:
-        try:
-            host.call(
-                "serviceSystem", "HostServiceSystem", "StartService" if wanted else "StopService", element("id", name)
-            )
-        except SoapFault as error:
-            # Sent again after its answer was lost, a call finds what it has done itself.
-            now = host.again(("config.service.service",))
-            if error.name != "InvalidState" or flag(_service(now, name)["running"]) != wanted:
-                raise
+        host.call(
+            "serviceSystem", "HostServiceSystem", "StartService" if wanted else "StopService", element("id", name)
+        )
 
 
 def _set_policy(host, changes):
@@ -318,24 +320,13 @@ def _set_time_servers(host, changes):
         )  # fmt: skip
 
 
-class Kind(object):
-    """One kind of row: the properties it is read from, how it is called, the value of now, and how values are set.
-
-    current(host, name) -> value. write(host, [(name, value)]). together: kinds with the same word are sent in one call.
-    """
-
-    def __init__(self, title, paths, current, write, together=""):
-        self.title = title
-        self.paths = paths
-        self.current = current
-        self.write = write
-        self.together = together
-
+# hostd passes these on to vmsyslogd, which takes them up when it is told to (esxcli system syslog reload).
+SYSLOG = ("Syslog.global.",)
 
 # In the order in which they are written: who may still come in stands before what keeps the others out, and what is
 # let through before what is blocked (pitfall P4).
 KINDS = {
-    "option": Kind("%s", ("config.option",), _option, _set_options, together="options"),
+    "option": Kind("%s", ("config.option",), _option, _set_options, together="options", of_logs=SYSLOG),
     "console": Kind("%s", ("config.option",), _console, _set_console),
     "access": Kind("access of %s", (), _access, _set_access),
     "time_servers": Kind("time servers", ("config.dateTimeInfo",), _time_servers, _set_time_servers),
@@ -369,12 +360,10 @@ KINDS = {
         "service %s", ("config.virtualNicManagerInfo.netConfig",), network.carries, network.set_service
     ),
     # The firewall itself is among them: it is switched on when its rule sets are as they should be.
-    "esxcli": Kind("esxcli %s", (), esxcli_settings.current, esxcli_settings.write),
-    # What is wanted of a machine is sent together, by machine.reconfigure.
-    **{
-        name: Kind(kind.title, (), kind.current, None, together="machines")
-        for name, kind in machine_kinds.KINDS.items()
-    },
+    "esxcli": Kind("esxcli %s", (), esxcli_settings.current, esxcli_settings.write, of_logs=esxcli_settings.OF_LOGS),
+    **machine.KINDS,
+    # After the options that say whom joining gives rights.
+    "directory": Kind("domain of the directory", (directory.INFO,), directory.current, directory.put),
     "lockdown_exceptions": Kind("lockdown exceptions", (), _exceptions, _except),
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown

@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import (
+    alarm,
     appliance_settings,
     authorization,
     controller_options,
     host,
     shared,
 )
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import Kind
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kind import Kind
 
 # Permissions before roles: who is granted something of his own loses nothing when the role that he shared is cut.
 CONTROLLER_KINDS = {
     "controller_option": Kind("%s", (), controller_options.option, controller_options.set_options, together="settings"),
-    "alarm": Kind("alarm %s", (), controller_options.alarm, controller_options.set_alarm),
+    "alarm": Kind("alarm %s", (), alarm.current, alarm.put, shown=alarm.shown),
     "log_forwarding": Kind("log servers", (), appliance_settings.forwarding, appliance_settings.set_forwarding),
     "library_policy": Kind(
         "security policy of library %s", (), appliance_settings.library_policy, appliance_settings.set_library_policy

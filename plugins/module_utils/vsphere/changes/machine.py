@@ -5,25 +5,25 @@
 
 from __future__ import annotations
 
-import time
-
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError, PartlyDone
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.machine_kinds import KINDS, spec, split
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import (
+    ChangeError,
+    PartlyDone,
+    Refused,
+)
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kind import Kind
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.machine_kinds import SETTINGS, spec, split
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, in_view, of_objects
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, value
 
 UUID, HOST, VERSION = "config.instanceUuid", "runtime.host", "config.changeVersion"
 WHERE = Properties("VirtualMachine", {UUID: None, HOST: None}, page=1000)
-# A call that was sent again because its answer was lost finds what it has done itself: these then mean nothing.
-AGAIN = ("ConcurrentAccess", "TaskInProgress")
-SETTLING_SECONDS, SETTLING_PAUSE = 5, 0.25
 
 
 def of_rows(session, rows):
     """{host's id: {UUID: Found}} of the machines that rows are about, in two questions for the whole endpoint."""
-    rows = [row for row in rows if row["kind"] in KINDS]
+    rows = [row for row in rows if row["kind"] in SETTINGS]
     uuids = {split(row["name"])[0] for row in rows}
     if not uuids:
         return {}
@@ -37,50 +37,69 @@ def of_rows(session, rows):
 
 def _read(session, references, kinds):
     paths = {UUID: None, HOST: None, VERSION: None, "name": None}
-    paths.update((KINDS[kind].path, KINDS[kind].reader) for kind in kinds)
+    paths.update((SETTINGS[kind].path, SETTINGS[kind].reader) for kind in kinds)
     return of_objects(session, Properties("VirtualMachine", paths, page=100), references, {})
 
 
-def called(host, name):
-    """A setting's name with the name of the machine before it."""
-    uuid, key = split(name)
-    found = host.machines.get(uuid)
-    shown = "%s (%s)" % (str(found.values.get("name"))[:80], uuid) if found else uuid
-    return "%s %s" % (shown, key) if key else shown
+class Reconfigured(Kind):
+    """A kind of row about a machine: all that is wanted of one is one reconfiguration, and is put back by one."""
+
+    def __init__(self, setting):
+        Kind.__init__(self, setting.title, (), setting.current, None, together="machines")
+
+    def write(self, host, batch):
+        """What is sent back is what is now: a second change of the same machines reads them again.
+
+        :raises ChangeError: a machine is not there any more. :raises PartlyDone: some of them were refused.
+        """
+        if host.machines_changed:
+            self.again(host, batch)
+        by_machine = {}
+        for change in batch:
+            by_machine.setdefault(split(change.name)[0], []).append(change)
+        starts = {uuid: _start(host, uuid, changes) for uuid, changes in by_machine.items()}
+        host.machines_changed = True
+        faults = tasks.run(host.session, starts)
+        if faults:
+            raise PartlyDone(
+                Refused(
+                    [change.key for change in by_machine[uuid]],
+                    fault.name,
+                    "virtual machine %s: %s" % (self.called(host, uuid), fault),
+                )
+                for uuid, fault in faults.items()
+            )
+
+    def again(self, host, batch):
+        """The same host; the machines of the batch are read."""
+        uuids = {split(change.name)[0] for change in batch}
+        references = [Ref(host.machine(uuid).moid, "VirtualMachine") for uuid in sorted(uuids)]
+        found = _read(host.session, references, {change.kind for change in batch})
+        host.machines.update((one.values.get(UUID), one) for one in found)
+        return host
+
+    def parts(self, batch):
+        """A machine is reconfigured once."""
+        return [batch]
+
+    def called(self, host, name):
+        """A setting's name with the name of the machine before it."""
+        uuid, key = split(name)
+        found = host.machines.get(uuid)
+        shown = "%s (%s)" % (str(found.values.get("name"))[:80], uuid) if found else uuid
+        return "%s %s" % (shown, key) if key else shown
 
 
-def reconfigure(host, wanted):
-    """Give machines of a host other settings. wanted: [(kind, name, value)].
-
-    What is sent back is what is now: a second change of the same machines reads them again.
-
-    :raises ChangeError: a machine is not there any more. :raises PartlyDone: some of them were refused.
-    """
-    by_machine = {}
-    for kind, name, new in wanted:
-        by_machine.setdefault(split(name)[0], []).append((kind, name, new))
-    if host.machines_changed:
-        _read_again(host, by_machine, {kind for kind, _name, _new in wanted})
-    starts = {uuid: _start(host, uuid, changes) for uuid, changes in by_machine.items()}
-    host.machines_changed = True
-    faults = tasks.run(host.session, starts)
-    if any(fault.name in AGAIN for fault in faults.values()):
-        faults = _without_done(host, by_machine, faults)
-    if faults:
-        made = [uuid for uuid in by_machine if uuid not in faults or not faults[uuid].name]
-        raise PartlyDone(
-            "; ".join("virtual machine %s: %s" % (called(host, uuid), fault) for uuid, fault in faults.items()),
-            [(kind, name) for uuid in made for kind, name, _new in by_machine[uuid]],
-        )
+KINDS = {name: Reconfigured(setting) for name, setting in SETTINGS.items()}
 
 
 def _start(host, uuid, changes):
     """The call that starts the reconfiguration; what it sends is made now, before any machine is changed."""
     machine = host.machine(uuid)
     parts = []
-    for kind, name, new in changes:
-        found = KINDS[kind].read_of(machine)
-        parts.append((KINDS[kind].place, KINDS[kind].part(found, split(name)[1], new)))
+    for change in changes:
+        setting = SETTINGS[change.kind]
+        parts.append((setting.place, setting.part(setting.read_of(machine), split(change.name)[1], change.new)))
     if not machine.values.get(VERSION):
         raise ChangeError("the version of virtual machine %s's configuration was not read" % uuid)
     sent = spec(machine.values[VERSION], parts)
@@ -92,25 +111,3 @@ def _begun(session, moid, sent):
     if not answer:
         raise Unreadable("the server named no task")
     return value(answer[0])
-
-
-def _read_again(host, uuids, kinds):
-    references = [Ref(host.machine(uuid).moid, "VirtualMachine") for uuid in uuids]
-    host.machines.update((found.values.get(UUID), found) for found in _read(host.session, references, kinds))
-
-
-def _without_done(host, by_machine, faults):
-    """The faults of machines that are not, within a few seconds, as they were wanted all the same."""
-    deadline = time.monotonic() + SETTLING_SECONDS
-    while True:
-        asked = {uuid: by_machine[uuid] for uuid, fault in faults.items() if fault.name in AGAIN}
-        _read_again(host, asked, {kind for changes in asked.values() for kind, _name, _new in changes})
-        done = {
-            uuid
-            for uuid, changes in asked.items()
-            if all(KINDS[kind].current(host, name) == new for kind, name, new in changes)
-        }
-        faults = {uuid: fault for uuid, fault in faults.items() if uuid not in done}
-        if len(done) == len(asked) or time.monotonic() > deadline:
-            return faults
-        time.sleep(SETTLING_PAUSE)

@@ -150,7 +150,7 @@ class DeviceLimit(MachineKind):
         return found[key]
 
 
-KINDS = {
+SETTINGS = {
     "machine_exec": Field(
         "virtualisation of instructions for machine %s", "flags.virtualExecUsage", "config.flags.virtualExecUsage"
     ),

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, SoapFault, element
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, flag, many
 
 # HostNetworkSecurityPolicy: the field by its name among the facts.
@@ -125,12 +125,7 @@ def set_service(host, changes):
     for name, wanted in changes:
         device, _space, service = name.partition(" ")
         method = "SelectVnicForNicType" if wanted else "DeselectVnicForNicType"
-        try:
-            host.call(
-                "virtualNicManager", "HostVirtualNicManager", method,
-                element("nicType", service) + element("device", device),
-            )  # fmt: skip
-        except SoapFault:
-            # Sent again after its answer was lost, a call finds what it has done itself.
-            if carries(host.again(("config.virtualNicManagerInfo.netConfig",)), name) != wanted:
-                raise
+        host.call(
+            "virtualNicManager", "HostVirtualNicManager", method,
+            element("nicType", service) + element("device", device),
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag
 
 SWITCHES = Properties(
-    "DistributedVirtualSwitch", {"name": None, "config.networkResourceManagementEnabled": None}, page=500
+    "DistributedVirtualSwitch", {"name": None, "uuid": None, "config.networkResourceManagementEnabled": None}, page=500
 )
 PORTGROUPS = Properties(
     "DistributedVirtualPortgroup",
@@ -22,9 +22,31 @@ PORTGROUPS = Properties(
 )
 
 
+def _keyed(controller, wanted, name, key_of, what):
+    """The object of a type that a row names as people know it and, in brackets, by its key: names are unique in a
+    datacenter only. :raises ChangeError: it is not there."""
+    key = name.rpartition("(")[2].rstrip(")")
+    for found in controller.all(wanted).values():
+        if key_of(found) == key:
+            return found
+    raise ChangeError("there is no %s %s any more" % (what, name))
+
+
+def _cluster(controller, name):
+    return _keyed(controller, CLUSTERS, name, lambda found: str(found.moid), "cluster")
+
+
+def _switch(controller, name):
+    return _keyed(controller, SWITCHES, name, lambda found: found.values.get("uuid"), "distributed switch")
+
+
+def _portgroup(controller, name):
+    return _keyed(controller, PORTGROUPS, name, lambda found: found.values.get("key"), "distributed port group")
+
+
 def admission(controller, name):
     """Whether a cluster keeps capacity for a host that is lost."""
-    found = controller.named(CLUSTERS, name).values.get("configurationEx") or {}
+    found = _cluster(controller, name).values.get("configurationEx") or {}
     current = flag(found.get("admissionControlEnabled"))
     if current is None:
         raise ChangeError("the admission control of cluster %s was not read" % name)
@@ -36,7 +58,7 @@ def set_admission(controller, changes):
     for name, wanted in changes:
         spec = element("admissionControlEnabled", WORDS[wanted])
         controller.run(
-            "ClusterComputeResource", controller.named(CLUSTERS, name).moid, "ReconfigureComputeResource_Task",
+            "ClusterComputeResource", _cluster(controller, name).moid, "ReconfigureComputeResource_Task",
             '<spec xsi:type="ClusterConfigSpecEx"><dasConfig>%s</dasConfig></spec>%s'
             % (spec, element("modify", "true")),
             "cluster %s" % name,
@@ -46,7 +68,7 @@ def set_admission(controller, changes):
 
 def network_control(controller, name):
     """Whether a distributed switch shares out its bandwidth."""
-    current = controller.named(SWITCHES, name).values.get("config.networkResourceManagementEnabled")
+    current = _switch(controller, name).values.get("config.networkResourceManagementEnabled")
     if current is None:
         raise ChangeError("the network I/O control of switch %s was not read" % name)
     return current
@@ -55,18 +77,9 @@ def network_control(controller, name):
 def set_network_control(controller, changes):
     """The same, set."""
     for name, wanted in changes:
-        found = controller.named(SWITCHES, name)
+        found = _switch(controller, name)
         controller.call(found.type, found.moid, "EnableNetworkResourceManagement", element("enable", WORDS[wanted]))
         controller.written()
-
-
-def _portgroup(controller, name):
-    """name: as people know it and, in brackets, its key: names are unique in a datacenter only."""
-    key = name.rpartition("(")[2].rstrip(")")
-    for found in controller.all(PORTGROUPS).values():
-        if found.values.get("key") == key:
-            return found
-    raise ChangeError("there is no distributed port group %s any more" % name)
 
 
 def security(controller, name):

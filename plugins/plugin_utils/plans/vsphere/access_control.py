@@ -25,7 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     DEFAULT_GROUP,
     SYSTEM_ACCOUNTS,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import ISOLATION, is_false
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import ISOLATION, switched_off
 
 FAILURES, UNLOCK = "Security.AccountLockFailures", "Security.AccountUnlockTime"
 SERVICES = ("dcui", "vpxuser")
@@ -128,7 +128,7 @@ def consoles(situation: Situation) -> list[Row]:
 
 def _console(situation: Situation, vm: Vm) -> list[Row]:
     most = situation.gold["gold_max_console"]
-    opened = [key for key in ISOLATION if is_false(vm["extra_config"].get(key))]
+    opened = switched_off(vm["extra_config"], *ISOLATION)
     edits = [virtual_machines.option(vm, key, None) for key in opened]
     if not 1 <= vm["max_console"] <= most:
         edits.append(virtual_machines.setting(vm, "machine_consoles", most))

@@ -63,24 +63,29 @@ def library_policy(library: str, policy: str, *, items: Sequence[str] = ()) -> R
     return {**_row("library_policy", library, policy), "items": list(items)}
 
 
-def admission_control(cluster: str) -> Row:
-    """A cluster keeps capacity for a host that is lost."""
-    return _row("admission_control", cluster, True)
+def keyed(name: str, key: str) -> str:
+    """An object of which there may be another of the same name in another datacenter."""
+    return f"{name} ({key})"
 
 
-def network_control(switch: str, *, items: Sequence[str] = ()) -> Row:
-    """A distributed switch shares out its bandwidth, so that limits of adapters are in force."""
-    return {**_row("network_control", switch, True), "items": list(items)}
+def admission_control(cluster: str, key: str) -> Row:
+    """A cluster keeps capacity for a host that is lost. key: its id."""
+    return _row("admission_control", keyed(cluster, key), True)
+
+
+def network_control(switch: str, key: str, *, items: Sequence[str] = ()) -> Row:
+    """A distributed switch shares out its bandwidth, so that limits of adapters are in force. key: its UUID."""
+    return {**_row("network_control", keyed(switch, key), True), "items": list(items)}
 
 
 def distributed_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Row:
     """A distributed port group on which guests neither listen to others nor pass for them."""
     wanted = dict.fromkeys(POLICY, False)
-    return {**_row("distributed_security", f"{name} ({key})", wanted), "items": list(items)}
+    return {**_row("distributed_security", keyed(name, key), wanted), "items": list(items)}
 
 
 def permission(principal: str, entity: str, role: str, *, propagate: bool = True, items: Sequence[str] = ()) -> Row:
-    """A principal (a group with a leading %) holds a role on an object: an instance UUID or a name."""
+    """A principal (a group with a leading %) holds a role on an object: an instance UUID, a name or a path."""
     found = _row("permission", f"{principal} on {entity}", {"role": role, "propagate": propagate})
     return {**found, "items": list(items)}
 

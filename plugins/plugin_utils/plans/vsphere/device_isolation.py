@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, virtual_machines
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import DEVICE_EDIT, is_false
-
-FILTER = re.compile(r"ethernet\d+\.filter\d+\.name")
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.vms import (
+    DEVICE_EDIT,
+    FILTER,
+    switched_off,
+)
 
 
 def device_edit(situation: Situation) -> list[Row]:
@@ -22,9 +22,9 @@ def device_edit(situation: Situation) -> list[Row]:
 
 def _edit_off(situation: Situation, vm: Vm) -> list[Row]:
     extra, rows = vm["extra_config"], []
-    if is_false(extra.get(DEVICE_EDIT)):
-        wanted = virtual_machines.option(vm, DEVICE_EDIT, "TRUE")
-        rows += virtual_machines.change(situation, vm, [wanted], f"set {DEVICE_EDIT} to TRUE")
+    wanted = [virtual_machines.option(vm, key, "TRUE") for key in switched_off(extra, DEVICE_EDIT)]
+    if wanted:
+        rows += virtual_machines.change(situation, vm, wanted, f"set {DEVICE_EDIT} to TRUE")
     filters = {str(value) for key, value in extra.items() if FILTER.fullmatch(key)}
     strange = sorted(filters - set(situation.gold["gold_dvfilters"]))
     if strange:

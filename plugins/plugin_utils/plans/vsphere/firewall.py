@@ -27,6 +27,7 @@ NEEDED_UNSEEN = {
     "faultTolerance": "no machine is protected by Fault Tolerance",
     "HBR": "no machine is replicated by vSphere Replication",
     "DVSSync": "the host is on no distributed switch",
+    "vvold": "no datastore is a virtual volume",
     "rabbitmqproxy": "no product talks to the host by it",
     "cmmds": "the host has no vSAN",
     "rdt": "the host has no vSAN",
@@ -54,23 +55,40 @@ def default_block(situation: Situation) -> list[Row]:
 
 def _datastores_cut(situation: Situation, enabled: set[str]) -> list[Row]:
     """A firewall that is off, or lets out what no rule set allows, has let nobody miss a rule set."""
-    return [
-        plan.by_hand(
-            f"the datastore {str(store['id'])[:80]} comes over {store['kind']}, and the rule set "
-            f"{NFS[store['kind']]} is not enabled: with everything else blocked, its machines would lose it; enable "
-            "the rule set first"
-        )
-        for store in situation.facts["storage"]["datastores"]
-        if NFS.get(store["kind"], "") not in {"", *enabled}
-    ]
+    rows = []
+    for store in situation.facts["storage"]["datastores"]:
+        name, kind = str(store["id"])[:80], store.get("kind")
+        if kind is None:
+            rows.append(plan.by_hand(f"how the datastore {name} is reached was not read: grant System.Read on it"))
+        elif NFS.get(kind, "") not in {"", *enabled}:
+            rows.append(
+                plan.by_hand(
+                    f"the datastore {name} comes over {kind}, and the rule set {NFS[kind]} is not enabled: with "
+                    "everything else blocked, its machines would lose it; enable the rule set first"
+                )
+            )
+    return rows
 
 
 def _needed(situation: Situation) -> tuple[str, ...]:
     return VCENTER if situation.facts["host"]["controller"] else (CLIENT,)
 
 
+def _used(situation: Situation) -> dict[str, str]:
+    """{rule set: what leaves by it} of what other areas enable: switched off here, they would switch it on again."""
+    facts = situation.facts
+    used = {"syslog": "the logs of this host leave by it (11.4.10)"}
+    time_sync = facts["logging"]["time_sync"]
+    if time_sync["program"] == "ntpd" and (time_sync["active"] or situation.gold["gold_time_servers"]):
+        used["ntpClient"] = "its clock follows its servers by it (11.4.10)"
+    if facts["identity"]["joined"]:
+        used["activeDirectoryAll"] = "it asks the directory by it (11.4.1)"
+    return used
+
+
 def rulesets(situation: Situation) -> list[Row]:
     """vsphere-11.4.9-rulesets: what nobody declared, or whose service is stopped, is disabled."""
+    used = _used(situation)
     running = {service["id"]: service["running"] for service in situation.facts["remote_access"]["services"]}
     allowed, rows = situation.gold["gold_vsphere_rulesets"], []
     for entry in situation.facts["firewall"]["rulesets"]:
@@ -80,7 +98,15 @@ def rulesets(situation: Situation) -> list[Row]:
         stopped = bool(entry["service"]) and running.get(entry["service"]) is False
         if name in allowed and not stopped:
             continue
-        if name in VCENTER:
+        if name in used and name not in allowed:
+            rows.append(plan.by_hand(f"{name} stays enabled, as {used[name]}: declare it in gold_vsphere_rulesets"))
+        elif name in used:
+            rows.append(
+                plan.by_hand(
+                    f"{name} is enabled while {entry['service']} is stopped, and {used[name]}: have it started"
+                )
+            )
+        elif name in VCENTER:
             rows.append(plan.by_hand(f"the host is administered by way of {name}: declare it in gold_vsphere_rulesets"))
         elif name in NEEDED_UNSEEN:
             rows.append(

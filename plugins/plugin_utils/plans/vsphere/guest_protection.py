@@ -28,7 +28,7 @@ def network_policy(situation: Situation) -> list[Row]:
     return [
         _refused(situation, group, users)
         for group, users in port_groups.in_use(situation)
-        if any(group[key] for key in POLICY)
+        if any(group.get(key) for key in POLICY)
     ]
 
 

@@ -55,6 +55,11 @@ def time_servers(names: Iterable[str]) -> Row:
     return _row("time_servers", "", list(names))
 
 
+def joined(domain: str) -> Row:
+    """The host is a member of this domain."""
+    return _row("directory", "", domain.lower())
+
+
 def adapter_service_off(adapter: str, service: str) -> Row:
     """A service that a VMkernel adapter does not carry."""
     return _row("adapter_service", f"{adapter} {service}", False)

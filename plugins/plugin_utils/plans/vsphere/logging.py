@@ -154,9 +154,12 @@ def _clock(situation: Situation) -> list[Row]:
     """The clock follows the servers that gold names, and its service starts with the host."""
     now, least = situation.facts["logging"]["time_sync"], situation.gold["gold_time_sources_min"]
     servers = [str(name) for name in situation.gold["gold_time_servers"]]
+    rulesets = {entry["id"]: entry for entry in situation.facts["firewall"]["rulesets"]}
+    if rules.host_clock(now, rulesets, least).status == "pass":
+        return []
     found = log_rules.clock(now, least)
     if found.status == "pass":
-        return []
+        return [host_rows.ruleset(rules.TIME_RULESET, enabled=True)]
     if now["program"] != "ntpd":
         return [plan.by_hand(f"{found.message}: the host follows PTP; see to its adapters and to the service ptpd")]
     if not servers:
@@ -170,7 +173,7 @@ def _clock(situation: Situation) -> list[Row]:
     if enough.status != "pass":
         raise Refusal(f"gold_time_servers names {len(servers)}, expected at least {least} (gold_time_sources_min)")
     rows = [host_rows.time_servers(servers), *host_rows.service_on("ntpd")]
-    return [*rows, host_rows.ruleset("ntpClient", enabled=True)]
+    return [*rows, host_rows.ruleset(rules.TIME_RULESET, enabled=True)]
 
 
 MAX_TARGETS = 3  # of the appliance

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
@@ -58,8 +59,11 @@ def separated(situation: Situation) -> list[Row]:
 def _beside_management(situation: Situation, adapter: Adapter) -> bool:
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     adapters = situation.facts["network"]["vmkernel"]
-    own = [groups[other["portgroup"]] for other in adapters if "management" in other["services"]]
-    return any(rules.meet(group, groups[adapter["portgroup"]]) for group in own)
+    try:
+        own = [groups[other["portgroup"]] for other in adapters if "management" in other["services"]]
+        return any(rules.meet(group, groups[adapter["portgroup"]]) for group in own)
+    except (KeyError, MissingFact):
+        return True  # a segment that was not read may be the same
 
 
 def _taken_off(situation: Situation, adapter: Adapter, service: str) -> Row:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Planner, Row, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows, lockdown_mode
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import SHELLS, SYSTEM_ACCOUNTS
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.access import AGENTS, SHELLS
 
 
 def no_bypass(situation: Situation) -> list[Row]:
     """vsphere-11.4.3-no-bypass: nobody gets round vCenter and its identity provider."""
-    exempt, stay = lockdown_mode.narrowed_exempt(situation, SYSTEM_ACCOUNTS)
+    exempt, stay = lockdown_mode.narrowed_exempt(situation, AGENTS)
     console = lockdown_mode.console(situation)
     return [
         *host_rows.services_off(situation.facts, SHELLS),

@@ -20,6 +20,8 @@ def uplinks(situation: Situation) -> list[Row]:
     switches = {switch["id"]: switch["uplinks"] for switch in situation.facts["network"]["switches"]}
     rows = []
     for group, users in port_groups.in_use(situation):
+        if "active" not in group:
+            continue  # its teaming was not read
         teamed = {*group["active"], *group["standby"]}
         behind = switches[group["switch"]]
         if behind and len(teamed & up) < situation.gold["gold_min_uplinks"]:

@@ -33,10 +33,11 @@ def declared(situation: Situation) -> list[Row]:
     facts = situation.facts["rbac"]
     known = {role["name"] for role in facts["roles"]}
     found = rules.granted(facts)
-    grants, kept = [], set()
+    grants: list[Row] = []
+    kept: list[tuple[str, str]] = []
     for entry in wanted:
         for where in entry["objects"]:
-            kept.add((str(entry["principal"]).casefold(), where))
+            kept.append((str(entry["principal"]).casefold(), where))
             if not any(rules.matches(permission, {**entry, "objects": [where]}) for permission in found):
                 grants.append(_granted(situation, entry["principal"], where, entry["role"], known))
     extra = [
@@ -44,7 +45,7 @@ def declared(situation: Situation) -> list[Row]:
         for permission in found
         if permission["role"] != rules.NO_ACCESS
         and not (permission["role"] == rules.ADMIN and permission["root"])
-        and (rules.label(permission).casefold(), permission["entity"]) not in kept
+        and not any(rules.label(permission).casefold() == who and rules.is_on(permission, name) for who, name in kept)
     ]
     return grants + [_taken(situation, permission) for permission in extra]
 
@@ -72,8 +73,11 @@ def _taken(situation: Situation, permission: Mapping[str, Any]) -> Row:
 def denied(situation: Situation) -> list[Row]:
     """vsphere-11.2.3-noaccess: the role No access on the machine itself replaces what the folder hands down."""
     wanted = situation.gold["gold_deny_map"]
-    there = {principals.item(entry).casefold() for entry in situation.facts["rbac"]["permissions"]
-             if entry["role"] == rules.NO_ACCESS}  # fmt: skip
+    there = {
+        principals.item(entry).casefold()
+        for entry in situation.facts["rbac"]["permissions"]
+        if entry["role"] == rules.NO_ACCESS and entry["entity_type"] == "VirtualMachine"
+    }
     rows = []
     for entry in wanted:
         principal, uuid = str(entry["principal"]), str(entry["domain_uuid"])

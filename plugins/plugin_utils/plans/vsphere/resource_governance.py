@@ -32,7 +32,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     CPU_SHARES,
     NO_LIMIT,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import NSX
 
 SALTING = "Mem.ShareForceSalting"
 MEMORY, CPU = "gold_vm_memory_policy", "gold_vm_cpu_policy"
@@ -49,7 +48,7 @@ def memory_pressure(situation: Situation) -> list[Row]:
         rows.append(host_rows.option(SALTING, 2))
     cluster = situation.facts["cluster"]
     if cluster.get("ha") and cluster.get("admission_control") is False:
-        rows.append(controller_rows.admission_control(cluster["name"]))
+        rows.append(controller_rows.admission_control(cluster["name"], cluster["id"]))
     return rows or [plan.by_hand("move machines until none gives memory back")]
 
 
@@ -213,21 +212,20 @@ def _count(situation: Situation, vm: Vm) -> int:
 
 def network_limits(situation: Situation) -> list[Row]:
     """vsphere-11.3.10-network: limits of adapters, and network I/O control, without which none of them holds."""
-    without: dict[str, list[str]] = {}
+    without: dict[tuple[str, str], list[str]] = {}
     rows = virtual_machines.each(situation, lambda asked, vm: _adapters(asked, vm, without))
-    return rows + [controller_rows.network_control(name, items=items) for name, items in without.items()]
+    return rows + [controller_rows.network_control(name, key, items=items) for (name, key), items in without.items()]
 
 
-def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> list[Row]:
-    """without: gains {switch without network I/O control: [machine]} where a limit is there, or is set here."""
+def _adapters(situation: Situation, vm: Vm, without: dict[tuple[str, str], list[str]]) -> list[Row]:
+    """without: gains {(name, key) of a switch without network I/O control: [machine]}, of those that limit."""
     groups = {group["id"]: group for group in situation.facts["network"]["portgroups"]}
     switches = {switch["id"]: switch for switch in situation.facts["network"]["switches"]}
     limited, unlimited, rows = [], {}, []
     for nic in vm["nics"]:
-        name = nic["portgroup"]
-        if not name or name.startswith(NSX) or groups[name]["nsx"]:
-            continue
-        group = groups[name]
+        group = groups.get(nic["portgroup"], {})
+        if group.get("nsx", True) or "shaping_in" not in group:
+            continue  # not connected, of NSX, or not read
         switch = switches[group["switch"]]
         if group["shaping_in"] and group["shaping_out"]:
             continue
@@ -245,7 +243,7 @@ def _adapters(situation: Situation, vm: Vm, without: dict[str, list[str]]) -> li
         limited += unlimited.values() if any(row["kind"] != "by_hand" for row in limits) else ()
     for switch in limited:
         if not switch["nioc"]:
-            without.setdefault(switch["id"], []).append(vm["id"])
+            without.setdefault((switch["id"], switch["key"]), []).append(vm["id"])
     return rows
 
 
@@ -262,7 +260,9 @@ def _disks(situation: Situation, vm: Vm) -> list[Row]:
     rows: list[Row] = []
     unlimited = [disk for disk in vm["disks"] if disk["iops_limit"] <= 0 and not (disk.get("policy_iops") or 0) > 0]
     if any(disk["iops_limit"] == CANNOT for disk in unlimited):
-        what = "give its disks a storage policy with an IOPS limit: this release has no limit of single disks"
+        what = (
+            "give its disks a storage policy with an IOPS limit: limits of single disks are deprecated in this release"
+        )
         rows.append(_for_a_person(vm, what))
     elif unlimited:
         keys = [disk["id"] for disk in unlimited]

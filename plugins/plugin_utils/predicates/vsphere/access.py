@@ -69,7 +69,8 @@ def default_group(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     actual, wanted = {"esxAdminsGroup": group, "esxAdminsGroupAutoAdd": auto}, gold["gold_esx_admins_group"]
     expected = {"esxAdminsGroup": wanted or f"anything but {DEFAULT_GROUP}", "esxAdminsGroupAutoAdd": False}
     faults = []
-    if str(group).casefold() == DEFAULT_GROUP.casefold():
+    # The group may be written with its domain before it.
+    if str(group).rpartition("\\")[2].strip().casefold() == DEFAULT_GROUP.casefold():
         faults.append(f"the group is the default one, {DEFAULT_GROUP}")
     elif wanted and str(group).casefold() != wanted.casefold():
         faults.append(f"the group is {str(group)[:60]!r}, not {wanted!r}")
@@ -80,15 +81,21 @@ def default_group(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 def access_entries(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     """Few principals administer the host itself. facts: entries."""
-    found = [
-        text(entry, "principal")
-        for entry in mappings(facts["entries"], "access entries")
-        if text(entry, "mode") == "accessAdmin"
-    ]
+    by_mode: dict[str, list[str]] = {}
+    for entry in mappings(facts["entries"], "access entries"):
+        by_mode.setdefault(text(entry, "mode"), []).append(text(entry, "principal"))
+    found = by_mode.get("accessAdmin")
     if not found:
         raise MissingFact("no principal with access as administrator was read, not even root")
     allowed = [*SYSTEM_ACCOUNTS, *gold["gold_host_admin_principals"]]
-    return only_named(found, allowed, "administers the host directly and is not in gold_host_admin_principals")
+    judged = only_named(found, allowed, "administers the host directly and is not in gold_host_admin_principals")
+    # A role of the host's own, or several: it may be all that an administrator has.
+    other = only_named(
+        by_mode.get("accessOther", []), allowed, "holds a role of the host's own, whose reach is not told"
+    )
+    if judged.status == o.PASS and other.status != o.PASS:
+        return o.unknown(other.message, other.actual, judged.expected)
+    return judged
 
 
 def lockout(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
@@ -140,7 +147,7 @@ def directory_mode(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 def bypasses_closed(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """Nobody gets round vCenter and its identity provider. facts: mode, exceptions, services, accounts.
 
-    Accounts of ESXi itself cannot be exempt people; whoever else is exempt logs in with a password alone.
+    Nobody logs in as the console or as vCenter's agent; whoever else is exempt, root too, needs a password alone.
     """
     mode = text(facts, "mode")
     closed = (
@@ -148,7 +155,7 @@ def bypasses_closed(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if mode in LOCKDOWN[1:]
         else o.failed(mode, "on", "lockdown mode is off: a password alone is enough")
     )
-    exempt = [name for name in names_of(facts, "exceptions") if name not in SYSTEM_ACCOUNTS]
+    exempt = [name for name in names_of(facts, "exceptions") if name.casefold() not in AGENTS]
     people = o.failed(exempt, [], f"{', '.join(exempt[:5])} is exempt from lockdown mode") if exempt else o.passed([])
     items = [o.item("lockdown mode", closed), o.item("exempt accounts", people)]
     services = {text(service, "id"): service for service in mappings(facts["services"], "services")}

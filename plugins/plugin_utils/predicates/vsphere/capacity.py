@@ -206,8 +206,10 @@ def _disk(disk: Mapping[str, Any]) -> Outcome:
     if policy > 0:
         return o.passed(policy)
     if limit == CANNOT:
-        # StorageIOAllocationInfo is deprecated since 8.0 U3 without a successor outside storage policies (P19).
-        return o.manual("this version cannot limit a disk without a storage policy: show another limit", limit)
+        # Deprecated since 8.0 U3 without a successor outside storage policies (P19, Broadcom KB 320864).
+        return o.manual(
+            "limits of single disks are deprecated in this version: show a storage policy's or another", limit
+        )
     return o.failed(limit, "a limit of operations per second", "disk without a limit")
 
 

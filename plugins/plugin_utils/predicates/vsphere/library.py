@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.moments import moment
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text, whole
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import option, version
 
 # vSphere Automation API, Library Item CertVerificationStatus. INTERNAL is made by vCenter itself, and unsigned.
@@ -77,7 +79,7 @@ def transport_secure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if text(library, "kind") == "SUBSCRIBED":
             items.append(o.item(text(library, "id"), guarded(_subscribed, library)))
     for store in entries(facts, "datastores"):
-        if text(store, "kind").upper().startswith("NFS"):
+        if store.get("kind") is None or text(store, "kind").upper().startswith("NFS"):
             items.append(o.item(text(store, "id"), guarded(_nfs, store)))
     none = "no library is subscribed and no datastore is on a file server"
     return o.combine(
@@ -96,6 +98,7 @@ def _subscribed(library: Mapping[str, Any]) -> Outcome:
 
 
 def _nfs(store: Mapping[str, Any]) -> Outcome:
+    need(store, "kind")
     security, server = text(store, "security") or "AUTH_SYS", text(store, "remote_host")
     actual = {"server": server, "security": security}
     if security == NFS_ENCRYPTED:
@@ -179,6 +182,18 @@ def signed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     )
 
 
+def _verified(item: Mapping[str, Any], kind: str, day: Any) -> Outcome:
+    """By the manifest, for as long as the image is what was verified: its name alone anybody may give to another."""
+    actual = {"kind": kind, "verified on": str(day)}
+    on = moment(day, "signature_verified_on in gold_image_manifest").date()
+    # A template that lies in no library has no time of its own.
+    changed = dt.datetime.fromtimestamp(whole(item, "mtime"), dt.timezone.utc).date() if text(item, "library") else on
+    if changed > on:
+        actual["changed on"] = changed.isoformat()
+        return o.failed(actual, "a signature verified since", "it was changed since its signature was verified")
+    return o.passed(actual)
+
+
 def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list[Any]) -> Outcome:
     name, kind, library = text(item, "name"), text(item, "kind"), text(item, "library")
     if kind != "ovf":
@@ -186,7 +201,7 @@ def _signed(item: Mapping[str, Any], policies: Mapping[str, str], manifest: list
             (row for row in manifest if isinstance(row, Mapping) and row.get("name") in (item["id"], name)), None
         )
         if entry and entry.get("signature_verified_on"):
-            return o.passed({"kind": kind, "verified on": str(entry["signature_verified_on"])})
+            return _verified(item, kind, entry["signature_verified_on"])
         return o.failed(
             kind,
             "a signature in gold_image_manifest",

@@ -24,6 +24,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 _TARGET = re.compile(
     r"(?:(?P<protocol>[A-Za-z]+)://)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:/?\[\]\s]+)(?::(?P<port>\d+))?(?:\?(?P<more>\S*))?$"
 )
+# By which ntpd asks its servers.
+TIME_RULESET = "ntpClient"
 # Levels of Syslog.global.logLevel from the least verbose.
 LEVELS = ("error", "warning", "info", "debug")
 # Levels of Config.HostAgent.log.level that log enough.
@@ -89,8 +91,8 @@ def standard_format(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
     if level not in LEVELS:
         raise MissingFact(f"Syslog.global.logLevel {str(level)[:40]!r} is no level")
     quiet = LEVELS.index(level) < LEVELS.index(least)
-    ruleset = next((entry for entry in entries(facts, "rulesets") if text(entry, "id") == "syslog"), None)
-    if ruleset is None:
+    rulesets = {text(entry, "id"): entry for entry in entries(facts, "rulesets")}
+    if "syslog" not in rulesets:
         raise MissingFact("the rule set syslog was not read")
     items = [
         o.item(
@@ -114,12 +116,23 @@ def standard_format(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         o.item(
             "firewall",
             o.passed(True)
-            if flag(ruleset, "enabled")
+            if flag(rulesets["syslog"], "enabled")
             else o.failed(False, True, "the rule set syslog is off: logs cannot leave"),
         ),
-        o.item("clock", clock(facts["time_sync"], gold["gold_time_sources_min"])),
+        o.item("clock", host_clock(facts["time_sync"], rulesets, gold["gold_time_sources_min"])),
     ]
     return o.combine(items, empty=o.unknown("nothing was read"))
+
+
+def host_clock(time_sync: Mapping[str, Any], rulesets: Mapping[str, Mapping[str, Any]], least: int) -> Outcome:
+    """The clock follows enough sources, and the firewall lets it ask them. rulesets: {id: entry}."""
+    found = clock(time_sync, least)
+    if found.status == o.PASS and text(time_sync, "program") == "ntpd":
+        if TIME_RULESET not in rulesets:
+            raise MissingFact(f"the rule set {TIME_RULESET} was not read")
+        if not flag(rulesets[TIME_RULESET], "enabled"):
+            return o.failed(False, True, f"the rule set {TIME_RULESET} is off: time servers cannot be asked")
+    return found
 
 
 def local_protected(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:

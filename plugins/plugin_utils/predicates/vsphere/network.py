@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.addresses i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.packets.services import networks
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.network import strict
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import (
     entries,
     flag,
@@ -169,15 +170,17 @@ def management_dedicated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome
     """The management adapter has a segment of its own. facts: vmkernel, portgroups, vms, visibility."""
     segment = networks("gold_mgmt_cidrs", gold["gold_mgmt_cidrs"])
     groups = {text(group, "id"): group for group in entries(facts, "portgroups")}
-    items = []
+    items = unseen(facts["visibility"])
     for adapter in entries(facts, "vmkernel"):
         services = names_of(adapter, "services")
         if "management" in services:
             items.append(o.item(text(adapter, "id"), guarded(_management, adapter, services, groups, segment)))
             items += _neighbours(facts, groups, text(adapter, "portgroup"), gold["gold_mgmt_vms"])
+    if not any("management" in names_of(adapter, "services") for adapter in entries(facts, "vmkernel")):
+        items.append(o.item("management", o.unknown("no adapter with the management service was read")))
     return o.combine(
         items,
-        empty=o.unknown("no adapter with the management service was read"),
+        empty=o.unknown("nothing was read"),
         expected="an adapter for management alone, with an address in gold_mgmt_cidrs, on a VLAN no guest is on",
     )
 
@@ -212,11 +215,20 @@ def _neighbours(facts: Mapping[str, Any], groups: Mapping[str, Port], own: str, 
     found = []
     for vm in user_machines(facts):
         for nic in entries(vm, "nics"):
-            group = groups.get(text(nic, "portgroup"))
-            if group is not None and not named(vm, allowed) and meet(groups[own], group):
-                message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
-                found.append(o.item(vm["id"], o.failed(_display(group), "another VLAN", message)))
+            name = text(nic, "portgroup")
+            if name and not name.startswith(NSX) and not named(vm, allowed):
+                judged = guarded(_neighbour, vm, groups[own], name, groups.get(name))
+                found += [o.item(vm["id"], judged)] if judged.status != o.PASS else []
     return found
+
+
+def _neighbour(vm: Mapping[str, Any], own: Port, name: str, group: Port | None) -> Outcome:
+    if group is None:
+        raise MissingFact(f"the port group {name[:60]} was not read")
+    if not meet(own, group):
+        return o.passed(_display(group))
+    message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
+    return o.failed(_display(group), "another VLAN", message)
 
 
 def meet(own: Port, other: Port) -> bool:

@@ -21,6 +21,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 )
 
 ESXI_LINES = ("esx", "embeddedEsx")
+# Of instructions and of memory, by the processor or as the host chooses (vim.vm.FlagInfo).
+VIRTUALISED = ("hvAuto", "hvOn", "automatic", "on")
 # Words of the appliance's lifecycle manager for a cluster that is as its image says (vSphere Automation API).
 COMPLIANT = "COMPLIANT"
 NOT_COMPLIANT = ("NON_COMPLIANT", "INCOMPATIBLE")
@@ -49,6 +51,9 @@ def vm_monitor(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         if not isinstance(flags, Mapping):
             raise MissingFact("flags were not read")
         actual = {"instructions": text(flags, "exec_usage"), "memory": text(flags, "mmu_usage")}
+        strange = [value for value in actual.values() if value not in (*VIRTUALISED, "hvOff", "off")]
+        if strange:
+            raise MissingFact(f"{strange[0][:40]!r} is no way to virtualise")
         off = [what for what, value in actual.items() if value in ("hvOff", "off")]
         if off:
             return o.failed(actual, "hvAuto or hvOn, automatic or on", f"{' and '.join(off)} virtualised in software")
@@ -152,6 +157,8 @@ def _image(cluster: Mapping[str, Any]) -> Outcome:
     name, tool = text(cluster, "name")[:80], text(cluster, "tool")
     if tool == "baseline":
         return o.manual(f"{name} is managed by baselines, whose compliance cannot be read: show the report", tool)
+    if tool == "alone":
+        return o.manual(f"{name} is in no cluster, and what it is patched by cannot be read: show that it is", tool)
     if tool != "image":
         raise MissingFact(f"{name}: {tool!r} is no known way to manage a cluster")
     status = text(cluster, "status")

@@ -13,10 +13,14 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import texts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, text
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.roles import among, granted, label
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.roles import (
+    EVERYTHING,
+    among,
+    granted,
+    label,
+    untold,
+)
 
-# The object of a global permission.
-EVERYTHING = "everything"
 # Privileges of the vSphere API by what they reach.
 CRYPTO = re.compile(r"Cryptographer\.")
 LOOKING = re.compile(r"ContentLibrary\.(GetConfiguration|ReadStorage|TypeIntrospection|ProbeSubscription)$")
@@ -64,18 +68,14 @@ def _holders(facts: Mapping[str, Any], reaches: Callable[[str], bool]) -> dict[s
         for role in entries(facts, "roles")
     }
     found = {}
-    everywhere = [{**entry, "entity": EVERYTHING} for entry in _global(facts, "assigned")]
-    for permission in [*granted(facts), *everywhere]:
+    assigned = [] if facts["assigned"] is None else granted(facts, "assigned")
+    for permission in [*granted(facts), *({**entry, "entity": EVERYTHING} for entry in assigned)]:
         role = text(permission, "role")
         if role not in held:
             raise MissingFact(f"the role {role[:60]} was not read")
         if held[role]:
             found[f"{label(permission)} on {text(permission, 'entity')}"] = (label(permission), held[role])
     return found
-
-
-def _global(facts: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    return [] if facts.get(key) is None else granted(facts, key)
 
 
 def _limited(
@@ -90,11 +90,14 @@ def _limited(
         else:
             items.append(o.item(where, o.failed(actual, None, f"{who} may {what} and is not in {setting}")))
     expected = f"held by {', '.join(map(str, names)) or 'nobody'} only (besides the built-in administrators)"
+    hidden = untold(facts)
+    if hidden:
+        items.append(o.item(EVERYTHING, hidden))
     return o.combine(items, empty=o.passed("nobody", expected), expected=expected)
 
 
 def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Cryptographic privileges are held by those declared. facts: roles, permissions, assigned."""
+    """Cryptographic privileges are held by those declared. facts: roles, permissions, version, assigned."""
     return _limited(
         facts,
         uses_keys,
@@ -105,7 +108,7 @@ def crypto_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Images are checked in and out by those declared. facts: roles, permissions, assigned."""
+    """Images are checked in and out by those declared. facts: roles, permissions, version, assigned."""
     return _limited(
         facts,
         handles_images,
@@ -116,12 +119,15 @@ def images_limited(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 
 def logs_separated(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Nobody but log administrators redirects or stops logging, or grants that. facts: roles, permissions, assigned."""
+    """Nobody but log administrators redirects or stops logging, or grants that.
+
+    facts: roles, permissions, version, assigned.
+    """
     return _limited(facts, changes_logs, gold["gold_log_admins"], "change or stop logging", "gold_log_admins")
 
 
 def guests_closed(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
-    """Ways into guests are held by those whose task it is. facts: roles, permissions, assigned."""
+    """Ways into guests are held by those whose task it is. facts: roles, permissions, version, assigned."""
     return _limited(
         facts,
         enters_guests,

@@ -23,6 +23,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 # Settings of a machine that keep people and guests apart; secure by default, so that absent is as good as TRUE.
 ISOLATION = ("isolation.tools.copy.disable", "isolation.tools.paste.disable", "isolation.tools.dnd.disable")
 DEVICE_EDIT = "isolation.device.connectable.disable"
+FILTER = re.compile(r"ethernet\d+\.filter\d+\.name", re.IGNORECASE)
 MIGRATION = ("disabled", "opportunistic", "required")
 PASSED_THROUGH = ("pci", "sriov", "vgpu")
 
@@ -99,11 +100,12 @@ def device_edit(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         extra = _extra(vm)
-        if is_false(extra.get(DEVICE_EDIT)):
+        opened = switched_off(extra, DEVICE_EDIT)
+        if opened:
             return o.failed(
-                extra[DEVICE_EDIT], "TRUE or absent", f"{DEVICE_EDIT} is off: the guest may disconnect devices"
+                extra[opened[0]], "TRUE or absent", f"{DEVICE_EDIT} is off: the guest may disconnect devices"
             )
-        filters = [str(value) for key, value in extra.items() if re.fullmatch(r"ethernet\d+\.filter\d+\.name", key)]
+        filters = [str(value) for key, value in extra.items() if FILTER.fullmatch(key)]
         strange = [name for name in filters if name not in gold["gold_dvfilters"]]
         if strange:
             return o.failed(
@@ -123,7 +125,12 @@ def _extra(vm: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def is_false(value: Any) -> bool:
     """Whether an advanced setting of a machine says no; absent is no such word."""
-    return value is not None and str(value).casefold() in ("false", "0", "no")
+    return value is not None and str(value).strip().casefold() in ("false", "0", "no", "off", "f", "n")
+
+
+def switched_off(extra: Mapping[str, Any], *names: str) -> list[str]:
+    """Those of the advanced settings that say no, as the machine writes them: case does not count in their names."""
+    return [key for key, value in extra.items() if key.casefold() in names and is_false(value)]
 
 
 def images_encrypted(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
@@ -173,7 +180,7 @@ def consoles(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         extra, faults = _extra(vm), []
-        opened = [key for key in ISOLATION if is_false(extra.get(key))]
+        opened = switched_off(extra, *ISOLATION)
         if opened:
             faults.append(f"{opened[0]} is off: the clipboard leads out of the guest")
         sessions = number(vm, "max_console")

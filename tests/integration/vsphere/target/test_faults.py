@@ -139,9 +139,14 @@ def test_sessions_expire(lab: target.Target) -> None:
     with client.refused(vim.fault.NotAuthenticated):
         session.host("8.0.3")
     fresh = client.Client(lab)
+    open_now = fresh.control("GET", "/sessions")
     assert fresh.host("8.0.3")
+    # It does not come back.
     fresh.control("DELETE", "/faults")
+    with client.refused(vim.fault.NotAuthenticated):
+        session.host("8.0.3")
     fresh.close()
+    assert len(fresh.control("GET", "/sessions")) == len(open_now) - 1
 
 
 def test_control_counts_calls_and_sets_states(admin: client.Client) -> None:

@@ -239,6 +239,7 @@ def test_directory(admin: client.Client) -> None:
     for domain, user, password, fault in (
         ("nowhere.example", "joiner", "lab-join-password", vim.fault.DomainNotFound),
         ("lab.example", "joiner", "wrong", vim.fault.InvalidLogin),
+        ("lab.example", "visitor", "lab-join-password", vim.fault.NoPermissionOnAD),
     ):
         with client.refused(fault):
             client.done(store.JoinDomain_Task(domainName=domain, userName=user, password=password))
@@ -249,7 +250,14 @@ def test_directory(admin: client.Client) -> None:
     assert (info.enabled, info.joinedDomain, info.domainMembershipStatus) == (True, "LAB.EXAMPLE", "ok")
     entries = [entry.principal for entry in host.configManager.hostAccessManager.RetrieveHostAccessControlEntries()]
     assert r"LAB\ESX Admins" in entries
-    client.done(store.LeaveCurrentDomain_Task(force=False))
+    with client.refused(vim.fault.InvalidState):
+        client.done(store.JoinDomain_Task(domainName="lab.example", userName="joiner", password="lab-join-password"))
+    # Whom the domain's accounts may still be there for is not left alone.
+    with client.refused(vim.fault.InvalidState):
+        client.done(store.LeaveCurrentDomain_Task(force=False))
+    client.done(store.LeaveCurrentDomain_Task(force=True))
+    assert [entry.principal for entry in host.configManager.hostAccessManager.RetrieveHostAccessControlEntries()
+            if entry.principal.startswith("LAB")] == []  # fmt: skip
     assert not host.config.authenticationManagerInfo.authConfig[1].enabled
 
 

@@ -103,7 +103,7 @@ func decode(body io.Reader, into any) error {
 	return decoder.Decode(into)
 }
 
-var kinds = []string{"latency", "deny_method", "deny_property", "fault", "refuse_option", "cut_connection",
+var kinds = []string{"latency", "deny_method", "deny_property", "deny_path", "fault", "refuse_option", "cut_connection",
 	"host_state", "expire_sessions", "slow_task", "evacuation_hangs", "no_return"}
 
 func (l *lab) addFault(body io.Reader) error {
@@ -160,7 +160,7 @@ func (l *lab) setConnection(name, state string) error {
 func (l *lab) clearFaults() error {
 	l.faults.mutex.Lock()
 	defer l.faults.mutex.Unlock()
-	l.faults.rules, l.faults.expired = nil, time.Time{}
+	l.faults.rules = nil
 	for _, h := range l.order {
 		if h.down.Load() {
 			go h.boot()
@@ -202,12 +202,14 @@ func (f *faults) resetCounts() {
 	f.calls, f.written = map[string]int{}, nil
 }
 
-// sessions lists who is logged in.
+// sessions lists who is logged in; vcsim keeps a session that has expired.
 func (l *lab) sessions() []string {
 	names := []string{}
 	manager := l.context().Session.Get(*l.model.ServiceContent.SessionManager).(*simulator.SessionManager)
 	for _, session := range manager.SessionList {
-		names = append(names, session.UserName)
+		if !l.faults.ended(session.LoginTime) {
+			names = append(names, session.UserName)
+		}
 	}
 	slices.Sort(names)
 	return names

@@ -212,9 +212,12 @@ func syslogGet(_ *simulator.Context, h *esxHost, _ esx.Values) ([]esx.Values, er
 	if remote == "" {
 		remote = "<none>"
 	}
+	// Of the host's own file system only /scratch outlives a restart.
+	directory, _ := h.options.get("Syslog.global.logDir").(string)
+	inMemory := strings.HasPrefix(directory, "[] /") && !strings.HasPrefix(directory, "[] /scratch/")
 	return one(
 		"AllowVsanBacking", "false", "EnforceSSLCertificates", yes(certificates), "LocalLogOutput", "/scratch/log",
-		"LocalLogOutputIsConfigured", "false", "LocalLogOutputIsPersistent", "true",
+		"LocalLogOutputIsConfigured", "false", "LocalLogOutputIsPersistent", yes(!inMemory),
 		"LogLevel", h.options.get("Syslog.global.logLevel").(string), "LogToUniqueSubdirectory", "false",
 		"RemoteHost", remote,
 		"StrictX509Compliance", yes(h.flag("Syslog.global.certificate.strictX509Compliance", h.shell.strict)),

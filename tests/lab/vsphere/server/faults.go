@@ -26,6 +26,7 @@ type rule struct {
 	Type         string `json:"type,omitempty"`
 	Property     string `json:"property,omitempty"`
 	Key          string `json:"key,omitempty"`
+	Path         string `json:"path,omitempty"`
 	Fault        string `json:"fault,omitempty"`
 	When         string `json:"when,omitempty"`
 	Milliseconds int    `json:"milliseconds,omitempty"`
@@ -99,6 +100,11 @@ func (f *faults) expire(before time.Time) {
 // refuses says whether the option of the host does not take its value.
 func (f *faults) refuses(host, key string) bool {
 	return f.take("refuse_option", func(r *rule) bool { return matches(r.Host, host) && matches(r.Key, key) }) != nil
+}
+
+// deniesPath says whether the Automation API keeps a path from everybody.
+func (f *faults) deniesPath(path string) bool {
+	return f.take("deny_path", func(r *rule) bool { return strings.HasPrefix(path, r.Path) }) != nil
 }
 
 // taskDelay is how long a task on a machine of the host takes.

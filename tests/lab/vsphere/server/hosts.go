@@ -212,6 +212,7 @@ func (h *esxHost) identify(certificate []byte) {
 	summary.CpuMhz, summary.NumCpuPkgs, summary.NumCpuCores, summary.NumCpuThreads = 2800, 2, 32, 64
 
 	system.Capability.CpuHwMmuSupported = types.NewBool(true)
+	system.Capability.CpuMemoryResourceConfigurationSupported = true
 	system.Capability.TpmSupported = true
 	system.Capability.TpmVersion = "2.0"
 	// uefiSecureBoot came with the 8.0.3 API (pitfall P2).

@@ -20,9 +20,11 @@ type lab struct {
 	config    *config
 	authority *authority
 	model     *simulator.Model
-	faults    *faults
-	hosts     map[types.ManagedObjectReference]*esxHost
-	order     []*esxHost
+	// vcenter is the release of the vCenter, nil where there is none.
+	vcenter *release
+	faults  *faults
+	hosts   map[types.ManagedObjectReference]*esxHost
+	order   []*esxHost
 	// owners are the hosts by their managers.
 	owners        map[types.ManagedObjectReference]types.ManagedObjectReference
 	authorization *authorizationManager
@@ -120,8 +122,11 @@ func about(r release, name, product, api string) types.AboutInfo {
 }
 
 func (l *lab) buildVCenter() error {
+	if l.vcenter = findRelease(vcenterReleases, l.config.VCenter); l.vcenter == nil {
+		return fmt.Errorf("vcenter: no release %q", l.config.VCenter)
+	}
 	l.model = simulator.VPX()
-	l.model.ServiceContent.About = about(vcenterRelease, "VMware vCenter Server", "vpx", "VirtualCenter")
+	l.model.ServiceContent.About = about(*l.vcenter, "VMware vCenter Server", "vpx", "VirtualCenter")
 	l.model.ServiceContent.About.OsType = "linux-x64"
 	l.model.Datacenter, l.model.Cluster, l.model.Host, l.model.Portgroup, l.model.Machine = 0, 0, 0, 0, 0
 	if err := l.model.Create(); err != nil {
@@ -181,8 +186,9 @@ func (l *lab) addCluster(first, end int) error {
 		}
 		refs = append(refs, added.(types.ManagedObjectReference))
 	}
+	taken := takenBy(l.vcenter)
 	for i, ref := range refs {
-		if err = l.adopt(ref, &releases[(first+i)%len(releases)], first+i); err != nil {
+		if err = l.adopt(ref, &taken[(first+i)%len(taken)], first+i); err != nil {
 			return err
 		}
 		l.pools[ref] = pool
@@ -201,7 +207,7 @@ func (l *lab) adopt(ref types.ManagedObjectReference, r *release, number int) er
 }
 
 func (l *lab) buildStandalone() error {
-	r := findRelease(l.config.Standalone)
+	r := findRelease(releases, l.config.Standalone)
 	if r == nil {
 		return fmt.Errorf("standalone: no release %q", l.config.Standalone)
 	}

@@ -34,11 +34,14 @@ func libraryDocuments() map[string]json.RawMessage {
 	}
 	items := []document{
 		{"id": signedItem, "library_id": localLibrary, "name": "debian-12", "type": "ovf", "security_compliance": true,
-			"certificate_verification_info": document{"status": "VERIFIED"}, "content_version": "1", "size": 1 << 30},
+			"certificate_verification_info": document{"status": "VERIFIED"}, "content_version": "1", "size": 1 << 30,
+			"last_modified_time": "2026-03-02T09:00:00.000Z"},
 		{"id": isoItem, "library_id": localLibrary, "name": "rescue", "type": "iso", "security_compliance": false,
-			"certificate_verification_info": document{"status": "NOT_AVAILABLE"}, "content_version": "1", "size": 1 << 29},
+			"certificate_verification_info": document{"status": "NOT_AVAILABLE"}, "content_version": "1", "size": 1 << 29,
+			"last_modified_time": "2026-03-02T09:00:00.000Z"},
 		{"id": vendorItem, "library_id": subscribedLibrary, "name": "appliance", "type": "ovf", "security_compliance": true,
-			"certificate_verification_info": document{"status": "INTERNAL"}, "content_version": "2", "size": 1 << 31},
+			"certificate_verification_info": document{"status": "INTERNAL"}, "content_version": "2", "size": 1 << 31,
+			"last_modified_time": "2026-03-02T09:00:00.000Z"},
 	}
 	found := map[string]any{
 		"/api/content/library":                                 []string{localLibrary, subscribedLibrary},

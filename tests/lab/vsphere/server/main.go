@@ -39,6 +39,7 @@ type config struct {
 	VMs        int    `json:"vms"`
 	PerCluster int    `json:"per_cluster"`
 	Standalone string `json:"standalone"`
+	VCenter    string `json:"vcenter"`
 	Users      []user `json:"users"`
 }
 

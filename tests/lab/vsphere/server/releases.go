@@ -26,13 +26,27 @@ const (
 	esxi9 = 900
 )
 
-var vcenterRelease = release{rank: 900, version: "9.0.0", build: "24755230", apiVersion: "9.0.0.0"}
+var vcenterReleases = []release{
+	{rank: 803, version: "8.0.3", build: "24022515", apiVersion: "8.0.3.0"},
+	{rank: 900, version: "9.0.0", build: "24755230", apiVersion: "9.0.0.0"},
+}
 
-func findRelease(version string) *release {
-	for i := range releases {
-		if releases[i].version == version {
-			return &releases[i]
+func findRelease(among []release, version string) *release {
+	for i := range among {
+		if among[i].version == version {
+			return &among[i]
 		}
 	}
 	return nil
+}
+
+// takenBy are the releases of hosts that a vCenter takes: none newer than itself.
+func takenBy(vcenter *release) []release {
+	var found []release
+	for _, r := range releases {
+		if r.rank <= vcenter.rank {
+			found = append(found, r)
+		}
+	}
+	return found
 }

@@ -30,7 +30,7 @@ func (l *lab) newDocuments() *documents {
 	d := &documents{paths: map[string]json.RawMessage{
 		"/api/appliance/logging/forwarding":           json.RawMessage(`[]`),
 		"/api/appliance/networking/firewall/inbound":  json.RawMessage(`[]`),
-		"/api/appliance/system/version":               json.RawMessage(fmt.Sprintf(`{"version":"%s","build":"%s","product":"VMware vCenter Server","type":"vCenter Server with an embedded Platform Services Controller"}`, vcenterRelease.version, vcenterRelease.build)),
+		"/api/appliance/system/version":               json.RawMessage(fmt.Sprintf(`{"version":"%s","build":"%s","product":"VMware vCenter Server","type":"vCenter Server with an embedded Platform Services Controller"}`, l.vcenter.version, l.vcenter.build)),
 		"/api/vcenter/identity/providers":             json.RawMessage(`[]`),
 		"/api/content/security-policies":              json.RawMessage(`[{"policy":"` + ovfPolicy + `","name":"OVF default policy","item_type_rules":{"ovf":"OVF_STRICT_VERIFICATION"}}]`),
 		"/api/appliance/access/ssh":                   json.RawMessage(`false`),
@@ -104,6 +104,10 @@ func (l *lab) wrapREST(next http.Handler) http.Handler {
 		switch {
 		case oldSession(r, http.MethodGet, next).Code != http.StatusOK:
 			restError(w, http.StatusUnauthorized, "UNAUTHENTICATED")
+		case permissions && l.vcenter.rank < 900:
+			restError(w, http.StatusNotFound, "NOT_FOUND") // the resource is 9.0's
+		case l.faults.deniesPath(r.URL.Path):
+			restError(w, http.StatusForbidden, "UNAUTHORIZED")
 		case permissions && r.Method == http.MethodPost && r.URL.Query().Get("action") == "list":
 			items := l.permissionItems()
 			if document != nil {

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 def run(tmp_path: Path) -> Path:
     """A run that has audited one host, in which nothing was to be done."""
     before = tmp_path / "run-1" / "before"
-    before.mkdir(parents=True)
-    results = {"results": [], "subjects": [], "drift": [], "measures": []}
-    (before / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    (before / "subjects").mkdir(parents=True)
     archive.seal(before, None)
     return before.parent
 

@@ -63,7 +63,8 @@ class VCenter:
     def __init__(self, changed: dict[str, Any], login: int = 201) -> None:
         self.endpoint = Endpoint("vc1", "192.0.2.10", "auditor", "S3cret")
         self.connections = self
-        self.clusters = {"domain-c8": Found("C", "domain-c8", {"name": "prod"}, {})}
+        self.clusters = {"domain-c8": Found("C", "domain-c8", {"name": "prod", "host": ["host-1"]}, {})}
+        self.hosts = {moid: Found("H", moid, {"name": f"{moid}.example"}, {}) for moid in ("host-1", "host-2")}
         self.machines = {"host-1": [{"id": "u-1", "name": "tmpl", "template": True}, {"id": "u-2", "template": False}]}
         self.answers = {**ANSWERS, **changed}
         self.login = login
@@ -113,10 +114,13 @@ def test_everything_the_documented_answers_tell() -> None:
     ]
     assert facts.document["logging"]["forwarding"] == [{"host": "log1", "port": 6514, "protocol": "TLS"}]
     assert facts.document["drift"]["clusters"] == [
-        {"id": "domain-c8", "name": "prod", "tool": "configuration_profile", "compliant": True}
+        {"id": "domain-c8", "name": "prod", "tool": "configuration_profile", "compliant": True},
+        # What holds for clusters says nothing of a host in none.
+        {"id": "host-2", "name": "host-2.example", "tool": "none", "compliant": False},
     ]
     assert facts.document["patch"]["clusters"] == [
-        {"id": "domain-c8", "name": "prod", "tool": "image", "status": "NON_COMPLIANT"}
+        {"id": "domain-c8", "name": "prod", "tool": "image", "status": "NON_COMPLIANT"},
+        {"id": "host-2", "name": "host-2.example", "tool": "alone", "status": ""},
     ]
     assert facts.errors == []
     assert vcenter.asked[-1] == "DELETE /api/session"

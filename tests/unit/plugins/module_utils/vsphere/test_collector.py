@@ -12,6 +12,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -134,6 +135,10 @@ def deep(key: str, answer: Any) -> Any:
     return [200, "[" * 4000] if isinstance(answer, list) else {"elements": ["<a>" * 4000 + "</a>" * 4000]}
 
 
+REFUSED = (
+    '<missingSet><path>%s</path><fault><fault xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" '
+    'xsi:type="NoPermission"><privilegeId>System.Read</privilegeId></fault></fault></missingSet>'
+)
 BROKEN = [
     (asked, how)
     for asked in QUESTIONS
@@ -159,3 +164,70 @@ def test_a_broken_answer_gives_the_same_or_unknown(whole: dict[str, collector.Su
         if status not in ("unknown", before.get(key, "unknown"))
     }
     assert not wrong, wrong
+
+
+def without(kind: str, path: str) -> Any:
+    """A property of every object of a kind is refused."""
+
+    def broken(_key: str, answer: Any) -> Any:
+        elements = []
+        for text in answer.get("elements", []) if isinstance(answer, dict) else []:
+            page = ElementTree.fromstring(text)
+            for found in page.iter():
+                of_kind = any(inner.tag.endswith("obj") and inner.get("type") == kind for inner in found)
+                for inner in [inner for inner in found if of_kind and inner.tag.endswith("propSet")]:
+                    if inner[0].text == path:
+                        found.remove(inner)
+                        found.append(ElementTree.fromstring(REFUSED % path))
+            elements.append(ElementTree.tostring(page, "unicode"))
+        return {"elements": elements} if elements else answer
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "fact"),
+    [
+        ("HostSystem", "summary.tpmAttestation", "boot.attestation"),
+        ("HostSystem", "summary.managementServerIp", "host.controller_address"),
+        ("HostSystem", "config.network.proxySwitch", "network.portgroups"),
+        ("HostSystem", "datastore", "storage.datastores"),
+        ("HostSystem", "parent", "cluster"),
+        ("Datastore", "summary.type", "storage.datastores[nfs-images].kind"),
+        ("Datastore", "info", "storage.datastores[nfs-images].security"),
+    ],
+)
+def test_a_property_that_is_refused_is_not_taken_for_one_that_is_unset(kind: str, path: str, fact: str) -> None:
+    facts = collected(without(kind, path))["esx02.lab.example"].facts
+    reasons = {error["path"]: error["reason"] for error in facts["collector"]["errors"]}
+    assert "System.Read" in reasons[fact]
+
+
+def test_machines_whose_host_is_not_told_are_not_on_another() -> None:
+    subjects = collected(without("VirtualMachine", "runtime.host"))
+    assert subjects["esx02.lab.example"].facts["visibility"]["gaps"] == [
+        "the account may not see 2 virtual machines of the host"
+    ]
+    assert statuses(subjects)["esx02.lab.example", "vsphere-11.1.2-vm-monitor"] == "unknown"
+
+
+@pytest.mark.parametrize("path", ["runtime.powerState", "config.hardware.memoryMB", "runtime.host"])
+def test_a_machine_that_does_not_tell_its_memory_weighs_nobody_knows_what(path: str) -> None:
+    """On every host of its cluster, for the others have to carry it when its host is lost."""
+    subjects = collected(without("VirtualMachine", path))
+    for name in ("esx01.lab.example", "esx02.lab.example", "esx03.lab.example"):
+        facts = subjects[name].facts
+        assert "vm_memory_b" not in facts["cluster"]
+        assert "cluster.vm_memory_b" in {error["path"] for error in facts["collector"]["errors"]}
+
+
+def test_a_cluster_with_a_host_that_nobody_may_see_is_not_weighed() -> None:
+    def broken(key: str, answer: Any) -> Any:
+        if "ClusterComputeResource" not in key or "RetrievePropertiesEx" not in key:
+            return answer
+        return {"elements": [text.replace(">host-", ">hidden-", 1) for text in answer["elements"]]}
+
+    facts = collected(broken)["esx02.lab.example"].facts
+    assert facts["cluster"] == {}
+    reason = "the account may not see 1 hosts of the cluster"
+    assert {"path": "cluster", "reason": reason} in facts["collector"]["errors"]

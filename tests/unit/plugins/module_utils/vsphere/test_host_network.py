@@ -37,13 +37,18 @@ PROXY = {
 
 
 def network(
-    config: dict[str, Any], portgroup: dict[str, Any] | None = None, nioc: bool | None = True, **values: Any
+    config: dict[str, Any] | None,
+    portgroup: dict[str, Any] | None = None,
+    nioc: bool | None = True,
+    missing: dict[str, str] | None = None,
+    **values: Any,
 ) -> Facts:
     switch = {"name": "dvs-prod", "uuid": "uuid-1"}
     if nioc is not None:
         switch["config.networkResourceManagementEnabled"] = nioc
     group = {"key": "dvportgroup-7", "name": "app", "config.distributedVirtualSwitch": "dvs-1", **(portgroup or {})}
-    group["config.defaultPortConfig"] = config
+    if config is not None:
+        group["config.defaultPortConfig"] = config
     given = {
         "config.network.pnic": PNICS,
         "config.network.vswitch": [],
@@ -56,7 +61,8 @@ def network(
     distributed = inventory.Distributed(
         {"dvs-1": Found("D", "dvs-1", switch, {})}, {"dvportgroup-7": Found("P", "dvportgroup-7", group, {})}
     )
-    read = Read(Found("HostSystem", "host-1", given, {}), {}, distributed)
+    given = {path: value for path, value in given.items() if path not in (missing or {})}
+    read = Read(Found("HostSystem", "host-1", given, missing or {}), {}, distributed)
     facts = Facts()
     host_network.fill(facts, read)
     return facts
@@ -168,6 +174,18 @@ def test_a_port_group_of_a_strange_shape_takes_only_the_port_groups_with_it() ->
     facts = network({}, config__network__portgroup=[{"spec": "text"}])
     assert [error["path"] for error in facts.errors] == ["network.portgroups"]
     assert facts.has("network.nics")
+
+
+def test_distributed_switches_that_are_refused_are_not_taken_for_none() -> None:
+    facts = network({}, missing={"config.network.proxySwitch": "no permission"})
+    assert [error["path"] for error in facts.errors] == ["network.switches", "network.portgroups"]
+    # A host without one has the property unset.
+    assert network({}, config__network__proxySwitch=None).document["network"]["portgroups"] == []
+
+
+def test_ports_whose_settings_are_refused_are_on_no_vlan() -> None:
+    group = network(None).document["network"]["portgroups"][0]
+    assert set(group) == {"id", "name", "nsx", "switch"}
 
 
 def test_a_distributed_switch_that_nobody_may_see_leaves_the_port_groups_unknown() -> None:

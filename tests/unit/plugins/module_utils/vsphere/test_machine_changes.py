@@ -48,7 +48,7 @@ def test_places_are_in_the_order_of_the_schema() -> None:
 
 
 def test_each_kind_has_a_place_and_a_property_that_there_is() -> None:
-    for name, kind in machine_kinds.KINDS.items():
+    for name, kind in machine_kinds.SETTINGS.items():
         assert kind.place in machine_kinds.ORDER, name
         found: Any = vim.VirtualMachine
         for step in kind.path.split("."):
@@ -79,13 +79,13 @@ def test_parts_of_one_structure_are_sent_as_one_and_in_order() -> None:
     ],
 )
 def test_shares_are_a_level_or_a_number(now: dict[str, str], shown: str, sent: str) -> None:
-    kind = machine_kinds.KINDS["machine_cpu_shares"]
+    kind = machine_kinds.SETTINGS["machine_cpu_shares"]
     assert kind.now(now, "") == shown
     assert kind.part(now, "", shown) == sent
 
 
 def test_a_device_goes_back_as_it_came_but_for_its_limit() -> None:
-    kind = machine_kinds.KINDS["machine_nic_limit"]
+    kind = machine_kinds.SETTINGS["machine_nic_limit"]
     found = kind.reader(ElementTree.fromstring(NIC))
     assert kind.now(found, "4000") == -1
     sent = kind.part(found, "4000", 90)
@@ -107,7 +107,7 @@ def test_a_device_goes_back_as_it_came_but_for_its_limit() -> None:
     [("4711", "the machine has no device 4711 any more"), ("2000", r"does not tell the limit \(resourceAllocation\)")],
 )
 def test_a_device_without_a_limit_is_not_edited(key: str, said: str) -> None:
-    kind = machine_kinds.KINDS["machine_nic_limit"]
+    kind = machine_kinds.SETTINGS["machine_nic_limit"]
     with pytest.raises(ChangeError, match=said):
         kind.now(kind.reader(ElementTree.fromstring(NIC)), key)
 

@@ -72,6 +72,25 @@ def one(measured, *records, **options):
     return found
 
 
+@pytest.mark.parametrize(
+    ("changes", "there"),
+    [
+        ({}, True),
+        ({"checks": None, "measure": "11.4.6"}, True),
+        ({"vms": [VM1]}, True),
+        ({"accepted_value": "maybe"}, True),
+        ({"checks": ["kvm-11.4.6-b"]}, False),
+        ({"subjects": ["kvm2"]}, False),
+        ({"approved_on": "2026-11-24"}, False),
+        ({"expires_on": "2026-11-22"}, False),
+        ({"subjects": ["kvm*"], "approved_subjects": ["kvm2"]}, False),
+    ],
+)
+def test_what_a_subject_may_be_excepted_from_that_nobody_could_read(changes, there):
+    found = disposition.excepted_from([exception(**changes)], SUBJECT, NOW, check())
+    assert [record["id"] for record in found] == (["EX-1"] if there else [])
+
+
 def test_an_exception_turns_fail_into_excepted_and_leaves_what_was_measured():
     before = result()
     found = one(before, exception())

@@ -34,7 +34,18 @@ def test_a_gold_value_weaker_than_its_floor_fails_whatever_the_facts_say():
     weak = judge({"age": 10}, {"gold_days": 400}, **data)
     assert weak.status == "fail"
     assert "gold_days is 400, weaker than the standard allows (at most 14)" in weak.message
-    assert judge({}, {"gold_days": 400}, **data).status == "fail"
+
+
+def test_a_weak_gold_value_says_nothing_of_what_nobody_could_read():
+    data = {"fact": "age", "expect": {"at_most": {"gold": "gold_days"}}}
+    hidden = judge({}, {"gold_days": 400}, **data)
+    assert hidden.status == "unknown"
+    assert hidden.message == "age was not read; gold_days is 400, weaker than the standard allows (at most 14)"
+
+
+def test_a_test_that_stumbles_over_a_weak_gold_value_fails():
+    data = {"fact": "age", "expect": {"at_most": {"gold": "gold_days"}}}
+    assert judge({"age": 10}, {"gold_days": "many"}, **data).status == "fail"
 
 
 def test_a_gold_value_stricter_than_its_floor_is_the_bar():

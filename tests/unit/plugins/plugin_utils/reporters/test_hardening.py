@@ -83,3 +83,16 @@ def test_why_nothing_was_attempted(before, why):
     document = hardening.summarise(before, before, {"kvm1": about}, run_id="42", check_mode=False)
     assert document["hosts"][0]["left_alone"] == why
     assert hardening.lines(document)[-1] == f"kvm1  not attempted: {why}"
+
+
+def test_settings_of_the_hosts_behind_an_endpoint_are_counted_and_told_host_by_host():
+    area = _summary()["hosts"][0]["changes"]["access_control"]
+    area = {"updated": {"esx1": area, "esx2": area, "the vCenter": {"alarm a": area["group libvirt"]}}, "refused": "",
+            "deferred": "", "pending": [], "by_hand": [], "seconds": 1.0, "faults": {}}  # fmt: skip
+    about = {"areas": {"access_control": area}, "failed": "", "attempted": True}
+    document = hardening.summarise(_audit("fail"), _audit("pass"), {"kvm1": about}, run_id="42", check_mode=False)
+    (host,) = document["hosts"]
+    assert host["settings_changed"] == 3
+    assert host["changes"]["access_control"]["esx2"]["group libvirt"]["old"] == "oscar|"
+    rows = [line.split(" | ")[2] for line in hardening.markdown(document).splitlines() if "| access_control" in line]
+    assert rows == ["esx1 group libvirt", "esx2 group libvirt", "the vCenter alarm a"]

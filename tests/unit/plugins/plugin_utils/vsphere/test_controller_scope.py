@@ -21,7 +21,7 @@ def proposed(*rows: dict[str, Any], check: str = CHECK, lockout: int = 0) -> Pro
     return Proposal(AREA, (check,), tuple({**row, "checks": [check]} for row in rows), lockout=lockout)
 
 
-CLUSTER = controller_rows.admission_control("prod")
+CLUSTER = controller_rows.admission_control("prod", "domain-c8")
 SALTING = host_rows.option("Mem.ShareForceSalting", 2)
 NOTHING = Proposal(AREA, ())
 
@@ -39,18 +39,20 @@ def test_what_hosts_share_is_asked_of_the_vcenter_once_and_last():
     assert rows_of(scope) == {
         "esx1": [("option", "Mem.ShareForceSalting")],
         "esx2": [],
-        CONTROLLER: [("admission_control", "prod")],
+        CONTROLLER: [("admission_control", "prod (domain-c8)")],
     }
     assert scope.proposals(AREA)[CONTROLLER].checks == (CHECK,)
 
 
 def test_what_one_host_is_excepted_from_no_other_brings_about():
     scope = Scope(load_standard())
-    scope.add("esx1", proposed(CLUSTER, controller_rows.admission_control("test")))
+    scope.add("esx1", proposed(CLUSTER, controller_rows.admission_control("test", "domain-c9")))
     scope.add("esx2", NOTHING, [proposed(CLUSTER)])
     planned = scope.proposals(AREA)[CONTROLLER]
     assert [row["kind"] for row in planned.rows] == ["by_hand", "admission_control"]
-    assert planned.rows[0]["what"].startswith("admission control of cluster prod: left alone, as one of the hosts")
+    assert planned.rows[0]["what"].startswith(
+        "admission control of cluster prod (domain-c8): left alone, as one of the hosts"
+    )
 
 
 def test_what_one_host_may_not_have_done_no_other_brings_about():
@@ -70,11 +72,26 @@ def test_what_holds_for_machines_is_left_where_a_host_was_not_read():
     assert "port group prod (dvportgroup-7): left alone, as esx2 could not be judged" in planned.rows[0]["what"]
 
 
+def test_what_a_host_that_was_not_read_is_excepted_from_is_left():
+    scope = Scope(load_standard())
+    option = proposed(controller_rows.option("event.maxAge", 30), check="vsphere-11.3.7-events")
+    scope.add("esx1", proposed(CLUSTER))
+    scope.add("esx2", option)
+    scope.unseen("esx3")
+    scope.withheld("esx3", [CHECK])
+    planned = scope.proposals(AREA)[CONTROLLER]
+    assert [row["kind"] for row in planned.rows] == ["by_hand", "controller_option"]
+    assert (
+        "cluster prod (domain-c8): left alone, as esx3 could not be judged, and has an exception"
+        in planned.rows[0]["what"]
+    )
+
+
 def test_what_an_exception_leaves_of_a_check_is_still_asked():
     scope = Scope(load_standard())
-    other = controller_rows.admission_control("test")
+    other = controller_rows.admission_control("test", "domain-c9")
     scope.add("esx1", proposed(other), [proposed(CLUSTER, other)])
-    assert rows_of(scope)[CONTROLLER] == [("admission_control", "test")]
+    assert rows_of(scope)[CONTROLLER] == [("admission_control", "test (domain-c9)")]
 
 
 def test_the_risk_is_the_greatest_of_those_that_ask():

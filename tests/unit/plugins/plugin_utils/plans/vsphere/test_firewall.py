@@ -86,6 +86,14 @@ def test_nothing_is_blocked_over_a_datastore(lax, row):
     assert wanted(planned("11.4.9-default-block", opened)) == {row: True}
 
 
+def test_nothing_is_blocked_over_a_datastore_that_may_come_over_the_network():
+    def hidden(facts):
+        facts["storage"]["datastores"].append({"id": "images"})
+
+    left = planned("11.4.9-default-block", both(hidden, policy(enabled=False), rulesets(*VCENTER)))
+    assert wanted(left) == {} and "how the datastore images is reached was not read" in by_hand(left)
+
+
 def test_rule_sets_that_nobody_declared_are_disabled():
     change = rulesets(
         *VCENTER,
@@ -97,9 +105,40 @@ def test_rule_sets_that_nobody_declared_are_disabled():
     )
     assert wanted(planned("11.4.9-rulesets", change)) == {("ruleset", "snmp"): False}
     stopped = both(change, lambda facts: facts["remote_access"]["services"][3].update(running=False))
-    assert wanted(planned("11.4.9-rulesets", stopped)) == {
+
+    def follows_nothing(facts):
+        facts["logging"]["time_sync"]["active"] = False
+
+    assert wanted(planned("11.4.9-rulesets", both(stopped, follows_nothing))) == {
         ("ruleset", "snmp"): False, ("ruleset", "ntpClient"): False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "why"),
+    [
+        ("syslog", {}, "the logs of this host leave by it"),
+        ("ntpClient", {}, "its clock follows its servers by it"),
+        ("activeDirectoryAll", {"joined": True}, "it asks the directory by it"),
+    ],
+)
+def test_what_other_areas_enable_is_not_disabled_by_this_one(name, change, why):
+    """The two would take turns, run by run, and leave a host without logs or time for as long."""
+    changed = both(rulesets(*VCENTER, {"id": name}), lambda facts: facts["identity"].update(change))
+    rows = planned("11.4.9-rulesets", changed, {"gold_vsphere_rulesets": ["vSphereClient", "vpxHeartbeats"]})
+    assert wanted(rows) == {} and f"{name} stays enabled, as {why}" in by_hand(rows)
+
+
+def test_the_rule_set_of_a_time_service_that_is_to_be_started_stays():
+    def stopped(facts):
+        facts["remote_access"]["services"][3].update(running=False)
+        facts["logging"]["time_sync"].update(active=False, sources=[])
+
+    changed = both(rulesets(*VCENTER, {"id": "ntpClient", "service": "ntpd"}, {"id": "syslog"}), stopped)
+    gold = {"gold_time_servers": ["192.0.2.53", "192.0.2.54"]}
+    rows = planned("11.4.9-rulesets", changed, gold)
+    assert wanted(rows) == {} and "ntpClient is enabled while ntpd is stopped" in by_hand(rows)
+    assert ("service", "ntpd") in wanted(planned("11.4.10-level-filter", changed, gold))
 
 
 @pytest.mark.parametrize("name", ["nfsClient", "iSCSI", "dhcp", "HBR", "iofiltervp", "faultTolerance", "DVSSync"])

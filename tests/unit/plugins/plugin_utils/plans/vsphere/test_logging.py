@@ -161,3 +161,10 @@ def test_time_servers_that_gold_names_take_the_place_of_too_few():
     assert wanted(planned("11.4.10-level-filter", clock(sources=[]), pool))
     ptp = planned("11.4.10-level-filter", clock(program="ptpd", sources=[]), servers)
     assert wanted(ptp) == {} and "the host follows PTP" in by_hand(ptp)
+
+
+def test_time_servers_that_the_firewall_keeps_away_are_let_through():
+    def closed(facts):
+        next(entry for entry in facts["firewall"]["rulesets"] if entry["id"] == "ntpClient")["enabled"] = False
+
+    assert wanted(planned("11.4.10-level-filter", closed)) == {("ruleset", "ntpClient"): True}

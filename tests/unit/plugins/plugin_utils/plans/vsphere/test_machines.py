@@ -278,7 +278,8 @@ def test_adapters_are_limited_where_the_switch_keeps_to_it():
         facts["network"]["switches"][1]["nioc"] = False
 
     rows = planned("11.3.10-network", uncontrolled, LIMITS, **allowed)
-    assert set(wanted(rows)) == {("machine_nic_limit", f"{APP} 4000"), ("network_control", "dvs-prod")}
+    switch = f"dvs-prod ({situation().facts['network']['switches'][1]['key']})"
+    assert set(wanted(rows)) == {("machine_nic_limit", f"{APP} 4000"), ("network_control", switch)}
     # It takes a limit, there already or set here, to be worth it.
     (control,) = planned("11.3.10-network", uncontrolled, LIMITS, **allowed)[-1:]
     without = [row for row in planned("11.3.10-network", uncontrolled, LIMITS) if row["kind"] == "network_control"]

@@ -90,6 +90,40 @@ def test_what_is_the_vcenters_is_set_there_or_for_a_person():
     assert planned(POLICY, guests(promiscuous=True, nsx=True)) == []
 
 
+def hidden(facts):
+    """One more port group in use, of whose ports the account may read nothing."""
+    facts["network"]["portgroups"].append({"id": "hidden", "name": "hidden", "switch": "dvs-prod", "nsx": False})
+    facts["vms"][1]["nics"] += [
+        {**nic, "label": f"{nic['label']} {name}", "portgroup": name}
+        for nic in facts["vms"][1]["nics"][:1]
+        for name in ("hidden", "not listed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        (POLICY, guests(promiscuous=True)),
+        (UPLINKS, guests(active=["vmnic0"])),
+        (DEDICATED, lambda facts: facts["network"]["vmkernel"][0]["services"].append("vmotion")),
+    ],
+)
+def test_a_port_group_that_nobody_may_read_hinders_no_other(check, change):
+    how = {"allow_vm_changes": frozenset(uuids()), "options": {"standby_uplinks": True}}
+    assert wanted(planned(check, both(change, hidden), **how)) == wanted(planned(check, change, **how)) != {}
+
+
+def test_a_segment_that_was_not_read_may_be_that_of_management():
+    def unread(facts):
+        facts["network"]["vmkernel"][0]["services"].append("vmotion")
+        for group in facts["network"]["portgroups"]:
+            if group["id"] == facts["network"]["vmkernel"][1]["portgroup"]:
+                del group["vlan"]
+
+    rows = planned(DEDICATED, unread)
+    assert wanted(rows) == {} and "an adapter on a VLAN of its own does not carry it yet" in by_hand(rows)
+
+
 @pytest.mark.parametrize(("check", "area"), [(POLICY, "guest_protection"), (UPLINKS, "network_resilience")])
 def test_a_machine_that_an_exception_covers_keeps_its_port_group(check, area):
     check = f"vsphere-{check}"

@@ -188,9 +188,9 @@ def test_exceptions_and_the_console_are_narrowed():
     assert wanted(planned("11.2.4-dcui-access", change)) == {("console", "DCUI.Access"): ["root"]}
     more = lockdown(console_access=["root", "mallory"])
     assert wanted(planned("11.2.4-dcui-access", more)) == {("console", "DCUI.Access"): ["mallory"]}
-    # Accounts of ESXi itself may stay exempt where it is about a second factor.
-    assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "bob"]))) == {
-        ("lockdown_exceptions", ""): ["bob"]
+    # Nobody logs in as vCenter's agent; root is one more who needs a password alone.
+    assert wanted(planned("11.4.3-no-bypass", lockdown(exceptions=["vpxuser", "root", "bob"]))) == {
+        ("lockdown_exceptions", ""): ["root", "bob"]
     }
 
 
@@ -255,11 +255,9 @@ def test_accounts_lock_and_stay_locked_as_the_stricter_setting_says():
         assert wanted(planned(check, off, gold)) == {("option", "Security.AccountLockFailures"): 3}
 
 
-def test_the_directory_by_vcenter_or_by_a_person():
+def test_a_host_that_people_reach_through_vcenter_leaves_its_domain_by_a_person():
     joined = planned("11.4.1-host-or-vcenter", lambda facts: facts["identity"].update(joined=True, domain="corp.test"))
     assert wanted(joined) == {} and "joined to corp.test" in by_hand(joined)
-    domain = planned("11.4.1-host-or-vcenter", OFF, {"gold_vsphere_directory_mode": "ad"})
-    assert wanted(domain) == {} and "join the host to gold_directory_domain" in by_hand(domain)
 
 
 def test_what_an_exception_covers_stays_as_it_is():
