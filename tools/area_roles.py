@@ -119,6 +119,7 @@ VSPHERE_VARIABLES: dict[str, dict[str, Any]] = {
 # Settings a planner reads besides those its checks are judged by: who has to stay able to get in, and what to set up.
 PLANNED_WITH = {
     "driver_signing": ("gold_allowed_out_of_tree",),
+    "firewall": ("gold_time_servers",),
     "identity": ("gold_breakglass_accounts",),
     "logging": ("gold_config_watch_paths", "gold_log_port", "gold_time_servers"),
     "admin_network": ("gold_mgmt_cidrs",),

@@ -74,10 +74,7 @@ def fill(facts, session, inventory, fleet, denied):
 
 
 def _datastores(facts, inventory):
-    if not inventory.datastores:
-        # A host boots from one; where none is told of, nobody knows how they are reached.
-        raise Unreadable(inventory.refused.get("Datastore", "the account sees no datastore"))
-    datastores, errors = inventory.storage(list(inventory.datastores))
+    datastores, errors = inventory.storage(inventory.all_datastores())
     facts.errors += errors
     return datastores
 

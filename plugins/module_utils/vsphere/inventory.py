@@ -27,6 +27,7 @@ HOSTS = Properties(
     ),
     page=500,
 )  # fmt: skip
+DATACENTERS = Properties("Datacenter", {"datastore": None}, page=500)
 DATASTORES = Properties("Datastore", dict.fromkeys(("name", "summary.type", "info")), page=500)
 SWITCHES = Properties(
     "DistributedVirtualSwitch", dict.fromkeys(("name", "uuid", "config.networkResourceManagementEnabled")), page=500
@@ -61,6 +62,7 @@ class Inventory(object):
         self.hosts = self._all(session, HOSTS)
         self.clusters = self._all(session, CLUSTERS)
         self.datastores = self._all(session, DATASTORES)
+        self._datacenters = self._all(session, DATACENTERS)
         self.distributed = Distributed(self._all(session, SWITCHES), self._all(session, PORTGROUPS))
 
     def unseen_clusters(self):
@@ -70,6 +72,23 @@ class Inventory(object):
             if getattr(parent, "type", "") == CLUSTERS.type and parent not in self.clusters:
                 return self.refused.get(CLUSTERS.type) or "the account may not see the cluster %s" % parent
         return None
+
+    def all_datastores(self):
+        """Ids of all datastores, those as well that the account may not see: their datacenter names them.
+
+        :raises Unreadable: the account sees none, or a datacenter does not name its own.
+        """
+        if not self.datastores:
+            # A host boots from one; where none is told of, nobody knows how they are reached.
+            raise Unreadable(self.refused.get("Datastore", "the account sees no datastore"))
+        if not self._datacenters:
+            raise Unreadable(self.refused.get("Datacenter", "the account sees no datacenter"))
+        named = dict.fromkeys(self.datastores)
+        for found in self._datacenters.values():
+            if "datastore" in found.missing:
+                raise Unreadable(found.missing["datastore"])
+            named.update(dict.fromkeys(many(found.values.get("datastore"))))
+        return list(named)
 
     def _all(self, session, wanted):
         try:
@@ -137,6 +156,7 @@ class Inventory(object):
         for moid in datastore_ids:
             found = self.datastores.get(moid)
             if found is None:
+                entries.append({"id": str(moid)})
                 errors.append({"path": "storage.datastores[%s]" % moid, "reason": "the account may not see it"})
                 continue
             entry, lost = _datastore(found, str(moid))

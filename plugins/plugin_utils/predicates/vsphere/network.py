@@ -223,11 +223,12 @@ def _neighbours(facts: Mapping[str, Any], groups: Mapping[str, Port], own: str, 
 
 
 def _neighbour(vm: Mapping[str, Any], own: Port, name: str, group: Port | None) -> Outcome:
+    machine = str(vm.get("name"))[:60]
     if group is None:
-        raise MissingFact(f"the port group {name[:60]} was not read")
+        raise MissingFact(f"{machine}: the port group {name[:60]} was not read")
     if not meet(own, group):
         return o.passed(_display(group))
-    message = f"{str(vm.get('name'))[:60]} is on the management segment, through {_display(group)}"
+    message = f"{machine} is on the management segment, through {_display(group)}"
     return o.failed(_display(group), "another VLAN", message)
 
 
