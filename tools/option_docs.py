@@ -43,4 +43,5 @@ def files() -> dict[Path, str]:
 
 
 def _documented(about: RunOption) -> dict[str, Any]:
-    return {"description": [f"Read by role {about.area}.", about.description], **about.documented}
+    reader = f"Read by role {about.area}." if about.area else "Read once all areas are set."
+    return {"description": [reader, about.description], **about.documented}

@@ -131,6 +131,7 @@ class ActionModule(ActionBase):
             display.warning(visible(f"{name}: {unread} is left alone, as it could not be read: {reason}")[:500])
         for area, entry in areas.items():
             answer.take(area, entry)
+        answer.take_restarts(enforced.restarts)
 
 
 def _joins_as(options):

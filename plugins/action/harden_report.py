@@ -75,5 +75,10 @@ def _about(variables, name, given):
     # Of a task that failed Ansible keeps no facts, so the role keeps what was done before it under a name of its own.
     kept = variables.get("harden_enforcement") or (variables.get("ansible_facts") or {}).get("hypervisor_enforcement")
     found = plain(kept or {})
-    areas = found.get("areas", {}) if found.get("run_id") == given["run_id"] else {}
-    return {"areas": areas, "failed": str(given["failed"].get(name, "")), "attempted": True}
+    mine = found if found.get("run_id") == given["run_id"] else {}
+    return {
+        "areas": mine.get("areas", {}),
+        "restarts": mine.get("restarts", {}),
+        "failed": str(given["failed"].get(name, "")),
+        "attempted": True,
+    }

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -20,10 +21,14 @@ ARGUMENTS: dict[str, Any] = {
     "areas": {"type": "list", "elements": "str", "default": []},
     "run": {"type": "str", "default": "last"},
     "force": {"type": "bool", "default": False},
+    "restart_hosts": {"type": "bool", "default": False},
     "state_dir": {"type": "path", "default": "hypervisor-state"},
     "time_limit": {"type": "int", "default": 60},
     **CONNECTION,
 }
+# How long the proof of a host that was restarted may take.
+PROVE_SECONDS = 180
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -48,10 +53,11 @@ class ActionModule(ActionBase):
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
+        from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import host_restarts
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_audit import endpoint_of
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Hosts
 
-        records, reverted = kept.selected(given["areas"], given["run"]), {}
+        records, reverted, restarts = kept.selected(given["areas"], given["run"]), {}, host_restarts.nothing()
         try:
             if records:
                 endpoint = endpoint_of(given, task_vars["inventory_hostname"], connection_of(self, task_vars))
@@ -59,18 +65,25 @@ class ActionModule(ActionBase):
                     hosts = Hosts(session, lambda: logged_in(endpoint), kept, 0)
                     for record in records:
                         reverted[record["id"]] = hosts.revert(record, given["force"], self._task.check_mode)
+                    whole = not any(left for done in reverted.values() for left in done.values())
+                    if given["restart_hosts"] and hosts.waiting and whole:
+                        engine = host_restarts.Restarts(
+                            session, lambda: logged_in(endpoint), kept, records[0]["run_id"], PROVE_SECONDS,
+                            display.display,
+                        )  # fmt: skip
+                        restarts = (engine.would if self._task.check_mode else engine.restart)(hosts.waiting)
         except (VsphereError, soap.SoapFault) as error:
             raise AnsibleActionFail(
                 f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}"
             ) from error
         done = any(not left for hosts in reverted.values() for left in hosts.values())
-        answer = {"changed": done, "reverted": reverted, "changes": kept.listed()}
+        answer = {"changed": done, "reverted": reverted, "restarts": restarts, "changes": kept.listed()}
         faults = [
             f"{change} on {host}: {fault}"
             for change, hosts in reverted.items()
             for host, left in hosts.items()
             for fault in left
-        ]
+        ] + [f"restart of {host}: {fault}" for host, fault in restarts["faults"].items()]
         if faults:
             answer["failed"] = True
             answer["msg"] = visible(f"not everything was put back: {'; '.join(faults)}")[:4000]

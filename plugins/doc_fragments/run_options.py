@@ -81,6 +81,14 @@ options:
           and has its board or TPM changed has to be installed anew, so nothing is required.
         type: bool
         default: false
+      restart_esxi_hosts:
+        description:
+        - Read once all areas are set.
+        - 'Restart the ESXi hosts that wait for it, once all areas are set: in maintenance mode, one at a time in
+          a cluster, where their machines move away by themselves and admission control holds without them. No host
+          of another platform is restarted.'
+        type: bool
+        default: false
       standby_uplinks:
         description:
         - Read by role network_resilience.

@@ -22,7 +22,7 @@ description:
     old values are put back through the vCenter unless a new login and the host's connection have been proved.
   - Options that a task does not give are taken from the variables C(hypervisor_<option>).
   - What needs a restart of the host, maintenance or a power cycle of a virtual machine is written and reported, never
-    done.
+    done, but for the restart of ESXi hosts where O(options.restart_esxi_hosts) allows it.
 options:
   platform:
     description: What the host is.
@@ -142,6 +142,14 @@ areas:
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}
+restarts:
+  description:
+    - Of platform V(vsphere), ESXi hosts that waited for a restart which O(options.restart_esxi_hosts) allows.
+      C(restarted) holds those that were (in check mode would be) restarted, each with its C(cluster), the C(checks)
+      that waited and the C(seconds) it took; C(left) why a host stayed as it is; C(faults) what went wrong.
+  type: dict
+  returned: always
+  sample: {"restarted": {"esx1.example.test": {"cluster": "c1", "seconds": 412.0}}, "left": {}, "faults": {}}
 planned:
   description: Areas with settings to set, in the safe order, with state V(planned).
   type: list

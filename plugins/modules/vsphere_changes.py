@@ -32,6 +32,12 @@ options:
     description: Put old values back although somebody else has changed them since.
     type: bool
     default: false
+  restart_hosts:
+    description:
+      - Restart the hosts on which old values are in force after a restart only, once everything has been put back - one
+        at a time in a cluster, where their machines move away by themselves and admission control holds without them.
+    type: bool
+    default: false
   state_dir:
     description: Directory on the controller in which old values are kept.
     type: path
@@ -86,4 +92,9 @@ reverted:
   type: dict
   returned: when O(state=reverted)
   sample: {"000001-remote_access": {"esx1.example.test": []}}
+restarts:
+  description: Hosts that were (in check mode would be) restarted, that stay as they are, and what went wrong.
+  type: dict
+  returned: when O(state=reverted)
+  sample: {"restarted": {"esx1.example.test": {"cluster": "c1", "seconds": 412.0}}, "left": {}, "faults": {}}
 """

@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import at, number, tag, value
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_objects
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, at, number, tag, value
 
 MIB = 1024 * 1024
 # guestinfo.* and others may hold passwords: only what a check reads leaves the server's answer.
@@ -23,6 +23,7 @@ NEVER_HASHED = frozenset(("power", "active", "stats", "name", "config_hash"))
 # What a device's structure is read for; the rest (controllers, video, keyboard) is passed over unread.
 HOST_PORTS = {"VirtualSerialPort": "serial", "VirtualParallelPort": "parallel"}
 SRIOV = "VirtualSriovEthernetCard"
+TIED = frozenset(("VirtualPCIPassthrough", SRIOV))
 OTHER_KINDS = {"VirtualUSB": "usb", "VirtualSCSIPassthrough": "scsi"}
 READ_DEVICES = frozenset(("VirtualDisk", "VirtualPCIPassthrough", "VirtualTPM", *HOST_PORTS, *OTHER_KINDS))
 
@@ -57,6 +58,17 @@ def _devices(element):
     return found
 
 
+RUNNING = Properties(
+    "VirtualMachine",
+    {
+        "name": None,
+        "runtime.powerState": None,
+        "config.managedBy": None,
+        "config.extraConfig": _kept_options,
+        "config.hardware.device": _devices,
+    },
+    page=100,
+)
 # Devices that every machine has and no check reads: half of what a vCenter says of a machine.
 PASSED_OVER = frozenset(
     (
@@ -184,6 +196,22 @@ def _system(values):
     if managed.get("type") == "cluster-agent" or str(extra.get(AGENT, "")).upper() == "TRUE":
         return "vCLS"
     return "agent: %s" % str(managed.get("extensionKey", ""))[:100] if managed else ""
+
+
+def running(session, moids):
+    """{id: {name, tied}} of those machines that run and are not vSphere's own; one of which that is not known counts.
+
+    tied: whether it has a device of its host, with which it cannot move.
+    """
+    found = of_objects(session, RUNNING, [Ref(moid, "VirtualMachine") for moid in moids], {})
+    return {
+        one.moid: {
+            "name": str(one.values.get("name", one.moid)),
+            "tied": any(device.get("_type") in TIED for device in one.values.get("config.hardware.device") or ()),
+        }
+        for one in found
+        if one.values.get("runtime.powerState", "poweredOn") == "poweredOn" and not _system(one.values)
+    }
 
 
 def _active(values):

@@ -43,6 +43,7 @@ class Answer:
         self._warn = warn
         self._areas: dict[str, Area] = {}
         self._diff: list[Any] = []
+        self._restarts: dict[str, dict[str, Any]] = {"restarted": {}, "left": {}, "faults": {}}
 
     def refuse(self, area: str, reason: str) -> None:
         """Nothing of the area was changed, and the task fails."""
@@ -88,6 +89,12 @@ class Answer:
             self._diff.append({"before_header": header, "after_header": header, "before": before, "after": after})
         self._show(area, entry)
 
+    def take_restarts(self, entry: dict[str, dict[str, Any]]) -> None:
+        """What became of the hosts of an endpoint that waited for a restart."""
+        self._restarts = entry
+        for host, why in entry["left"].items():
+            self._say(visible(f"  {self._name} {host} is not restarted: {why}"))
+
     def _show(self, area: str, done: Area) -> None:
         self._areas[area] = done
         settings = list(each_setting(done["updated"]))
@@ -104,13 +111,18 @@ class Answer:
             f"{area} on {name}: {fault}"
             for area, entry in self._areas.items()
             for name, fault in entry.get("faults", {}).items()
-        ]
+        ] + [f"restart of {name}: {fault}" for name, fault in self._restarts["faults"].items()]
+        before = self.former.get("restarts", {})
+        restarts = {key: {**before.get(key, {}), **found} for key, found in self._restarts.items()}
         answer: dict[str, Any] = {
-            "changed": any(entry["updated"] for entry in self._areas.values()),
+            "changed": any(entry["updated"] for entry in self._areas.values()) or bool(self._restarts["restarted"]),
             "areas": self._areas,
+            "restarts": self._restarts,
             "planned": [area for area, entry in self._areas.items() if entry["planned"]],
             "diff": self._diff,
-            "ansible_facts": {FACT: {**self.former, "areas": {**self.former["areas"], **self._areas}}},
+            "ansible_facts": {
+                FACT: {**self.former, "areas": {**self.former["areas"], **self._areas}, "restarts": restarts}
+            },
         }
         if refused:
             told = "; ".join(f"{area}: {reason}" for area, reason in refused.items())

@@ -17,7 +17,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import n
 
 @dataclass(frozen=True)
 class RunOption:
-    """One option: Ansible's type and type of elements, default, and the area whose planners read it."""
+    """One option: Ansible's type and type of elements, default, and the area whose planners read it; no area is the
+    run as a whole, once its areas are set."""
 
     area: str
     type: str
@@ -104,6 +105,14 @@ OPTIONS: dict[str, RunOption] = {
         description="The recovery key of every ESXi host is stored off the host. Without it, a host that requires "
         "secure boot and has its board or TPM changed has to be installed anew, so nothing is required.",
     ),
+    "restart_esxi_hosts": RunOption(
+        area="",
+        type="bool",
+        default=False,
+        description="Restart the ESXi hosts that wait for it, once all areas are set: in maintenance mode, one at a "
+        "time in a cluster, where their machines move away by themselves and admission control holds without them. No "
+        "host of another platform is restarted.",
+    ),
     "standby_uplinks": RunOption(
         area="network_resilience",
         type="bool",
@@ -134,12 +143,12 @@ def check_names(given: Any) -> None:
     """
     if not isinstance(given, Mapping):
         return
-    for name in given:
-        if name not in OPTIONS:
-            hint = nearest(name, OPTIONS)
-            known = ", ".join(f"{option} ({about.area}, {about.type})" for option, about in OPTIONS.items())
+    for key in given:
+        if key not in OPTIONS:
+            hint = nearest(key, OPTIONS)
+            known = ", ".join(f"{name} ({about.area or 'all'}, {about.type})" for name, about in OPTIONS.items())
             raise ValueError(
-                f"hypervisor_options has {str(name)!r}, which no area reads"
+                f"hypervisor_options has {str(key)!r}, which no area reads"
                 + (f"; did you mean {hint}?" if hint else ".")
                 + f" Options: {known}."
             )

@@ -28,7 +28,8 @@ def summarise(
     """The document of one hardening run.
 
     before, after: {subjects, results, drift} of the audits, as in results.json. hosts: by inventory name {areas: what
-    the action enforce returned for each area, failed: message or "", attempted: bool}.
+    the action enforce returned for each area, restarts: what it returned for hosts that waited, failed: message or "",
+    attempted: bool}.
     """
     return {
         "schema": SCHEMA,
@@ -68,6 +69,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
         "still_failing": [check for check in failing if check not in waiting],
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
+        "restarts": {**{"restarted": {}, "left": {}, "faults": {}}, **about.get("restarts", {})},
     }
 
 
@@ -126,6 +128,11 @@ def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
     found += _group("refused", [f"{area}: {why}" for area, why in host["refused"].items()])
     found += _group("in another run", [f"{area}: {why}" for area, why in host["deferred"].items()])
     found += _group("worse", host["worse"])
+    restarts = host["restarts"]
+    found += _group("would restart" if check_mode else "restarted", [
+        f"{one}" if check_mode else f"{one} in {entry['seconds']} s" for one, entry in restarts["restarted"].items()
+    ])  # fmt: skip
+    found += _group("not restarted", [f"{one}: {why}" for one, why in restarts["left"].items()])
     found += _group("waits for", [f"{entry['waits_for']}: {entry['check']}" for entry in host["pending"]])
     found += _group("by hand", [f"{', '.join(entry['checks'])}: {entry['what']}" for entry in host["by_hand"]])
     found += _group("still failing", host["still_failing"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,13 +28,15 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts impo
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, host_restarts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 Entry = dict[str, Any]
 MAX_NAMES = 5
+# What a row of a plan waits for that a restart of its host brings into force.
+RESTART = "reboot"
 # Stands for every item of a check that an exception covers as a whole; no item is called so.
 WHOLE = "*"
 
@@ -62,11 +64,14 @@ class Enforcement:
         self._exceptions = exceptions
         self._say = say
         self._alike = Alike()
+        # What waits for a restart of its host: {host: checks}, of what areas have set and of what was set before.
+        self._waiting: dict[str, list[str]] = {}
+        self.restarts = host_restarts.nothing()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
     def run(self, endpoint: Any, checks: Sequence[str], check_mode: bool) -> dict[str, Entry]:
-        """{area: what became of it}, see plugins/modules/enforce.py.
+        """{area: what became of it}, see plugins/modules/enforce.py; `restarts` then says what became of the hosts.
 
         :raises VsphereError, SoapFault: the endpoint cannot be used.
         """
@@ -87,7 +92,39 @@ class Enforcement:
                     done[area] = {**empty_entry(), "deferred": f"not attempted, as {failed[0]} failed before it"}
                 else:
                     done[area] = self._tried(area, found, hosts, check_mode)
+            if self._given["state"] == "applied":
+                restarts = host_restarts.Restarts(
+                    session, lambda: logged_in(endpoint), kept, self._given["run_id"], self._given["rollback_seconds"],
+                    self._say,
+                )  # fmt: skip
+                self._tell_left_behind(restarts)
+                self._restart(restarts, done, check_mode)
+                for area, found in proposals.items():
+                    if done[area]["by_hand"]:
+                        done[area]["by_hand"] = _by_hand(found, self.restarts["restarted"])
             return done
+
+    def _tell_left_behind(self, restarts: host_restarts.Restarts) -> None:
+        try:
+            lines = restarts.left_behind()
+        except (*SERVER_ERRORS, ValueError, OSError) as error:
+            lines = [f"  {self._base['endpoint']}: whether a run before has left hosts in maintenance mode: {error}"]
+        for line in lines:
+            self._say(line)
+
+    def _restart(self, restarts: host_restarts.Restarts, done: Mapping[str, Entry], check_mode: bool) -> None:
+        """Restart what waits for it, where the operator allows it and every area has been set."""
+        if not self._waiting or not self._given["options"].get("restart_esxi_hosts"):
+            return
+        stopped = [name for name, entry in done.items() if entry["refused"] or entry["faults"]]
+        if stopped:
+            why = f"not restarted, as {stopped[0]} was refused or failed"
+            self.restarts = {**host_restarts.nothing(), "left": dict.fromkeys(sorted(self._waiting), why)}
+            return
+        try:
+            self.restarts = (restarts.would if check_mode else restarts.restart)(self._waiting)
+        except (*SERVER_ERRORS, ValueError, OSError) as error:
+            self.restarts = {**host_restarts.nothing(), "faults": {self._base["endpoint"]: str(error)}}
 
     def _tried(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         """What became of an area. Where it breaks off, what the areas before it have set is told all the same."""
@@ -168,6 +205,8 @@ class Enforcement:
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
+        for name, planned in found.items():
+            self.waits(name, [row["checks"] for row in planned.rows if row["kind"] == "by_hand" and _restarts(row)])
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -187,6 +226,11 @@ class Enforcement:
         entry.update(self._done(done, rows), seconds=round(time.monotonic() - started, 1), change=done.change)
         return entry
 
+    def waits(self, name: str, checks: Sequence[Sequence[str]]) -> None:
+        """Note what waits for a restart of a host. checks: those of each setting."""
+        for found in checks:
+            self._waiting[name] = list(dict.fromkeys([*self._waiting.get(name, ()), *found]))
+
     def _done(self, done: Done, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> Entry:
         updated = {
             name: {
@@ -199,6 +243,8 @@ class Enforcement:
             }
             for name, changes in done.changes.items()
         }
+        for name, changes in done.changes.items():
+            self.waits(name, [change.checks for change in changes if change.pending == RESTART])
         waiting = dict.fromkeys(
             (check, name, row["pending"])
             for name in done.changes
@@ -224,6 +270,10 @@ def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["kind"] in CUTTING_OFF for row in rows)
 
 
+def _restarts(row: Mapping[str, Any]) -> bool:
+    return row.get("pending") == RESTART
+
+
 def empty_entry() -> Entry:
     """An area of which nothing became anything, on any host."""
     return {**nothing(), "faults": {}}
@@ -235,12 +285,12 @@ def _refusal(found: Mapping[str, Proposal]) -> str:
     return _several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal])
 
 
-def _by_hand(found: Mapping[str, Proposal]) -> list[Entry]:
-    """One entry for what several hosts have in common."""
+def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> list[Entry]:
+    """One entry for what several hosts have in common. restarted: hosts that nobody has to restart any more."""
     common: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for name, planned in found.items():
         for row in planned.rows:
-            if row["kind"] == "by_hand":
+            if row["kind"] == "by_hand" and not (_restarts(row) and name in restarted):
                 common.setdefault((tuple(row["checks"]), row["what"]), []).append(name)
     return [
         {"checks": list(checks), "what": f"{_several(names, ', ')}: {what}", "hosts": names}

@@ -68,6 +68,8 @@ class Hosts:
         self._log_in = log_in
         self._journal = kept
         self._seconds = rollback_seconds
+        # Of hosts whose old values are in force after a restart only: {host: checks}, see revert.
+        self.waiting: dict[str, list[str]] = {}
         # What hosts are proved in, until they are changed: see _proving.
         self._proofs = ExitStack()
         self._proof: Any = None
@@ -240,7 +242,8 @@ class Hosts:
     def revert(self, record: dict[str, Any], force: bool, check_mode: bool) -> dict[str, list[str]]:
         """Take one change back, host by host. Returns {host: what was left, and why}.
 
-        What somebody has changed since is left, unless force. In check mode it only says what would be left.
+        What somebody has changed since is left, unless force. In check mode it only says what would be left. `waiting`
+        then has the hosts that wait for a restart.
         """
         left = {}
         with self._journal.locked():
@@ -249,8 +252,11 @@ class Hosts:
             for entry in record["hosts"]:
                 if entry["state"] not in (journal.STARTED, journal.CONFIRMED):
                     continue
-                faults = _reverted(hosts.get(entry["name"]), entry, force, check_mode)
+                faults, changes = _reverted(hosts.get(entry["name"]), entry, force, check_mode)
                 left[entry["name"]] = faults
+                waits = [check for change in changes if change.pending == "reboot" for check in change.checks]
+                if waits and not faults:
+                    self.waiting.setdefault(entry["name"], []).extend(waits)
                 if not check_mode and not faults:
                     entry["state"] = journal.REVERTED
             if not check_mode:
@@ -260,9 +266,10 @@ class Hosts:
 
 def _entry(host: Target, changes: Iterable[Any]) -> dict[str, Any]:
     settings = [
-        {"kind": change.kind, "name": change.name, "old": change.old, "new": change.new, "checks": change.checks}
+        {"kind": change.kind, "name": change.name, "old": change.old, "new": change.new, "checks": change.checks,
+         "pending": change.pending}
         for change in changes
-    ]
+    ]  # fmt: skip
     return {"name": host.name, "uuid": host.uuid, "settings": settings}
 
 
@@ -300,12 +307,14 @@ def _note(entry: dict[str, Any], done: Done, fault: str) -> None:
         entry["state"] = journal.CONFIRMED
 
 
-def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_mode: bool) -> list[str]:
-    """Put one host's old values back; returns what was left."""
+def _reverted(
+    host: Target | None, entry: Mapping[str, Any], force: bool, check_mode: bool
+) -> tuple[list[str], list[Any]]:
+    """Put one host's old values back; returns what was left, and what was (in check mode would be) put back."""
     if host is None:
-        return ["it is not there any more"]
+        return ["it is not there any more"], []
     if host.connection != CONNECTED:
-        return [f"the host is {host.connection}"]
+        return [f"the host is {host.connection}"], []
     left, changes = [], []
     for setting in entry["settings"]:
         change = engine.found_change(host, setting["kind"], setting["name"], setting["new"], setting["old"])
@@ -322,8 +331,10 @@ def _reverted(host: Target | None, entry: Mapping[str, Any], force: bool, check_
                 f"{change.setting} is {shown!r}, neither what it was nor what was set: somebody changed it since"
             )
             continue
-        changes.append(engine.found_change(host, change.kind, change.name, now, change.new))
+        found = engine.found_change(host, change.kind, change.name, now, change.new)
+        found.pending, found.checks = setting.get("pending", ""), setting["checks"]
+        changes.append(found)
     if not check_mode:
         # The other way round: lockdown mode goes before those who are exempt from it come back.
         left += engine.put_back(host, [change.back() for change in changes])
-    return left
+    return left, changes

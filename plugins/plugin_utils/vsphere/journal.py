@@ -26,6 +26,8 @@ SCHEMA = "dwp.hypervisor.vsphere_change/1"
 STARTED, CONFIRMED, ROLLED_BACK, REVERTED = "started", "confirmed", "rolled back", "reverted"
 STATES = (STARTED, CONFIRMED, ROLLED_BACK, REVERTED)
 Record = dict[str, Any]
+# Stands where an area does: hosts that were put into maintenance mode, to be restarted.
+RESTART = "restart"
 
 
 class Journal:
@@ -82,6 +84,16 @@ class Journal:
         :raises ValueError: a file that is none of ours, named.
         """
         return [_read(path) for path in sorted(self.directory.glob("[0-9]*-*.json"))]
+
+    def unfinished(self) -> dict[str, Record]:
+        """{hardware UUID: record} of the hosts that a run put into maintenance mode and did not take out again."""
+        return {
+            host["uuid"]: record
+            for record in self.listed()
+            if record["area"] == RESTART
+            for host in record["hosts"]
+            if host["state"] == STARTED
+        }
 
     def selected(self, areas: Sequence[str], run: str) -> list[Record]:
         """The changes to take back, newest first. run: last, all, or the id of a run; areas: of all when empty."""

@@ -147,11 +147,6 @@ def spoil_network(host: vim.HostSystem) -> None:
     network.UpdatePortGroup(pgName="VM Network", portgrp=group)
 
 
-def restart(admin: Client, host: vim.HostSystem) -> None:
-    """What waits for a restart of the host is in force."""
-    done(host.RebootHost_Task(force=True))
-
-
 def reserve(admin: Client, kept: bool) -> None:
     """Have clusters keep capacity for a lost host, or not."""
     spec = vim.cluster.ConfigSpecEx(dasConfig=vim.cluster.DasConfigInfo(admissionControlEnabled=kept))

@@ -20,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry impo
 from ansible_collections.dwp.hypervisor.tests.integration.kvm import seen
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening, machines
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.hardening import Played, play
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import restart
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 # Nine playbooks run before the first of them.
@@ -51,7 +52,7 @@ def spoiled(target_ready: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with hardening.administrator(found) as admin:
         for release in RELEASES.values():
             hardening.spoil(admin, admin.host(release))
-            hardening.restart(admin, admin.host(release))
+            restart(admin.host(release))
         allowed = machines.spoil(admin)
         hardening.spoil_controller(admin)
     yield found, tmp_path_factory.mktemp("law"), allowed
@@ -81,7 +82,7 @@ class Law:
     def _restart(vsphere: Target) -> None:
         with hardening.administrator(vsphere) as admin:
             for release in RELEASES.values():
-                hardening.restart(admin, admin.host(release))
+                restart(admin.host(release))
 
 
 @pytest.fixture(scope="module")

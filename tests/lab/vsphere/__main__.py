@@ -27,7 +27,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("build", help="build the program once; `up` does it when needed")
     up = commands.add_parser("up", help="start a fresh target and print its inventory's path")
     up.add_argument("name")
-    up.add_argument("--hosts", type=int, default=3, help="ESXi hosts, in clusters of 64 (default: %(default)s)")
+    up.add_argument("--hosts", type=int, default=3, help="ESXi hosts (default: %(default)s)")
+    up.add_argument("--per-cluster", type=int, default=64, help="hosts of a cluster (default: %(default)s)")
     up.add_argument("--vms", type=int, default=6, help="virtual machines (default: %(default)s)")
     release = up.add_mutually_exclusive_group()
     release.add_argument(
@@ -60,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(program.build())
         elif options.command == "up":
             start = time.monotonic()
-            size = target.Size(options.hosts, options.vms, options.standalone, options.vcenter)
+            size = target.Size(options.hosts, options.vms, options.standalone, options.vcenter, options.per_cluster)
             found = target.up(options.name, size, options.user)
             print(f"{options.name}: up in {time.monotonic() - start:.1f} s", file=sys.stderr)
             print(found.inventory)

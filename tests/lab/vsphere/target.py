@@ -47,9 +47,12 @@ class Size:
     vms: int = 6
     standalone: str | None = None
     vcenter: str = VCENTERS[0]
+    per_cluster: int = 64
 
     def check(self) -> None:
         """Raise LabError when the target would be too large, or a single host is asked to be many."""
+        if self.per_cluster < 1:
+            raise paths.LabError(f"{self.per_cluster} hosts in a cluster: expected 1 or more")
         if not 1 <= self.hosts <= MOST_HOSTS or not 0 <= self.vms <= MOST_MACHINES:
             raise paths.LabError(
                 f"{self.hosts} hosts and {self.vms} VMs: expected 1 to {MOST_HOSTS} and 0 to {MOST_MACHINES}"
@@ -145,6 +148,7 @@ def up(name: str, size: Size | None = None, users: Sequence[User] = ()) -> Targe
         "scratch": str(_scratch(name)),
         "hosts": 1 if size.standalone else size.hosts,
         "vms": size.vms,
+        "per_cluster": size.per_cluster,
         "standalone": size.standalone or "",
         "vcenter": size.vcenter,
         "users": [dataclasses.asdict(account) for account in accounts],

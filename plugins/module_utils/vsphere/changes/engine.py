@@ -36,7 +36,7 @@ SETTLING_SECONDS, SETTLING_PAUSE = 5, 0.25
 class Change(object):
     """One setting of one host that differs: its kind and name, old and new value, and the checks that ask for it.
 
-    called: its name for people.
+    called: its name for people; pending: what it waits for once it is written, "" for nothing.
     """
 
     def __init__(self, kind, name, old, new, checks=(), called=None):
@@ -46,6 +46,7 @@ class Change(object):
         self.new = new
         self.checks = list(checks)
         self.called = called or name
+        self.pending = ""
 
     @property
     def key(self):
@@ -128,6 +129,7 @@ def differences(host, rows):
             found[key] = found_change(host, key[0], key[1], old, old)
         change = found[key]
         change.new = _wanted(change.new, row)
+        change.pending = change.pending or row.get("pending", "")
         change.checks += [check for check in row["checks"] if check not in change.checks]
     order = list(KINDS)
     changed = [change for change in found.values() if not same(change.old, change.new)]

@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes imp
     directory,
     esxcli_settings,
     machine,
+    maintenance,
     network,
 )
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
@@ -367,4 +368,6 @@ KINDS = {
     "lockdown": Kind(
         "lockdown mode", ("config.lockdownMode",), lambda host, _name: host.known("config.lockdownMode"), _set_lockdown
     ),
+    # No plan asks for it: it is kept in the journal while a host is restarted.
+    "maintenance": Kind("maintenance mode", (maintenance.MAINTENANCE,), maintenance.current, maintenance.write),
 }

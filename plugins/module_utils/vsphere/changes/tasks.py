@@ -15,6 +15,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 TASK = Properties("Task", {"info.state": None, "info.error": None})
 # Of one host; several hosts are changed at once.
 AT_ONCE = 8
+# How long a task may take where its caller does not say it.
 SECONDS = 120
 # How long to wait between two questions, at first and at most.
 SHORT, LONG = 0.05, 1.0
@@ -31,24 +32,25 @@ class Fault(object):
         return self.text
 
 
-def run(session, starts):
+def run(session, starts, seconds=None):
     """Start tasks and wait for all of them; returns {name: Fault} of those that failed.
 
-    starts: {name: call that starts a task and returns its id}.
+    starts: {name: call that starts a task and returns its id}. seconds: how long each may take.
 
     :raises Lost: the endpoint is gone, and what became of the tasks is not known.
     """
+    seconds = SECONDS if seconds is None else seconds
     waiting, running, faults, pause = list(starts.items()), {}, {}, SHORT
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
             name, start = waiting.pop(0)
             try:
-                running[start()] = (name, time.monotonic() + SECONDS)
+                running[start()] = (name, time.monotonic() + seconds)
             except SoapFault as error:
                 faults[name] = Fault(error.name, str(error))
             except Unreadable as error:
                 faults[name] = Fault("", str(error))
-        ended = _ended(session, running)
+        ended = _ended(session, running, seconds)
         for task, fault in ended.items():
             name, _deadline = running.pop(task)
             if fault:
@@ -59,7 +61,7 @@ def run(session, starts):
     return faults
 
 
-def _ended(session, running):
+def _ended(session, running, seconds):
     """{task: Fault, or None} of the tasks that are over, or have had their time."""
     if not running:
         return {}
@@ -75,7 +77,7 @@ def _ended(session, running):
             ended[task.moid] = _fault(task.values.get("info.error"))
     for task, (_name, deadline) in running.items():
         if task not in ended and time.monotonic() > deadline:
-            ended[task] = Fault("", "it takes longer than %d s" % SECONDS)
+            ended[task] = Fault("", "it takes longer than %d s" % seconds)
     return ended
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pyVmomi import vim
 
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target import client
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
@@ -107,7 +108,7 @@ def esxcli(command: str, **arguments: str) -> Step:
 
 def restart(place: Place) -> None:
     """What waits for a restart of the host is in force."""
-    hardening.restart(place.admin, place.host)
+    client.restart(place.host)
 
 
 def document(path: str, value: Any) -> Step:

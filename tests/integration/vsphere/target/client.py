@@ -10,7 +10,8 @@ import contextlib
 import http.client
 import json
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax import saxutils
@@ -163,3 +164,18 @@ def done(running: Any) -> Any:
     """Wait for a task and return its result; its fault is raised."""
     task.WaitForTask(running)
     return running.info.result
+
+
+def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def restart(host: vim.HostSystem, force: bool = True) -> None:
+    """Restart a host and wait until its vCenter has it back."""
+    before = host.runtime.bootTime
+    done(host.RebootHost_Task(force=force))
+    until(lambda: host.runtime.bootTime != before and host.runtime.connectionState == "connected")

@@ -243,7 +243,7 @@ def test_what_waits_for_a_restart(admin: client.Client) -> None:
     host.configManager.advancedOption.UpdateOptions(changedValue=[option])
     admin.esxcli(host, "system.tls.server.set", profile="NIST_2024")
     assert told() == ("TRUE", "FALSE", "COMPATIBLE", "true")
-    client.done(host.RebootHost_Task(force=True))
+    client.restart(host)
     assert told() == ("TRUE", "TRUE", "NIST_2024", "false")
 
 

@@ -164,6 +164,7 @@ func (c *propertyCollector) RetrievePropertiesEx(ctx *simulator.Context, req *ty
 }
 
 func (c *propertyCollector) encoded(ctx *simulator.Context, specs []types.PropertyFilterSpec) ([]encoded, *soap.Fault) {
+	collectorLab.weighClusters(ctx, specs)
 	if isBulk(specs) {
 		return collectorLab.bulk(ctx, specs)
 	}
@@ -212,10 +213,12 @@ func (b *fetchBody) Fault() *soap.Fault { return b.Fault_ }
 func (c *propertyCollector) Fetch(ctx *simulator.Context, req any) soap.HasFault {
 	request := reflect.ValueOf(req).Elem()
 	this := request.FieldByName("This").Interface().(types.ManagedObjectReference)
-	objects, fault := c.retrieve(ctx, []types.PropertyFilterSpec{{
+	specs := []types.PropertyFilterSpec{{
 		PropSet:   []types.PropertySpec{{Type: this.Type, PathSet: []string{request.FieldByName("Prop").String()}}},
 		ObjectSet: []types.ObjectSpec{{Obj: this}},
-	}})
+	}}
+	collectorLab.weighClusters(ctx, specs)
+	objects, fault := c.retrieve(ctx, specs)
 	body := &fetchBody{Fault_: fault, Res: new(FetchResponse)}
 	switch {
 	case fault != nil:

@@ -22,8 +22,13 @@ import (
 
 // wrap sees every request of the endpoint before the simulator does, so that a connection can be cut: before the call is
 // made, or after it, when what was asked has been done and the caller will never know.
-func (f *faults) wrap(next http.Handler) http.Handler {
+func (l *lab) wrap(next http.Handler) http.Handler {
+	f := l.faults
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if l.config.Standalone != "" && l.order[0].down.Load() {
+			_ = hangUp(w)
+			return
+		}
 		if r.URL.Path == "/sdk/vimServiceVersions.xml" {
 			serveVersions(w, f.apiVersion)
 			return
@@ -72,6 +77,7 @@ func (l *lab) control() http.Handler {
 	mux.HandleFunc("POST /faults", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.addFault(r.Body)) })
 	mux.HandleFunc("DELETE /faults", func(w http.ResponseWriter, _ *http.Request) { refuse(w, l.clearFaults()) })
 	mux.HandleFunc("GET /calls", func(w http.ResponseWriter, _ *http.Request) { reply(w, l.faults.counts()) })
+	mux.HandleFunc("GET /writes", func(w http.ResponseWriter, _ *http.Request) { reply(w, l.faults.writes()) })
 	mux.HandleFunc("DELETE /calls", func(w http.ResponseWriter, _ *http.Request) { l.faults.resetCounts() })
 	mux.HandleFunc("GET /sessions", func(w http.ResponseWriter, _ *http.Request) { reply(w, l.sessions()) })
 	mux.HandleFunc("POST /state", func(w http.ResponseWriter, r *http.Request) { refuse(w, l.setState(r.Body)) })
@@ -98,7 +104,7 @@ func decode(body io.Reader, into any) error {
 }
 
 var kinds = []string{"latency", "deny_method", "deny_property", "deny_path", "fault", "refuse_option", "cut_connection",
-	"host_state", "expire_sessions", "slow_task"}
+	"host_state", "expire_sessions", "slow_task", "evacuation_hangs", "no_return"}
 
 func (l *lab) addFault(body io.Reader) error {
 	r := new(rule)
@@ -156,6 +162,10 @@ func (l *lab) clearFaults() error {
 	defer l.faults.mutex.Unlock()
 	l.faults.rules = nil
 	for _, h := range l.order {
+		if h.down.Load() {
+			go h.boot()
+			continue
+		}
 		if err := l.setConnection(h.system.Name, "connected"); err != nil {
 			return err
 		}
@@ -179,10 +189,17 @@ func (f *faults) counts() map[string]int {
 	return copied
 }
 
+// writes lists the calls that change something, in their order.
+func (f *faults) writes() []writtenCall {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return append([]writtenCall{}, f.written...)
+}
+
 func (f *faults) resetCounts() {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.calls = map[string]int{}
+	f.calls, f.written = map[string]int{}, nil
 }
 
 // sessions lists who is logged in; vcsim keeps a session that has expired.

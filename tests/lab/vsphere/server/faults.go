@@ -38,9 +38,16 @@ type faults struct {
 	mutex   sync.Mutex
 	rules   []*rule
 	calls   map[string]int
+	written []writtenCall
 	expired time.Time
 
 	apiVersion string
+}
+
+// writtenCall is a call that changes something; Host is empty where it is about none.
+type writtenCall struct {
+	Method string `json:"method"`
+	Host   string `json:"host"`
 }
 
 func newFaults() *faults { return &faults{calls: map[string]int{}} }
@@ -76,6 +83,18 @@ func (f *faults) ended(login time.Time) bool {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	return login.Before(f.expired)
+}
+
+// takeHost finds a rule of the kind for the host.
+func (f *faults) takeHost(kind string, h *esxHost) bool {
+	return f.take(kind, func(r *rule) bool { return matches(r.Host, h.system.Name) }) != nil
+}
+
+// expire ends the sessions that were opened before.
+func (f *faults) expire(before time.Time) {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	f.expired = before
 }
 
 // refuses says whether the option of the host does not take its value.
@@ -151,10 +170,13 @@ func (l *lab) admit(ctx *simulator.Context, method *simulator.Method) (mo.Refere
 
 // before counts the call and applies the rules for methods: latency first, then a refusal or another fault.
 func (f *faults) before(l *lab, method *simulator.Method) types.BaseMethodFault {
+	host := l.hostName(method.This)
 	f.mutex.Lock()
 	f.calls[method.Name]++
+	if isWrite(method.Name) {
+		f.written = append(f.written, writtenCall{method.Name, host})
+	}
 	f.mutex.Unlock()
-	host := l.hostName(method.This)
 	fits := func(r *rule) bool { return matches(r.Method, method.Name) && matches(r.Host, host) }
 	if r := f.take("latency", fits); r != nil {
 		time.Sleep(time.Duration(r.Milliseconds) * time.Millisecond)
@@ -180,6 +202,8 @@ func (l *lab) shim(ctx *simulator.Context, method *simulator.Method) mo.Referenc
 		if method.Name == "ReconfigVM_Task" {
 			return &machineShim{object, l}
 		}
+	case *simulator.ClusterComputeResource:
+		return &clusterShim{object}
 	case *simulator.DistributedVirtualPortgroup:
 		return &portgroupShim{object}
 	case *simulator.DistributedVirtualSwitch:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vmware/govmomi/simulator"
@@ -35,6 +36,9 @@ type esxHost struct {
 	authentication *authenticationManager
 	directory      *activeDirectory
 	shell          *shell
+
+	// down while it restarts.
+	down atomic.Bool
 }
 
 // update changes the host's config under the lock that readers of its properties hold.
@@ -178,21 +182,6 @@ func (s *hostShim) ExitLockdownMode(ctx *simulator.Context, _ *types.ExitLockdow
 	return body
 }
 
-// RebootHostTask wants maintenance mode, or to be forced; what waited for a boot is in force afterwards.
-func (s *hostShim) RebootHostTask(ctx *simulator.Context, req *types.RebootHost_Task) soap.HasFault {
-	h := s.host
-	task := simulator.CreateTask(h.system, "rebootHost", func(*simulator.Task) (types.AnyType, types.BaseMethodFault) {
-		if !h.runtime().InMaintenanceMode && !req.Force {
-			return nil, new(types.InvalidState)
-		}
-		now := time.Now()
-		ctx.WithLock(h.system, func() { h.runtime().BootTime = &now })
-		h.shell.started()
-		return nil, nil
-	})
-	return &methods.RebootHost_TaskBody{Res: &types.RebootHost_TaskResponse{Returnval: task.Run(ctx)}}
-}
-
 // identify sets product, hardware, TPM, secure boot and certificate.
 func (h *esxHost) identify(certificate []byte) {
 	r, system := h.release, h.system
@@ -230,6 +219,8 @@ func (h *esxHost) identify(certificate []byte) {
 	if r.rank >= 803 {
 		system.Capability.UefiSecureBoot = types.NewBool(true)
 	}
+	booted := time.Now().UTC().Add(-30 * 24 * time.Hour)
+	system.Runtime.BootTime = &booted
 	system.Runtime.CryptoState = string(types.HostCryptoStateIncapable)
 	system.Runtime.StateEncryption = &types.HostRuntimeInfoStateEncryptionInfo{
 		ProtectionMode: "tpm", RequireSecureBoot: types.NewBool(false), RequireExecInstalledOnly: types.NewBool(false),
@@ -239,6 +230,7 @@ func (h *esxHost) identify(certificate []byte) {
 			Time: time.Now().UTC(), Status: types.HostTpmAttestationInfoAcceptanceStatusAccepted,
 		}
 		system.Summary.ManagementServerIp = "192.0.2.10"
+		system.Runtime.DasHostState = agentState(types.ClusterDasFdmAvailabilityStateConnectedToMaster)
 	}
 }
 

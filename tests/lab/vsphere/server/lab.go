@@ -15,9 +15,6 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// hostsPerCluster is the size up to which a cluster is filled before the next one is started.
-const hostsPerCluster = 64
-
 // lab is everything behind the endpoint.
 type lab struct {
 	config    *config
@@ -143,8 +140,9 @@ func (l *lab) buildVCenter() error {
 	if l.folders, err = l.datacenter.Folders(ctx); err != nil {
 		return err
 	}
-	for first := 0; first < l.config.Hosts; first += hostsPerCluster {
-		if err = l.addCluster(first, min(first+hostsPerCluster, l.config.Hosts)); err != nil {
+	// A cluster is filled before the next one is started.
+	for first := 0; first < l.config.Hosts; first += l.config.PerCluster {
+		if err = l.addCluster(first, min(first+l.config.PerCluster, l.config.Hosts)); err != nil {
 			return err
 		}
 	}
@@ -153,7 +151,7 @@ func (l *lab) buildVCenter() error {
 
 func (l *lab) addCluster(first, end int) error {
 	ctx := context.Background()
-	name := fmt.Sprintf("cluster%02d", first/hostsPerCluster+1)
+	name := fmt.Sprintf("cluster%02d", first/l.config.PerCluster+1)
 	cluster, err := l.folders.HostFolder.CreateCluster(ctx, name, types.ClusterConfigSpecEx{})
 	if err != nil {
 		return err
@@ -162,10 +160,17 @@ func (l *lab) addCluster(first, end int) error {
 		DasConfig: &types.ClusterDasConfigInfo{
 			Enabled: types.NewBool(true), AdmissionControlEnabled: types.NewBool(true),
 		},
-		DrsConfig: &types.ClusterDrsConfigInfo{Enabled: types.NewBool(true)},
+		DrsConfig: &types.ClusterDrsConfigInfo{
+			Enabled: types.NewBool(true), DefaultVmBehavior: types.DrsBehaviorFullyAutomated,
+		},
 	}
 	if _, err = l.await(cluster.Reconfigure(ctx, spec, true)); err != nil {
 		return err
+	}
+	config := l.model.Map().Get(cluster.Reference()).(*simulator.ClusterComputeResource).ConfigurationEx
+	config.(*types.ClusterConfigInfoEx).DasConfig.AdmissionControlPolicy = &types.ClusterFailoverResourcesAdmissionControlPolicy{
+		CpuFailoverResourcesPercent: 25, MemoryFailoverResourcesPercent: 25, FailoverLevel: 1,
+		AutoComputePercentages: types.NewBool(true),
 	}
 	pool, err := cluster.ResourcePool(ctx)
 	if err != nil {

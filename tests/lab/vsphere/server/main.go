@@ -37,6 +37,7 @@ type config struct {
 	Scratch    string `json:"scratch"`
 	Hosts      int    `json:"hosts"`
 	VMs        int    `json:"vms"`
+	PerCluster int    `json:"per_cluster"`
 	Standalone string `json:"standalone"`
 	VCenter    string `json:"vcenter"`
 	Users      []user `json:"users"`
@@ -51,8 +52,8 @@ func readConfig(path string) (*config, error) {
 	if err = json.Unmarshal(text, c); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if c.Hosts < 1 || c.VMs < 0 || len(c.Users) == 0 {
-		return nil, fmt.Errorf("%s: needs hosts >= 1, vms >= 0 and at least one user", path)
+	if c.Hosts < 1 || c.PerCluster < 1 || c.VMs < 0 || len(c.Users) == 0 {
+		return nil, fmt.Errorf("%s: needs hosts >= 1, per_cluster >= 1, vms >= 0 and at least one user", path)
 	}
 	return c, nil
 }
@@ -82,7 +83,7 @@ func run(c *config) error {
 	if lab.documents != nil {
 		handler = lab.wrapREST(handler)
 	}
-	server.Config.Handler = lab.faults.wrap(handler)
+	server.Config.Handler = lab.wrap(handler)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

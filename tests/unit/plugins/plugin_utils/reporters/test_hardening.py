@@ -52,6 +52,24 @@ def test_console_and_page_name_every_check_and_measure():
 
 
 @pytest.mark.parametrize(
+    ("check_mode", "title"), [(False, "restarted: esx1 in 412.0 s"), (True, "would restart: esx1")]
+)
+def test_hosts_that_were_restarted_and_those_that_were_not(check_mode: bool, title: str):
+    restarts = {
+        "restarted": {"esx1": {"cluster": "c1", "checks": [], "seconds": 412.0}},
+        "left": {"esx2\x1b[1m": "esx3 of its cluster is in maintenance mode"},
+        "faults": {},
+    }
+    about = {"areas": {}, "restarts": restarts, "failed": "", "attempted": True}
+    document = hardening.summarise(_audit("fail"), _audit("pass"), {"kvm1": about}, run_id="42", check_mode=check_mode)
+    assert document["hosts"][0]["restarts"] == restarts
+    shown = hardening.lines(document)
+    assert f"  {title}" in shown
+    (left,) = (line for line in shown if "not restarted" in line)
+    assert left.endswith(": esx3 of its cluster is in maintenance mode") and "\x1b" not in left
+
+
+@pytest.mark.parametrize(
     ("before", "why"),
     [
         (_audit("fail"), "a host before it failed"),

@@ -29,10 +29,13 @@ def test_what_was_set_before_a_fault_is_told(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(enforcement, "logged_in", lambda _endpoint: contextlib.nullcontext())
     monkeypatch.setattr(enforcement.Enforcement, "_proposals", lambda *_arguments: {name: {} for name in AREAS})
     monkeypatch.setattr(enforcement.Enforcement, "_area", area)
-    given = {"state_dir": str(tmp_path), "rollback_seconds": 1, "state": "applied"}
+    given = {"state_dir": str(tmp_path), "rollback_seconds": 1, "state": "applied", "run_id": "1",
+             "options": {"restart_esxi_hosts": True}}  # fmt: skip
     base = {"endpoint": "vc1"}
     mine = enforcement.Enforcement(given, load_standard(), {}, base, (), lambda _line: None)
+    mine.waits("esx1", [["vsphere-11.2.1-exec-boot"]])
     done = mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False)
     assert done["logging"]["change"] == "000001-logging"
     assert done["access_control"]["faults"] == {"vc1": str(error)}
     assert done["firewall"]["deferred"] == "not attempted, as access_control failed before it"
+    assert mine.restarts["left"] == {"esx1": "not restarted, as access_control was refused or failed"}
