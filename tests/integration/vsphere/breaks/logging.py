@@ -80,7 +80,8 @@ def _time(*servers: str) -> Step:
 
 
 def _ruleset(place: Place) -> None:
-    place.host.configManager.firewallSystem.EnableRuleset(id="syslog")
+    for name in ("syslog", "ntpClient"):
+        place.host.configManager.firewallSystem.EnableRuleset(id=name)
 
 
 BREAKS = [
