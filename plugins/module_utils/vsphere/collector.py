@@ -138,6 +138,8 @@ class Fleet(object):
                 waiting.pop(moid)
                 done += 1
                 yield self._silent(found)
+        for moid, cluster in self._inventory.unseen_hosts():
+            yield Subject("host", moid, None, reason="not read: the account may not see this host of %s" % cluster)
         try:
             for moid, subject in ahead(threads, self._host, self._live()):
                 waiting.pop(moid, None)

@@ -66,12 +66,23 @@ class Inventory(object):
         self.distributed = Distributed(self._all(session, SWITCHES), self._all(session, PORTGROUPS))
 
     def unseen_clusters(self):
-        """Why clusters are not known although there are some, or None."""
+        """Why clusters are not known although there may be some, or None."""
+        if not self.hosts:
+            return self.refused.get(HOSTS.type, "the account sees no host")
         for found in self.hosts.values():
             parent = found.values.get("parent")
             if getattr(parent, "type", "") == CLUSTERS.type and parent not in self.clusters:
                 return self.refused.get(CLUSTERS.type) or "the account may not see the cluster %s" % parent
         return None
+
+    def unseen_hosts(self):
+        """[(id, name of its cluster)] of hosts that their cluster names and the account may not see."""
+        return [
+            (str(moid), found.values.get("name", cluster))
+            for cluster, found in self.clusters.items()
+            for moid in many(found.values.get("host"))
+            if moid not in self.hosts
+        ]
 
     def all_datastores(self):
         """Ids of all datastores, those as well that the account may not see: their datacenter names them.

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
+from pyVmomi import vim
 
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.playbook_run import Run, audit_playbook
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere import hardening
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
 HOSTS = {"esx01.lab.example", "esx02.lab.example", "esx03.lab.example"}
@@ -190,3 +192,23 @@ def test_a_slow_server_shows_how_far_it_is(vsphere: Target, tmp_path: Path) -> N
         run = audit(vsphere, tmp_path)
     assert f"{vsphere.name}: " in run.output
     assert "of 3 hosts" in run.output
+
+
+def test_a_host_that_the_account_may_not_see_is_36_measures_unknown(vsphere: Target, tmp_path: Path) -> None:
+    auditor = vsphere.auditor.variables["ansible_user"]
+    with hardening.administrator(vsphere) as admin:
+        manager, hidden = admin.content.authorizationManager, admin.host("8.0.3")
+        (none,) = (role.roleId for role in manager.roleList if role.name == "NoAccess")
+        denied = vim.AuthorizationManager.Permission(principal=auditor, group=False, roleId=none, propagate=True)
+        manager.SetEntityPermissions(entity=hidden, permission=[denied])
+        try:
+            run = audit_playbook(tmp_path, [vsphere.auditor])
+            harden = hardening.play(tmp_path, vsphere.auditor, "harden", "--check")
+        finally:
+            manager.RemoveEntityPermission(entity=hidden, user=auditor, isGroup=False)
+    said = "not read: the account may not see this host of cluster01"
+    assert reasons(run)[hidden._moId] == said
+    assert all_unknown(run, hidden._moId)
+    assert set(reasons(run)) == {vsphere.name, *HOSTS - {"esx02.lab.example"}, hidden._moId}
+    assert "Traceback" not in harden.output
+    assert said in harden.output

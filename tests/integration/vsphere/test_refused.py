@@ -62,7 +62,7 @@ def statuses(target: Target) -> Statuses:
 @pytest.fixture(scope="module", params=[(), ("--standalone", "8.0.3")], ids=["vcenter", "stand-alone"])
 def installed(target_ready: None, request: pytest.FixtureRequest) -> Iterator[tuple[Target, Statuses]]:
     """A target as installed, and what is said of it."""
-    found = Target.up(f"refused-{os.getpid()}", *request.param)
+    found = Target.up(f"withheld-{os.getpid()}", *request.param)
     yield found, statuses(found)
     found.down()
 
@@ -123,7 +123,7 @@ def watched(target_ready: None) -> Iterator[tuple[Target, Client]]:
 @pytest.mark.parametrize(
     "kind",
     [vim.VirtualMachine, vim.HostSystem, vim.Datastore, vim.DistributedVirtualSwitch,
-     vim.dvs.DistributedVirtualPortgroup, vim.ResourcePool],
+     vim.dvs.DistributedVirtualPortgroup, vim.ClusterComputeResource, vim.ResourcePool, vim.Folder],
 )  # fmt: skip
 def test_without_an_object_it_is_the_same_or_unknown(watched: tuple[Target, Client], kind: type) -> None:
     """No Access on one machine, host or network leaves nothing of it in any answer."""

@@ -227,7 +227,12 @@ def test_a_cluster_with_a_host_that_nobody_may_see_is_not_weighed() -> None:
             return answer
         return {"elements": [text.replace(">host-", ">hidden-", 1) for text in answer["elements"]]}
 
-    facts = collected(broken)["esx02.lab.example"].facts
+    subjects = collected(broken)
+    facts = subjects["esx02.lab.example"].facts
     assert facts["cluster"] == {}
     reason = "the account may not see 1 hosts of the cluster"
     assert {"path": "cluster", "reason": reason} in facts["collector"]["errors"]
+    # And it is a subject all the same: all of its measures are unknown.
+    (hidden,) = (subject for name, subject in subjects.items() if name.startswith("hidden-"))
+    assert (hidden.kind, hidden.facts) == ("host", None)
+    assert hidden.reason == "not read: the account may not see this host of cluster01"
