@@ -155,7 +155,9 @@ def entry(found, datastores, version):
 
     for key, path in PLAIN.items():
         put(key, values.get(path), path)
-    put("system", _system(values), "config.managedBy", "config.extraConfig")
+    # Where it is refused, a machine of vSphere's own would be judged as one of people's.
+    told = "config.managedBy" not in found.missing
+    put("system", _system(values) if told else None, "config.managedBy", "config.extraConfig")
     put("active", _active(values), "runtime.powerState")
     # Where vSphere chooses the sockets, any number of vCPUs makes whole ones.
     sockets = 1 if values.get("config.hardware.autoCoresPerSocket") else values.get("config.hardware.numCoresPerSocket")
