@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many, version
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import version
 
 # Every item is asked for apart; a library of thousands would take minutes.
 MAX_ITEMS = 500
@@ -59,11 +59,9 @@ class Asking(object):
 
     def alone(self, entry):
         """An entry for each host that is in no cluster, which nothing that holds for clusters says anything of."""
-        clustered = {str(moid) for found in self.inventory.clusters.values() for moid in many(found.values.get("host"))}
         return [
             {"id": moid, "name": found.values.get("name", moid), **entry}
-            for moid, found in self.inventory.hosts.items()
-            if moid not in clustered
+            for moid, found in self.inventory.hosts_alone().items()
         ]
 
 

@@ -79,8 +79,10 @@ def _time(*servers: str) -> Step:
     return step
 
 
-def _ruleset(place: Place) -> None:
-    place.host.configManager.firewallSystem.EnableRuleset(id="syslog")
+def _rulesets(place: Place) -> None:
+    """What lets out logs, and questions to time servers."""
+    for name in ("syslog", "ntpClient"):
+        place.host.configManager.firewallSystem.EnableRuleset(id=name)
 
 
 BREAKS = [
@@ -139,7 +141,7 @@ BREAKS = [
             "fail": [],
             "pass": [
                 options(Syslog__global__logLevel="info"),
-                _ruleset,
+                _rulesets,
                 _time("ntp1.example.test", "ntp2.example.test", "ntp3.example.test", "ntp4.example.test"),
             ],
             "unknown": [refuse("ExecuteSoap")],
