@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CLUSTERS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import version
 
 # Every item is asked for apart; a library of thousands would take minutes.
@@ -58,10 +59,18 @@ class Asking(object):
         return [ask(self.api, moid, found.values.get("name", moid)) for moid, found in self.inventory.clusters.items()]
 
     def alone(self, entry):
-        """An entry for each host that is in no cluster, which nothing that holds for clusters says anything of."""
+        """An entry for each host that is in no cluster, which nothing that holds for clusters says anything of.
+
+        :raises Unreadable: the vCenter does not tell of a host what it is in.
+        """
+        hosts = self.inventory.hosts.items()
+        untold = [moid for moid, found in hosts if found.values.get("parent") is None]
+        if untold:
+            raise Unreadable("the account may not see whether %s is in a cluster" % untold[0])
         return [
             {"id": moid, "name": found.values.get("name", moid), **entry}
-            for moid, found in self.inventory.hosts_alone().items()
+            for moid, found in hosts
+            if found.values["parent"].type != CLUSTERS.type
         ]
 
 

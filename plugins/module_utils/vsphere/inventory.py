@@ -75,20 +75,6 @@ class Inventory(object):
                 return self.refused.get(CLUSTERS.type) or "the account may not see the cluster %s" % parent
         return None
 
-    def hosts_alone(self):
-        """{id: Found} of hosts that are in no cluster.
-
-        :raises Unreadable: a host does not tell where it is.
-        """
-        for found in self.hosts.values():
-            if "parent" in found.missing:
-                raise Unreadable(found.missing["parent"])
-        return {
-            moid: found
-            for moid, found in self.hosts.items()
-            if getattr(found.values.get("parent"), "type", "") != CLUSTERS.type
-        }
-
     def unseen_hosts(self):
         """[(id, name of its cluster)] of hosts that their cluster names and the account may not see."""
         return [

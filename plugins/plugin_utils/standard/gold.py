@@ -74,13 +74,13 @@ class WeakGold(Exception):
 class Floored(dict[str, Any]):
     """Gold values for whoever writes them: none is given out that is below its floor.
 
-    One that is empty where it must not be is: planners say themselves what is to be declared.
+    A default that is below is not declared yet, as an empty list of networks: planners say themselves what is to be.
     """
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
         setting = load_settings().get(name)
-        fault = "" if setting is None or setting.floor == {"empty": False} else setting.floor_fault(value)
+        fault = "" if setting is None or value == setting.default else setting.floor_fault(value)
         if fault:
             raise WeakGold(fault)
         return value

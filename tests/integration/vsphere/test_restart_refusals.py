@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -28,7 +30,7 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.restarts impor
     would,
 )
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import Client, done, until
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
+from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import CHECKOUT, Target
 
 BEHAVIOUR = vim.cluster.DrsConfigInfo.DrsBehavior
 AREAS = {"hypervisor_areas": ["driver_signing"], "hypervisor_measures": ["11.2.1"]}
@@ -278,3 +280,43 @@ def test_a_host_that_does_not_come_back_is_named_until_it_is_taken_out(
     assert not lost.runtime.inMaintenanceMode
     settled(fleet)
     assert would(fleet, tmp_path, 2)["left"] == {}
+
+
+def test_a_controller_that_is_killed_leaves_a_trace_by_which_the_host_is_taken_out(
+    fleet: Target, admin: Client, tmp_path: Path
+) -> None:
+    (going,) = (one for one in admin.all(vim.HostSystem) if one.name == host(2))
+    killed = (
+        "from ansible_collections.dwp.hypervisor.tests.integration.vsphere import restarts, vcenter\n"
+        "import pathlib, sys\n"
+        "with restarts.restarts(vcenter.Target(sys.argv[1]), pathlib.Path(sys.argv[2])) as engine:\n"
+        "    engine.restart({restarts.host(2): ['x']})\n"
+    )
+    paths = {**os.environ, "PYTHONPATH": str(CHECKOUT / ".collections")}
+    with fleet.fault(kind="latency", method="RebootHost_Task", milliseconds=2000):
+        running = subprocess.Popen([sys.executable, "-c", killed, fleet.name, str(tmp_path)], env=paths)
+        until(lambda: going.runtime.inMaintenanceMode)
+        running.kill()
+        running.wait(timeout=10)
+    assert [(entry["name"], entry["state"]) for entry in records(tmp_path)] == [(host(2), "started")]
+    # The server had its last call already.
+    until(lambda: going.runtime.connectionState != "connected")
+    until(lambda: going.runtime.connectionState == "connected")
+    assert "run run-before on " in would(fleet, tmp_path, 2)["left"][host(2)]
+    assert play(tmp_path, fleet, "revert").code == 0
+    assert not going.runtime.inMaintenanceMode
+    settled(fleet)
+
+
+def test_a_role_used_alone_restarts_what_waits_in_its_area(fleet: Target, tmp_path: Path) -> None:
+    role = {"role": "dwp.hypervisor.driver_signing", "vars": {"driver_signing_checks": [BOOT]}}
+    book = tmp_path / "alone.yml"
+    book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
+    run = play(tmp_path, fleet, str(book), hypervisor_options=ALLOWED)
+    assert run.code == 0, run.output[-3000:]
+    assert {entry["name"] for entry in records(tmp_path)} >= {host(4)}
+    assert f"{host(3)} is not restarted: lab-nested01 cannot move" in " ".join(run.output.split())
+    fleet.control("DELETE", "calls")
+    assert play(tmp_path, fleet, "revert", hypervisor_revert_run="all").code == 0
+    # Not without the option, although old values now wait for it.
+    assert steps(fleet, [host(number) for number in (1, 2, 3, 4)]) == []

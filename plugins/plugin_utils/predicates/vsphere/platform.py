@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,16 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 )
 
 ESXI_LINES = ("esx", "embeddedEsx")
+# Of the firmware of virtual machines, in small letters.
+VIRTUAL_VENDORS = frozenset(
+    ("bochs", "innotek gmbh", "microsoft corporation", "parallels software international inc.", "qemu", "red hat",
+     "vmware", "vmware, inc", "vmware, inc.", "xen")
+)  # fmt: skip
+# Makers of machines that also sell virtual ones are known by the model.
+VIRTUAL_MODEL = re.compile(
+    r"(VMware|KVM$|AHV$|HVM domU|Virtual Machine$|VirtualBox|Standard PC \(|Google Compute Engine$|OpenStack|BHYVE)",
+    re.IGNORECASE,
+)
 # Of instructions and of memory, by the processor or as the host chooses (vim.vm.FlagInfo).
 VIRTUALISED = ("hvAuto", "hvOn", "automatic", "on")
 # Words of the appliance's lifecycle manager for a cluster that is as its image says (vSphere Automation API).
@@ -37,6 +48,17 @@ def esxi_product(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
         return o.failed(actual, expected, f"the product line is {actual['product line']}, not ESXi")
     if version(actual["version"]) < version(least):
         return o.failed(actual, expected, f"ESXi {actual['version']} is older than {least}")
+    return o.passed(actual, expected)
+
+
+def bare_metal(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
+    """The host is not itself a virtual machine, by what its firmware calls it. facts: vendor, model."""
+    vendor, model = text(facts, "vendor").strip(), text(facts, "model").strip()
+    actual, expected = {"vendor": vendor, "model": model}, "a physical machine"
+    if not vendor:
+        raise MissingFact("the firmware names no vendor of the machine")
+    if vendor.casefold() in VIRTUAL_VENDORS or VIRTUAL_MODEL.match(model):
+        return o.failed(actual, expected, f"the host is a virtual machine itself ({vendor[:60]}, {model[:60]})")
     return o.passed(actual, expected)
 
 
@@ -203,6 +225,7 @@ def _profile(cluster: Mapping[str, Any]) -> Outcome:
 
 PREDICATES: dict[str, Callable[[dict[str, Any], dict[str, Any]], Outcome]] = {
     "vsphere_product": esxi_product,
+    "vsphere_bare_metal": bare_metal,
     "vsphere_vm_monitor": vm_monitor,
     "vsphere_exec_from_the_start": exec_from_the_start,
     "vsphere_iommu": iommu,

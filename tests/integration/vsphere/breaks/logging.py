@@ -79,8 +79,7 @@ def _time(*servers: str) -> Step:
     return step
 
 
-def _rulesets(place: Place) -> None:
-    """What lets out logs, and questions to time servers."""
+def _ruleset(place: Place) -> None:
     for name in ("syslog", "ntpClient"):
         place.host.configManager.firewallSystem.EnableRuleset(id=name)
 
@@ -141,7 +140,7 @@ BREAKS = [
             "fail": [],
             "pass": [
                 options(Syslog__global__logLevel="info"),
-                _rulesets,
+                _ruleset,
                 _time("ntp1.example.test", "ntp2.example.test", "ntp3.example.test", "ntp4.example.test"),
             ],
             "unknown": [refuse("ExecuteSoap")],

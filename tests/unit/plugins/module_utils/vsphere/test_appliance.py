@@ -14,6 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import appl
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Endpoint
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Facts
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Found
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref
 
 PERMISSIONS = "/api/vcenter/authorization/permissions?action=list"
 CLUSTER = "/api/esx/settings/clusters/domain-c8"
@@ -64,7 +65,10 @@ class VCenter:
         self.endpoint = Endpoint("vc1", "192.0.2.10", "auditor", "S3cret")
         self.connections = self
         self.clusters = {"domain-c8": Found("C", "domain-c8", {"name": "prod", "host": ["host-1"]}, {})}
-        self.hosts = {moid: Found("H", moid, {"name": f"{moid}.example"}, {}) for moid in ("host-1", "host-2")}
+        self.hosts = {
+            moid: Found("H", moid, {"name": f"{moid}.example", "parent": Ref("domain-c8", kind)}, {})
+            for moid, kind in (("host-1", "ClusterComputeResource"), ("host-2", "ComputeResource"))
+        }
         self.machines = {"host-1": [{"id": "u-1", "name": "tmpl", "template": True}, {"id": "u-2", "template": False}]}
         self.answers = {**ANSWERS, **changed}
         self.login = login
@@ -203,3 +207,12 @@ def test_without_a_session_everything_of_the_api_is_unknown(login: int, said: st
     assert set(reasons(facts)) == set(appliance.QUESTIONS)
     assert all(said in reason for reason in reasons(facts).values())
     assert len(vcenter.asked) == 1
+
+
+def test_what_a_host_is_in_has_to_be_told() -> None:
+    vcenter, facts = VCenter({}), Facts()
+    facts.put("host.version", "9.0.0")
+    vcenter.hosts["host-2"].values.pop("parent")
+    appliance.fill(facts, vcenter, vcenter, vcenter)
+    for fact in ("patch.clusters", "drift.clusters"):
+        assert reasons(facts)[fact] == "the account may not see whether host-2 is in a cluster"

@@ -20,7 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader imp
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.plugin_utils.plans.vsphere.vsphere_side import situation
 
 STANDARD = load_standard()
-# An empty list asks for nothing: planners say what is to be declared.
+# Weaker than these is only what asks for nothing, as their defaults do: planners say what is to be declared.
 FLOORED = {name: one for name, one in STANDARD.gold.items() if one.floor not in (None, {"empty": False})}
 WRITING = [
     (check.id, name)
@@ -39,7 +39,7 @@ def weak(setting: GoldSetting) -> Any:
         "contains": type(setting.default),
         "between": lambda: bound[1] + 1,
         "at_least": lambda: bound - 1,
-        "in": lambda: next((value for value in setting.choices if value not in bound), "anything"),
+        "in": lambda: next((value for value in setting.choices if value not in (*bound, setting.default)), "anything"),
         "not_in": lambda: bound[0],
         "matches": lambda: "0",
     }[kind]()
@@ -47,11 +47,16 @@ def weak(setting: GoldSetting) -> Any:
 
 @pytest.mark.parametrize("name", FLOORED)
 def test_who_writes_is_given_no_weak_value(name):
-    values = Floored({name: weak(FLOORED[name]), "gold_log_servers": []})
+    values = Floored({"gold_log_servers": [], name: weak(FLOORED[name])})
     for ask in (values.__getitem__, values.get):
         with pytest.raises(WeakGold, match=f"{name} is .*, weaker than the standard allows"):
             ask(name)
     assert values["gold_log_servers"] == [] and values.get("gold_no_such") is None
+
+
+def test_what_is_not_declared_yet_is_for_the_planners_to_ask_for():
+    values = Floored({"gold_admin_cidrs": [], "gold_kvm_type_position": ""})
+    assert values["gold_admin_cidrs"] == [] and values.get("gold_kvm_type_position") == ""
 
 
 @pytest.mark.parametrize("check", [check for check in STANDARD.checks.values() if FLOORED.keys() & set(check.gold)])
