@@ -57,6 +57,9 @@ class ActionModule(ActionBase):
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_audit import endpoint_of
         from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Hosts
 
+        def say(line):
+            display.display(visible(f"  {task_vars['inventory_hostname']} {line}"))
+
         records, reverted, restarts = kept.selected(given["areas"], given["run"]), {}, host_restarts.nothing()
         try:
             if records:
@@ -68,10 +71,12 @@ class ActionModule(ActionBase):
                     whole = not any(left for done in reverted.values() for left in done.values())
                     if given["restart_hosts"] and hosts.waiting and whole:
                         engine = host_restarts.Restarts(
-                            session, lambda: logged_in(endpoint), kept, records[0]["run_id"], PROVE_SECONDS,
-                            display.display,
-                        )  # fmt: skip
+                            session, lambda: logged_in(endpoint), kept, records[0]["run_id"], PROVE_SECONDS, say
+                        )
                         restarts = (engine.would if self._task.check_mode else engine.restart)(hosts.waiting)
+                    for host in sorted(hosts.waiting.keys() - restarts["restarted"].keys()):
+                        why = restarts["left"].get(host, "")
+                        say(f"{host}: what was put back is in force after its next start{why and f'; {why}'}")
         except (VsphereError, soap.SoapFault) as error:
             raise AnsibleActionFail(
                 f"taken back before it stopped: {', '.join(reverted) or 'nothing'}; {error}"
@@ -83,8 +88,10 @@ class ActionModule(ActionBase):
             for change, hosts in reverted.items()
             for host, left in hosts.items()
             for fault in left
-        ] + [f"restart of {host}: {fault}" for host, fault in restarts["faults"].items()]
-        if faults:
+        ]
+        failed = [f"not everything was put back: {'; '.join(faults)}"] if faults else []
+        failed += [f"restart of {host}: {fault}" for host, fault in restarts["faults"].items()]
+        if failed:
             answer["failed"] = True
-            answer["msg"] = visible(f"not everything was put back: {'; '.join(faults)}")[:4000]
+            answer["msg"] = visible("; ".join(failed))[:4000]
         return answer

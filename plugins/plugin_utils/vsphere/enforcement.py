@@ -95,7 +95,7 @@ class Enforcement:
             if self._given["state"] == "applied":
                 restarts = host_restarts.Restarts(
                     session, lambda: logged_in(endpoint), kept, self._given["run_id"], self._given["rollback_seconds"],
-                    self._say,
+                    self._tell,
                 )  # fmt: skip
                 self._tell_left_behind(restarts)
                 self._restart(restarts, done, check_mode)
@@ -108,9 +108,12 @@ class Enforcement:
         try:
             lines = restarts.left_behind()
         except (*SERVER_ERRORS, ValueError, OSError) as error:
-            lines = [f"  {self._base['endpoint']}: whether a run before has left hosts in maintenance mode: {error}"]
+            lines = [f"whether a run before has left hosts in maintenance mode is not known: {error}"]
         for line in lines:
-            self._say(line)
+            self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        self._say(visible(f"  {self._base['endpoint']} {line}"))
 
     def _restart(self, restarts: host_restarts.Restarts, done: Mapping[str, Entry], check_mode: bool) -> None:
         """Restart what waits for it, where the operator allows it and every area has been set."""

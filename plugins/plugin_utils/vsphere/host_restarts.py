@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import engine, maintenance
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import RESTART, Journal
@@ -67,13 +68,13 @@ class Restarts:
         self._unfinished: dict[str, journal.Record] = {}
 
     def left_behind(self) -> list[str]:
-        """What to tell of hosts that a run before has put into maintenance mode and that are in it still."""
+        """A line for each of the hosts that a run before has put into maintenance mode and that are in it still."""
         traces = self._journal.unfinished()
         if not traces:
             return []
         hosts = read(self._session, PATHS)
         return [
-            visible(f"  {host.name}: {left_behind(traces[host.uuid])}")
+            f"{host.name}: {left_behind(traces[host.uuid])}"
             for host in hosts.values()
             if host.uuid in traces and _in_maintenance(host)
         ]
@@ -169,12 +170,14 @@ class Restarts:
     def _once(self, host: Host) -> tuple[Refusal | None, str, bool]:
         try:
             around = maintenance.around(self._session, host)
+            if host.name not in around["members"]:
+                return Refusal("it was renamed meanwhile"), "", False
+            refused = refusal(host.name, around)
         except engine.SERVER_ERRORS as error:
             return Refusal(f"what its restart would cost was not read: {error}"), "", False
-        if host.name not in around["members"]:
-            return Refusal("it was renamed meanwhile"), "", False
+        except SHAPE as error:
+            return Refusal(f"what its restart would cost was not read: {strange(error)}"), "", False
         cluster = around["cluster"] or {"name": "", "vsan": False}
-        refused = refusal(host.name, around)
         trace = self._unfinished.get(host.uuid)
         if refused and trace and around["members"][host.name]["maintenance"]:
             refused = Refusal(left_behind(trace))
@@ -238,7 +241,7 @@ class Restarts:
 
     def _tell(self, line: str) -> None:
         with self._lock:
-            self._say(visible(f"  {line}"))
+            self._say(visible(line))
 
 
 def _in_maintenance(host: Host) -> bool:

@@ -272,12 +272,13 @@ def test_a_host_that_does_not_come_back_is_named_until_it_is_taken_out(
     assert "run run-before on " in would(fleet, tmp_path, 2)["left"][host(2)]
     assert "is in maintenance mode: take it out" in would(fleet, tmp_path, 1)["left"][host(1)]
     run = play(tmp_path, fleet, "harden", **AREAS)
-    assert f"{host(2)}: run run-before on " in run.output
+    assert f"{fleet.name} {host(2)}: run run-before on " in run.output
     back = {"hypervisor_areas": ["restart"], "hypervisor_revert_run": "run-before"}
     assert play(tmp_path, fleet, "revert", "--check", **back).code == 0
     assert lost.runtime.inMaintenanceMode
     assert play(tmp_path, fleet, "revert", **back).code == 0
     assert not lost.runtime.inMaintenanceMode
+    assert play(tmp_path, fleet, "revert", hypervisor_revert_run="all").code == 0
     settled(fleet)
     assert would(fleet, tmp_path, 2)["left"] == {}
 
@@ -314,9 +315,11 @@ def test_a_role_used_alone_restarts_what_waits_in_its_area(fleet: Target, tmp_pa
     book.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]))
     run = play(tmp_path, fleet, str(book), hypervisor_options=ALLOWED)
     assert run.code == 0, run.output[-3000:]
-    assert {entry["name"] for entry in records(tmp_path)} >= {host(4)}
+    assert {entry["name"] for entry in records(tmp_path)} >= {host(4)}, run.output[-3000:]
     assert f"{host(3)} is not restarted: lab-nested01 cannot move" in " ".join(run.output.split())
     fleet.control("DELETE", "calls")
-    assert play(tmp_path, fleet, "revert", hypervisor_revert_run="all").code == 0
+    back = play(tmp_path, fleet, "revert", hypervisor_revert_run="all")
+    assert back.code == 0
     # Not without the option, although old values now wait for it.
+    assert f"{fleet.name} {host(4)}: what was put back is in force after its next start\n" in back.output
     assert steps(fleet, [host(number) for number in (1, 2, 3, 4)]) == []

@@ -174,6 +174,7 @@ def test_revert_restarts_them_again_where_that_is_allowed(law: Law) -> None:
         assert run.code == 0, run.output[-3000:]
     assert law.calls["would revert"] == []
     assert one_after_the_other(law.calls["reverted"]), law.calls["reverted"]
+    assert f"{ALONE}: what was put back is in force after its next start; vm00007 runs on it" in law.reverted.output
     before, after = verdicts(law.audited), verdicts(law.audited_again)
     assert after == before
 
