@@ -74,7 +74,7 @@ STAGES = (
     Stage("awx", "targets", 600, python("tests/run/awx.py")),
     tests("integration", "tests/integration/kvm", 1800, missing=lacks_lab),
     tests("target", f"{VSPHERE}/target", 900, missing=lacks_target),
-    tests("vsphere", VSPHERE, 900, missing=lacks_target, more=("--ignore", f"{VSPHERE}/target")),
+    tests("vsphere", VSPHERE, 1500, missing=lacks_target, more=("--ignore", f"{VSPHERE}/target")),
     tests("enforcement", f"{ENFORCEMENT}/test_enforced.py", 3200, lane="hosts", missing=lacks_lab),
     tests("vm", "tests/integration/vm", 5400, "LAB_VM=1", missing=lacks_lab),
     scenario("molecule", "kvm", 1200),

@@ -141,6 +141,8 @@ def _permissions(session, manager, roles, fleet):
     if not found:
         # Somebody administers every server: an answer without any permission says nothing of who.
         raise Unreadable("the server told of no permission at all")
+    # Servers have no order of them, and what is the same in two audits should be kept the same.
+    found.sort(key=lambda entry: (entry["entity"], entry["principal"], entry["group"]))
     entities = {str(entry["entity"]): entry["entity"] for entry in found}
     where = _places(session, fleet, [ref for moid, ref in entities.items() if moid not in fleet.uuids])
     root = session.content["rootFolder"]

@@ -18,7 +18,9 @@ KEPT = re.compile(
     r"(?:isolation|RemoteDisplay|tools\.guest|tools\.setInfo)\.|ethernet\d+\.filter|sched\.mem\.pshare\.salt$|mks\.enable3d$",
     re.IGNORECASE,
 )
-AGENT = "HDCS.agent"
+AGENT_MANAGER = "com.vmware.vim.eam"
+# config.managedBy of vCLS machines, before 8.0.3 and since (Broadcom KB 370219).
+CLUSTER_SERVICES = ((AGENT_MANAGER, "cluster-agent"), ("VirtualCenter", "vcls-entity"))
 NEVER_HASHED = frozenset(("power", "active", "stats", "name", "config_hash"))
 # What a device's structure is read for; the rest (controllers, video, keyboard) is passed over unread.
 HOST_PORTS = {"VirtualSerialPort": "serial", "VirtualParallelPort": "parallel"}
@@ -45,7 +47,7 @@ def options(element):
 
 
 def _kept_options(element):
-    return {key: inner for key, inner in options(element).items() if KEPT.match(key) or key == AGENT}
+    return {key: inner for key, inner in options(element).items() if KEPT.match(key)}
 
 
 def _devices(element):
@@ -153,7 +155,9 @@ def entry(found, datastores, version):
 
     for key, path in PLAIN.items():
         put(key, values.get(path), path)
-    put("system", _system(values), "config.managedBy", "config.extraConfig")
+    # Where it is refused, a machine of vSphere's own would be judged as one of people's.
+    told = "config.managedBy" not in found.missing
+    put("system", _system(values) if told else None, "config.managedBy", "config.extraConfig")
     put("active", _active(values), "runtime.powerState")
     # Where vSphere chooses the sockets, any number of vCPUs makes whole ones.
     sockets = 1 if values.get("config.hardware.autoCoresPerSocket") else values.get("config.hardware.numCoresPerSocket")
@@ -180,7 +184,7 @@ def entry(found, datastores, version):
     extra = values.get("config.extraConfig")
     put(
         "extra_config",
-        None if extra is None else {key: str(text) for key, text in extra.items() if key != AGENT},
+        None if extra is None else {key: str(text) for key, text in extra.items()},
         "config.extraConfig",
     )
     text = json.dumps({key: vm[key] for key in sorted(vm) if key not in NEVER_HASHED}, sort_keys=True, default=str)
@@ -189,13 +193,18 @@ def entry(found, datastores, version):
 
 
 def _system(values):
-    """vCLS machines and other agents belong to the platform, and nobody may change them."""
-    extra, managed = values.get("config.extraConfig"), values.get("config.managedBy") or {}
-    if extra is None:
-        return None
-    if managed.get("type") == "cluster-agent" or str(extra.get(AGENT, "")).upper() == "TRUE":
+    """vCLS machines and other agents of ESX Agent Manager belong to the platform, and nobody may change them.
+
+    What another extension manages (a cloud's tenants, desktops, a backup's proxies) is people's, and so is what only
+    says of itself that it is an agent (HDCS.agent in extraConfig): whoever edits a machine may write that.
+    """
+    if values.get("config.extraConfig") is None:
+        return None  # of a machine without a configuration nobody knows what it is
+    managed = values.get("config.managedBy") or {}
+    manager, kind = str(managed.get("extensionKey", "")), str(managed.get("type", ""))
+    if (manager, kind) in CLUSTER_SERVICES:
         return "vCLS"
-    return "agent: %s" % str(managed.get("extensionKey", ""))[:100] if managed else ""
+    return "agent: %s" % kind[:100] if manager == AGENT_MANAGER else ""
 
 
 def running(session, moids):

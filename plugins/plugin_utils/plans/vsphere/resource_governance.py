@@ -32,6 +32,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
     CPU_SHARES,
     NO_LIMIT,
 )
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import SRIOV
 
 SALTING = "Mem.ShareForceSalting"
 MEMORY, CPU = "gold_vm_memory_policy", "gold_vm_cpu_policy"
@@ -227,10 +228,10 @@ def _adapters(situation: Situation, vm: Vm, without: dict[tuple[str, str], list[
         if group.get("nsx", True) or "shaping_in" not in group:
             continue  # not connected, of NSX, or not read
         switch = switches[group["switch"]]
-        if group["shaping_in"] and group["shaping_out"]:
-            continue
-        if nic.get("type") == "sriov":
+        if nic["type"] == SRIOV:
             rows.append(_for_a_person(vm, f"{nic['label']}: {PAST_THE_SWITCH}"))
+        elif group["shaping_in"] and group["shaping_out"]:
+            continue
         elif switch["kind"] != DISTRIBUTED:
             rows.append(_for_a_person(vm, f"{nic['label']}: {ONE_WAY}"))
         elif nic["limit_mbps"] > 0:

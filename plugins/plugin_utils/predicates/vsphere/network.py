@@ -34,6 +34,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.
 )
 
 NSX = "nsx:"
+SRIOV = "sriov"
 NO_NIC = "it has no connected network adapter"
 POLICY = {
     "promiscuous": "may listen to the whole segment (promiscuous mode)",
@@ -108,7 +109,8 @@ def network_limits(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
     """Every adapter has a limit: its own under network I/O control, or shaping both ways.
 
     facts: vms, visibility, portgroups, switches.
-    A standard switch shapes what goes out and nothing else, so a port group of it never has both.
+    A standard switch shapes what goes out and nothing else, so a port group of it never has both. An SR-IOV
+    adapter has neither.
     """
     switches = {text(switch, "id"): switch for switch in entries(facts, "switches")}
 
@@ -119,6 +121,9 @@ def network_limits(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
         limit, controlled = number(nic, "limit_mbps"), flag(switch, "nioc")
         shaped = {"in": flag(group, "shaping_in"), "out": flag(group, "shaping_out")}
         actual = {"limit_mbps": limit, "network I/O control": controlled, "shaping": shaped}
+        if text(nic, "type") == SRIOV:
+            # vSphere Networking, SR-IOV and Virtual Functions: they implement no rate control.
+            return o.failed(actual, "a limit", "an SR-IOV adapter goes past the switch, and with it past every limit")
         if (limit > 0 and controlled) or all(shaped.values()):
             return o.passed(actual, "a limit")
         why = "a limit is set, but network I/O control is off" if limit > 0 else "no bandwidth limit in both directions"

@@ -25,7 +25,7 @@ GOVERNS = "Authorization.ModifyPermissions"
 # The object of a global permission.
 EVERYTHING = "everything"
 # vCenter's own services have an account each in the single sign-on domain, named after service and machine (UUID).
-_SERVICE = re.compile(r"[a-z][a-z0-9-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SERVICE = re.compile(r"[a-z][a-z0-9_-]*-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # The service whose account every vCenter has: its domain is the single sign-on domain, vsphere.local unless renamed.
 _VPXD = re.compile(r"vpxd(-extension)?-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SSO_DOMAIN = "vsphere.local"

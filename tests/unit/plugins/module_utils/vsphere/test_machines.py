@@ -136,8 +136,13 @@ def test_a_disk_says_where_it_lies_and_whether_it_is_encrypted() -> None:
     [
         (None, {}, ""),
         ({"extensionKey": "com.vmware.vim.eam", "type": "cluster-agent"}, {}, "vCLS"),
-        (None, {"HDCS.agent": "TRUE"}, "vCLS"),
-        ({"extensionKey": "com.example.backup", "type": "proxy"}, {}, "agent: com.example.backup"),
+        ({"extensionKey": "VirtualCenter", "type": "vcls-entity"}, {"HDCS.agent": "true"}, "vCLS"),
+        ({"extensionKey": "com.vmware.vim.eam", "type": "guest-introspection"}, {}, "agent: guest-introspection"),
+        # What an extension manages is people's all the same, and an agent is not one by its own word.
+        ({"extensionKey": "com.vmware.vcloud", "type": "vcd-vm"}, {}, ""),
+        ({"extensionKey": "com.example.backup", "type": "cluster-agent"}, {}, ""),
+        ({}, {"HDCS.agent": "true"}, ""),
+        ({}, {}, ""),
     ],
 )
 def test_machines_of_the_platform_are_recognised(managed: dict | None, extra: dict, system: str) -> None:
