@@ -40,7 +40,7 @@ Forbidden = Callable[[Target, Client], AbstractContextManager[None]]
 @pytest.fixture(scope="module")
 def fleet(target_ready: None) -> Iterator[Target]:
     """Clusters of three hosts and of one; lab-nested01 runs on the third, with a device of it."""
-    found = Target.up(f"refused-{os.getpid()}", "--hosts", "4", "--per-cluster", "3", "--vms", "6")
+    found = Target.up(f"stays-{os.getpid()}", "--hosts", "4", "--per-cluster", "3", "--vms", "6")
     yield found
     found.down()
 
