@@ -111,8 +111,8 @@ class RecordingSession:
             self.calls[name] = {"elements": [f'<returnval type="ContainerView">{self._views[view]}</returnval>']}
         return found
 
-    def request(self, method: str, path: str, **more: Any) -> tuple[int, Any, bytes]:
-        status, headers, body = self._request(method, path, **more)
+    def request(self, method: str, path: str, *more: Any, **named: Any) -> tuple[int, Any, bytes]:
+        status, headers, body = self._request(method, path, *more, **named)
         # A session's token opens nothing once it is logged out, and is none of a test's business.
         self.calls[f"{method} {path}"] = [status, '"token"' if path == "/api/session" else body.decode()]
         return status, headers, body
