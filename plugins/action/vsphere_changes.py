@@ -13,6 +13,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION, connection_of
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
@@ -60,7 +61,7 @@ class ActionModule(ActionBase):
         def say(line):
             display.display(visible(f"  {task_vars['inventory_hostname']} {line}"))
 
-        records, reverted, restarts = kept.selected(given["areas"], given["run"]), {}, host_restarts.nothing()
+        records, reverted, restarts = kept.selected(given["areas"], given["run"]), {}, no_restarts()
         try:
             if records:
                 endpoint = endpoint_of(given, task_vars["inventory_hostname"], connection_of(self, task_vars))

@@ -28,7 +28,7 @@ PARTS = ("authorization", "alarms", "options", "key_providers", "appliance", "co
 ADMIN, READ, NO_ACCESS = "Admin", "System.Read", "NoAccess"
 SUBTREES = ("vpxd.event.", "event.", "task.")
 NAMED = {"name": None, "parent": None}
-# What others are in. Hosts, datastores and distributed switches are known already.
+# What others are in. Hosts and datastores are known already.
 CONTAINERS = ("Datacenter", "Folder", "ComputeResource", "ResourcePool")
 ROLES = Properties("AuthorizationManager", {"roleList": None})
 CURRENT = Properties("SessionManager", {"currentSession": None})

@@ -20,7 +20,7 @@ MOST_VALUES = 64
 MOST_BYTES, LONGEST = 16 * 1024 * 1024, 1024 * 1024
 
 
-class Properties(object):
+class Pages(object):
     """The properties that the pages of one retrieval repeat. read: {number: what was read of it}."""
 
     def __init__(self):

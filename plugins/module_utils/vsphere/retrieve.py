@@ -114,7 +114,7 @@ def _destroy(session, view):
 def _pages(session, wanted, objects, select, unknown):
     collector = session.content["propertyCollector"]
     paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
-    known = repeats.Properties()
+    known = repeats.Pages()
 
     def shorten(page):
         return known.shorten(repeats.without(page, *wanted.passed_over) if wanted.passed_over else page)

@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting, no_restarts
 
 # What a run did so far to the host, kept as a fact for the areas that follow and for the report.
 FACT = "hypervisor_enforcement"
@@ -43,7 +43,7 @@ class Answer:
         self._warn = warn
         self._areas: dict[str, Area] = {}
         self._diff: list[Any] = []
-        self._restarts: dict[str, dict[str, Any]] = {"restarted": {}, "left": {}, "faults": {}}
+        self._restarts = no_restarts()
 
     def refuse(self, area: str, reason: str) -> None:
         """Nothing of the area was changed, and the task fails."""

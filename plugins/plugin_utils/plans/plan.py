@@ -22,7 +22,8 @@ Row = dict[str, Any]
 Planner = Callable[["Situation"], list[Row]]
 
 # What has to happen before a written setting is in force (the catalogue's `op`).
-PENDING = ("", "reboot", "vm_power", "maintenance")
+REBOOT = "reboot"
+PENDING = ("", REBOOT, "vm_power", "maintenance")
 
 
 class Refusal(Exception):

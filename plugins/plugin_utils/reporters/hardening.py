@@ -11,7 +11,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting, no_restarts
 
 SCHEMA = "dwp.hypervisor.hardening/1"
 MAX_LINES = 40
@@ -69,7 +69,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
         "still_failing": [check for check in failing if check not in waiting],
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
-        "restarts": {**{"restarted": {}, "left": {}, "faults": {}}, **about.get("restarts", {})},
+        "restarts": {**no_restarts(), **about.get("restarts", {})},
     }
 
 

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import itertools
 import json
 import os
 import sys
@@ -198,19 +197,19 @@ def _digests(directory: Path, names: list[str]) -> dict[str, tuple[str, str | No
     names = sorted(names, key=lambda name: -sizes[name])
     shares = [names[number::_SHARES] for number in range(_SHARES)]
 
-    def of(share: list[str]) -> list[tuple[str, tuple[str, str | None]]]:
-        return [
-            (
-                name,
-                (
-                    pack_verify.file_digest(directory / name),
-                    _line_digests(directory / name) if name.endswith(_BY_LINE) else None,
-                ),
+    def of(share: list[str]) -> dict[str, tuple[str, str | None]]:
+        return {
+            name: (
+                pack_verify.file_digest(directory / name),
+                _line_digests(directory / name) if name.endswith(_BY_LINE) else None,
             )
             for name in share
-        ]
+        }
 
-    return dict(itertools.chain.from_iterable(side_by_side(of, shares, sum(sizes.values()) > _MANY_BYTES)))
+    found: dict[str, tuple[str, str | None]] = {}
+    for digests in side_by_side(of, shares, sum(sizes.values()) > _MANY_BYTES):
+        found.update(digests)
+    return found
 
 
 def _line_digests(path: Path) -> str:

@@ -22,12 +22,13 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, host_restarts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
@@ -35,8 +36,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal imp
 
 Entry = dict[str, Any]
 MAX_NAMES = 5
-# What a row of a plan waits for that a restart of its host brings into force.
-RESTART = "reboot"
 # Stands for every item of a check that an exception covers as a whole; no item is called so.
 WHOLE = "*"
 
@@ -66,7 +65,7 @@ class Enforcement:
         self._alike = Alike()
         # What waits for a restart of its host: {host: checks}, of what areas have set and of what was set before.
         self._waiting: dict[str, list[str]] = {}
-        self.restarts = host_restarts.nothing()
+        self.restarts = no_restarts()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
@@ -122,12 +121,12 @@ class Enforcement:
         stopped = [name for name, entry in done.items() if entry["refused"] or entry["faults"]]
         if stopped:
             why = f"not restarted, as {stopped[0]} was refused or failed"
-            self.restarts = {**host_restarts.nothing(), "left": dict.fromkeys(sorted(self._waiting), why)}
+            self.restarts = {**no_restarts(), "left": dict.fromkeys(sorted(self._waiting), why)}
             return
         try:
             self.restarts = (restarts.would if check_mode else restarts.restart)(self._waiting)
         except (*SERVER_ERRORS, ValueError, OSError) as error:
-            self.restarts = {**host_restarts.nothing(), "faults": {self._base["endpoint"]: str(error)}}
+            self.restarts = {**no_restarts(), "faults": {self._base["endpoint"]: str(error)}}
 
     def _tried(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         """What became of an area. Where it breaks off, what the areas before it have set is told all the same."""
@@ -247,7 +246,7 @@ class Enforcement:
             for name, changes in done.changes.items()
         }
         for name, changes in done.changes.items():
-            self.waits(name, [change.checks for change in changes if change.pending == RESTART])
+            self.waits(name, [change.checks for change in changes if change.pending == REBOOT])
         waiting = dict.fromkeys(
             (check, name, row["pending"])
             for name in done.changes
@@ -274,7 +273,7 @@ def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _restarts(row: Mapping[str, Any]) -> bool:
-    return row.get("pending") == RESTART
+    return row.get("pending") == REBOOT
 
 
 def empty_entry() -> Entry:

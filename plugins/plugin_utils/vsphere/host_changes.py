@@ -21,9 +21,10 @@ from typing import Any, Union
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import appliance_settings, engine
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER, Controller
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CONNECTED
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, Row
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.lockdown_mode import (
     CONSOLE,
     DISABLED,
@@ -254,7 +255,7 @@ class Hosts:
                     continue
                 faults, changes = _reverted(hosts.get(entry["name"]), entry, force, check_mode)
                 left[entry["name"]] = faults
-                waits = [check for change in changes if change.pending == "reboot" for check in change.checks]
+                waits = [check for change in changes if change.pending == REBOOT for check in change.checks]
                 if waits and not faults:
                     self.waiting.setdefault(entry["name"], []).extend(waits)
                 if not check_mode and not faults:

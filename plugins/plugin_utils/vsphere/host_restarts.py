@@ -17,10 +17,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import engine, maintenance
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, Host, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import Host, read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CONNECTED
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import RESTART, Journal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.restart_rules import Refusal, refusal
@@ -32,11 +34,6 @@ SETTLE_SECONDS = 300
 PATHS = (maintenance.PARENT, maintenance.MAINTENANCE)
 Entry = dict[str, Any]
 LogIn = Callable[[], AbstractContextManager[Any]]
-
-
-def nothing() -> Entry:
-    """No host was restarted; plugins/modules/enforce.py documents the keys."""
-    return {"restarted": {}, "left": {}, "faults": {}}
 
 
 class Restarts:
@@ -81,7 +78,7 @@ class Restarts:
 
     def would(self, waiting: Mapping[str, Sequence[str]]) -> Entry:
         """Which hosts would be restarted as things are, and which not, and why. waiting: {host: checks that wait}."""
-        done = nothing()
+        done = no_restarts()
         self._unfinished = self._journal.unfinished()
         for group in self._clusters(waiting, done):
             for host in group:
@@ -99,7 +96,7 @@ class Restarts:
 
         :raises ValueError, OSError: nothing was restarted: another run is at it, or the journal cannot be written.
         """
-        done = nothing()
+        done = no_restarts()
         with self._journal.locked():
             self._unfinished = self._journal.unfinished()
             pool = ThreadPoolExecutor(max_workers=AT_ONCE)

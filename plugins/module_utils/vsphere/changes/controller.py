@@ -8,10 +8,9 @@ from __future__ import annotations
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import rest
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.controller_facts import CURRENT
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, strange
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CONNECTED
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import (
     Properties,
     in_view,
@@ -104,8 +103,7 @@ class Controller(object):
         """
         fault = tasks.run(self.session, {what: lambda: self.call(ref_type, moid, method, arguments)[0]}).get(what)
         if fault is not None:
-            told = "%s: %s" % (what, fault)
-            raise ChangeError(told, fault.name) if fault.name else Lost(told)
+            raise fault.error("%s: %s" % (what, fault))
 
     def asked(self, path):
         """An answer of the vSphere Automation API, asked for once."""

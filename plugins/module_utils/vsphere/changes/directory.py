@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes import tasks
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_object
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import element
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import Ref, flag, many, value
@@ -72,7 +71,7 @@ def _task(host, method, arguments, hints, secret=None):
         return
     told = str(fault) if secret is None else str(fault).replace(secret, "***")
     told += "; %s" % hints[fault.name] if fault.name in hints else ""
-    raise ChangeError(told, fault.name) if fault.name else Lost(told)
+    raise fault.error(told)
 
 
 def _store(host):

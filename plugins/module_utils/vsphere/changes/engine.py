@@ -20,10 +20,11 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.fai
     PartlyDone,
     Refused,
 )
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import CONNECTED, read
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.host import read
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import KINDS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import VsphereError
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Unreadable, strange
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CONNECTED
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 
 REFUSALS = (ChangeError, SoapFault, Unreadable)

@@ -35,8 +35,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
     value,
 )
 
-CONNECTED = "connected"
-
 
 class Typed(object):
     """An advanced option: its value, and the type in which the server gave it and wants it back (pitfall P3)."""

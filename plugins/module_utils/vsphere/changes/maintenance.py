@@ -9,6 +9,7 @@ methods are those of HostSystem, ClusterComputeResourceSummary and ClusterConfig
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import machines
@@ -31,7 +32,6 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values impo
 
 CLUSTER = "ClusterComputeResource"
 MAINTENANCE, BOOTED, PARENT = "runtime.inMaintenanceMode", "runtime.bootTime", "parent"
-MIB = 1024 * 1024
 # Seconds: for machines to move away, for a host to leave maintenance mode, and for it to start again: firmware that
 # tests a few terabytes of memory takes a quarter of an hour.
 ENTER_SECONDS, EXIT_SECONDS, RETURN_SECONDS = 1800, 300, 1800
@@ -124,7 +124,7 @@ def _member(found):
         "maintenance": flag(found.values.get(MAINTENANCE)),
         "ha_state": at(found.values.get("runtime.dasHostState") or {}, "state", ""),
         "cpu_mhz": None if None in (hertz, cores) else hertz * cores // 1000000,
-        "memory_mb": None if memory is None else memory // MIB,
+        "memory_mb": None if memory is None else memory // machines.MIB,
         "used_mb": number(found.values.get("summary.quickStats.overallMemoryUsage")),
     }
 
@@ -181,10 +181,9 @@ def _run(host, method, arguments, seconds):
         raise
     if fault is None:
         return
-    if fault.name:
-        raise ChangeError("%s: %s" % (method, fault))
-    _cancel(host.session, begun)
-    raise Lost("%s: %s" % (method, fault))
+    if not fault.name:
+        _cancel(host.session, begun)
+    raise fault.error("%s: %s" % (method, fault))
 
 
 def _cancel(session, begun):
@@ -202,11 +201,9 @@ def restart(host):
     :raises ChangeError, SoapFault: the server refused.
     """
     asked = str(host.call("dateTimeSystem", "HostDateTimeSystem", "QueryDateTime")[0])
-    try:
+    # Of a host without a vCenter the answer goes down with it.
+    with contextlib.suppress(Lost):
         host.session.call("HostSystem", host.moid, "RebootHost_Task", element("force", "false"))
-    except Lost:
-        # Of a host without a vCenter the answer goes down with it.
-        return asked
     return asked
 
 

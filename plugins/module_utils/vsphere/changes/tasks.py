@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties, of_objects
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
@@ -30,6 +32,10 @@ class Fault(object):
 
     def __str__(self):
         return self.text
+
+    def error(self, told):
+        """The exception for people that says `told`: without a name nobody knows whether the task was done."""
+        return ChangeError(told, self.name) if self.name else Lost(told)
 
 
 def run(session, starts, seconds=None):

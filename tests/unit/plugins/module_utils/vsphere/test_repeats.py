@@ -34,7 +34,7 @@ def objects(*inner: str) -> bytes:
     return f"{HEAD}{found}</returnval>".encode()
 
 
-def read(pages: list[bytes], known: repeats.Properties | None) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
+def read(pages: list[bytes], known: repeats.Pages | None) -> list[tuple[str, dict[str, Any], dict[str, str]]]:
     found = []
     for page in pages:
         root = ElementTree.fromstring(known.shorten(page) if known else page)
@@ -56,16 +56,16 @@ PAGES = [
 
 
 def test_pages_say_the_same_with_and_without() -> None:
-    assert read(PAGES, repeats.Properties()) == read(PAGES, None)
+    assert read(PAGES, repeats.Pages()) == read(PAGES, None)
 
 
 def test_what_is_repeated_is_one_object() -> None:
-    (_one, first, _m), (_two, second, _n), *_others = read(PAGES, repeats.Properties())
+    (_one, first, _m), (_two, second, _n), *_others = read(PAGES, repeats.Pages())
     assert first["config.option"] is second["config.option"]
 
 
 def test_copies_leave_the_page() -> None:
-    known = repeats.Properties()
+    known = repeats.Pages()
     known.shorten(PAGES[0])
     short = known.shorten(objects(SAME, SAME, SAME))
     assert short.count(b"config.option") == 0
@@ -73,7 +73,7 @@ def test_copies_leave_the_page() -> None:
 
 
 def test_a_property_that_is_each_objects_own_is_not_kept() -> None:
-    known = repeats.Properties()
+    known = repeats.Pages()
     known.shorten(objects(*(prop("name", str(number)) for number in range(repeats.MOST_VALUES))))
     again = objects(prop("name", "0"), prop("name", str(repeats.MOST_VALUES)))
     short = known.shorten(again)
@@ -91,12 +91,12 @@ def test_a_property_that_is_each_objects_own_is_not_kept() -> None:
     ],
 )
 def test_a_page_of_a_form_that_no_server_sends_is_left_as_it_is(page: bytes) -> None:
-    assert repeats.Properties().shorten(page) is page
+    assert repeats.Pages().shorten(page) is page
 
 
 def test_a_forged_number_is_no_property() -> None:
     page = objects('<propSet same="5"/>')
-    found = read([page], repeats.Properties())
+    found = read([page], repeats.Pages())
     assert found == [("h-0", {}, {})]
 
 
