@@ -149,6 +149,15 @@ BREAKS = [
         "mallory is exempt",
     ),
     Break(
+        "vsphere-11.4.3-no-bypass",
+        {
+            "fail": [_exempt("root"), lockdown("lockdownNormal")],
+            "pass": [_exempt()],
+            "unknown": [refuse("QueryLockdownExceptions")],
+        },
+        "root is exempt",
+    ),
+    Break(
         "vsphere-11.4.6-services",
         {"fail": [SSH_ON], "pass": SERVICES_OFF, "unknown": [deny("config.service.service")]},
         "TSM-SSH",
