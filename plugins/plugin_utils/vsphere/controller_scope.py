@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CONTROLLER_KINDS, KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 # What holds at once for every machine that is connected, on whatever host: all of them have to be allowed.
-OF_MACHINES = frozenset(("distributed_security",))
+OF_MACHINES = frozenset(("distributed_security", "distributed_vlan"))
 
 
 class Scope:
@@ -28,6 +29,7 @@ class Scope:
         self._spared: set[tuple[str, str]] = set()
         self._unseen: list[str] = []
         self._withheld: dict[str, str] = {}
+        self._claims: dict[str, Claims] = {}
 
     def unseen(self, name: str) -> None:
         """A host that is there and whose machines nobody could judge."""
@@ -38,8 +40,15 @@ class Scope:
         for check in checks:
             self._withheld.setdefault(check, name)
 
-    def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
-        """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
+    def add(
+        self, name: str, planned: Proposal, excepted: Iterable[Proposal] = (), claims: Claims | None = None
+    ) -> None:
+        """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks.
+
+        claims: what it has against changes that others may ask for.
+        """
+        if claims is not None:
+            self._claims[name] = claims
         if name != CONTROLLER:
             self._asked += [row for row in planned.rows if _shared(row)]
             # What one host is excepted from or may not have done, another may not bring about by what both share.
@@ -72,12 +81,20 @@ class Scope:
             why = "one of the hosts that share it has an exception or may not be changed"
         elif held := [self._withheld[check] for check in row["checks"] if check in self._withheld]:
             why = f"{held[0]} could not be judged, and has an exception for it if it shares it"
+        elif against := [f"{name}: {found}" for name, claims in self._claims.items() if (found := claims.against(row))]:
+            why = against[0]
+        elif (values := self._values(row)) and len(values) > 1:
+            why = f"the gold configuration gives its hosts different values, {', '.join(values)}"
         elif row["kind"] in OF_MACHINES and self._unseen:
             why = f"{self._unseen[0]} could not be judged, and a machine there may be connected that may not be changed"
         else:
             return None
         called = KINDS[row["kind"]].title % row["name"]
         return {**by_hand(f"{called}: left alone, as {why}"), "checks": row["checks"]}
+
+    def _values(self, row: Row) -> Sequence[str]:
+        """What the hosts that share a setting ask for, each value once."""
+        return sorted({str(one["value"]) for one in self._asked if _subject(one) == _subject(row)})
 
     def _risk(self, check: str) -> int:
         return int(self._standard.checks[check].disruption["lockout"])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector, own_machines
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.engine import SERVER_ERRORS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
@@ -22,9 +22,10 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, WHOLE, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import port_group_vlans
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -36,8 +37,6 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal imp
 
 Entry = dict[str, Any]
 MAX_NAMES = 5
-# Stands for every item of a check that an exception covers as a whole; no item is called so.
-WHOLE = "*"
 
 
 class Enforcement:
@@ -142,7 +141,9 @@ class Enforcement:
         """
         scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
+        named = self._port_groups()
         login = _login(session)
+        own = own_machines.found(session, login.address) if named else {}
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
@@ -156,11 +157,16 @@ class Enforcement:
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), checks, login)
+            situation = replace(situation, own_machines=own)
             covered = _excepted(situation, checks)
+            judged = bool(named) and not of_controller
+            claims = _claims(situation, named) if judged else None
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
                 spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
-                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared, claims)
+                if judged and claims is None:
+                    scope.unseen(str(read.name))
                 if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
                     scope.unseen(str(read.name))
                     scope.withheld(str(read.name), self._excepted_from(subject, unknown))
@@ -172,6 +178,12 @@ class Enforcement:
         return [
             check for check in checks if excepted_from(self._exceptions, subject, now, self._standard.checks[check])
         ]
+
+    def _port_groups(self) -> frozenset[str]:
+        """The names of port groups for which gold has a VLAN on some of the hosts."""
+        overrides = self._variables.get("gold_overrides") or []
+        given = [self._variables, *(entry["gold"] for entry in overrides)]
+        return frozenset(str(name) for one in given for name in one.get(port_group_vlans.SETTING) or ())
 
     def _situation(
         self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
@@ -260,6 +272,14 @@ class Enforcement:
             for check, name, what in waiting
         ]
         return {"updated": updated, "pending": pending, "faults": done.faults}
+
+
+def _claims(situation: Situation, named: frozenset[str]) -> port_group_vlans.Claims | None:
+    """What one host has against changes of port groups, None where nobody knows."""
+    try:
+        return port_group_vlans.claims(situation, named)
+    except proposal.FACTS_LACKING:
+        return None
 
 
 def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
