@@ -16,7 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 # What holds at once for every machine that is connected, on whatever host: all of them have to be allowed.
-OF_MACHINES = frozenset(("distributed_security", "distributed_vlan"))
+OF_MACHINES = frozenset(("distributed_security",))
 
 
 class Scope:
@@ -40,15 +40,12 @@ class Scope:
         for check in checks:
             self._withheld.setdefault(check, name)
 
-    def add(
-        self, name: str, planned: Proposal, excepted: Iterable[Proposal] = (), claims: Claims | None = None
-    ) -> None:
-        """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks.
+    def claim(self, name: str, claims: Claims) -> None:
+        """What a host has against changes that others may ask for."""
+        self._claims[name] = claims
 
-        claims: what it has against changes that others may ask for.
-        """
-        if claims is not None:
-            self._claims[name] = claims
+    def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
+        """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
         if name != CONTROLLER:
             self._asked += [row for row in planned.rows if _shared(row)]
             # What one host is excepted from or may not have done, another may not bring about by what both share.

@@ -154,19 +154,18 @@ class Enforcement:
                 self.unread[str(read.name)] = str(read.reason)
                 for scope in scopes.values():
                     scope.unseen(str(read.name))
+                    scope.claim(str(read.name), port_group_vlans.UNREAD)
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), checks, login)
             situation = replace(situation, own_machines=own)
             covered = _excepted(situation, checks)
-            judged = bool(named) and not of_controller
-            claims = _claims(situation, named) if judged else None
+            claims = port_group_vlans.Claims() if of_controller else _claims(situation, named)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
                 spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
-                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared, claims)
-                if judged and claims is None:
-                    scope.unseen(str(read.name))
+                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
+                scope.claim(str(read.name), claims)
                 if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
                     scope.unseen(str(read.name))
                     scope.withheld(str(read.name), self._excepted_from(subject, unknown))
@@ -274,12 +273,12 @@ class Enforcement:
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
 
-def _claims(situation: Situation, named: frozenset[str]) -> port_group_vlans.Claims | None:
-    """What one host has against changes of port groups, None where nobody knows."""
+def _claims(situation: Situation, named: frozenset[str]) -> port_group_vlans.Claims:
+    """What one host has against changes of the port groups that gold names."""
     try:
-        return port_group_vlans.claims(situation, named)
+        return port_group_vlans.claims(situation, named) if named else port_group_vlans.Claims()
     except proposal.FACTS_LACKING:
-        return None
+        return port_group_vlans.UNREAD
 
 
 def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:

@@ -24,8 +24,8 @@ CRITERIA = (
 )  # fmt: skip
 OFFLOAD = ("csumOffload", "tcpSegmentation", "zeroCopyXmit")
 SHAPING = ("enabled", "averageBandwidth", "peakBandwidth", "burstSize")
-# What an adapter may lose for a moment while machines run: storage, vSAN and Fault Tolerance would lose connections that
-# are in use.
+# What an adapter may lose for a moment while machines run: storage, vSAN and Fault Tolerance would lose connections in
+# use.
 MOVABLE = ("vmotion", "vSphereProvisioning", "vSphereReplication", "vSphereReplicationNFC", "vSphereBackupNFC")
 
 
@@ -115,10 +115,11 @@ def _update(host, name, parts, number=None):
     spec = _group(host.again(("config.network.portgroup",)), name)
     policy = dict(spec.get("policy") or {}) if isinstance(spec.get("policy"), dict) else {}
     policy.update(parts)
+    number = spec["vlanId"] if number is None else number
     host.call(
         "networkSystem", "HostNetworkSystem", "UpdatePortGroup",
         "%s<portgrp>%s%s%s<policy>%s</policy></portgrp>"
-        % (element("pgName", name), element("name", name), element("vlanId", spec["vlanId"] if number is None else number),
+        % (element("pgName", name), element("name", name), element("vlanId", number),
            element("vswitchName", spec["vswitchName"]), _policy(policy)),
     )  # fmt: skip
 

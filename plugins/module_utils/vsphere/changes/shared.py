@@ -134,7 +134,7 @@ def vlan(controller, name):
     if found.get("_type") == ID_SPEC:
         return int(found["vlanId"])
     if found.get("_type") == TRUNK_SPEC:
-        return ",".join("%s-%s" % (one["start"], one["end"]) for one in many(found.get("vlanId")))
+        return ",".join(_range(one["start"], one["end"]) for one in many(found.get("vlanId")))
     raise ChangeError("the VLAN of port group %s is %s" % (name, found.get("_type") or "not told"))
 
 
@@ -160,10 +160,16 @@ def _refuse_carrying(controller, key):
             raise ChangeError("%s: %s" % (name, error))
 
 
+def _range(low, high):
+    return low if low == high else "%s-%s" % (low, high)
+
+
 def _vlan(wanted):
     ranges = wanted.split(",") if isinstance(wanted, str) else []
     pairs = [one.partition("-") for one in ranges]
-    ids = "".join("<vlanId>%s%s</vlanId>" % (element("start", low), element("end", high)) for low, _dash, high in pairs)
+    ids = "".join(
+        "<vlanId>%s%s</vlanId>" % (element("start", low), element("end", high or low)) for low, _dash, high in pairs
+    )
     return '<vlan xsi:type="%s">%s%s</vlan>' % (
         TRUNK_SPEC if ranges else ID_SPEC,
         element("inherited", WORDS[wanted is None]),

@@ -27,8 +27,8 @@ BOARD = "Net.BMCNetworkEnable"
 
 
 def dedicated(situation: Situation) -> list[Row]:
-    """vsphere-11.4.12-dedicated: services go that another adapter has too, and port groups of machines get the VLAN that
-    gold names; addresses, and the VLAN of management itself, are a person's."""
+    """vsphere-11.4.12-dedicated: services go that another adapter has too, port groups of machines get another VLAN;
+    addresses, and the VLAN of management itself, are a person's."""
     network = situation.facts["network"]
     rows: list[Row] = []
     for adapter in network["vmkernel"]:

@@ -25,6 +25,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere impor
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_groups import Group
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import named
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import NSX
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 SETTING = "gold_vsphere_port_group_vlans"
@@ -70,8 +71,8 @@ def given(
     for own in management:
         if vlan == own["vlan"] and not own["trunk"]:
             raise Refusal(
-                f"{SETTING} puts port group {name} on VLAN {vlan}, on which port group {_name(situation, own)} with the "
-                "management adapter is: the gold configuration contradicts itself"
+                f"{SETTING} puts port group {name} on VLAN {vlan}, on which port group {_name(situation, own)} with "
+                "the management adapter is: the gold configuration contradicts itself"
             )
     on_it = [user["id"] for user in (*_machines(situation, group), *_adapters(situation, group))]
     row = (
@@ -126,20 +127,26 @@ class Claims:
     """What a host has against another VLAN of a distributed port group, whether its own checks pass or not.
 
     held: {name of the row: why it may not be changed}; joined: rows of port groups that the host has; management:
-    ranges of the VLANs of its management adapters.
+    ranges of the VLANs of its management adapters; unread: nobody knows what it has.
     """
 
     held: Mapping[str, str] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
     management: tuple[tuple[int, int], ...] = ()
+    unread: bool = False
 
     def against(self, row: Row) -> str:
         """Why a row may not be set, or nothing."""
         if row["kind"] != "distributed_vlan":
             return ""
+        if self.unread:
+            return "what is on its port groups was not read"
         if row["name"] in self.joined and any(low <= row["value"] <= high for low, high in self.management):
             return f"VLAN {row['value']} is the one of its management adapter"
         return self.held.get(row["name"], "")
+
+
+UNREAD = Claims(unread=True)
 
 
 def claims(situation: Situation, of: Collection[str]) -> Claims:
@@ -152,6 +159,11 @@ def claims(situation: Situation, of: Collection[str]) -> Claims:
     joined = []
     ranges: list[tuple[int, int]] = []
     own = {adapter["portgroup"] for adapter in network["vmkernel"] if "management" in adapter["services"]}
+    used = {nic["portgroup"] for vm in situation.facts["vms"] for nic in vm["nics"]}
+    used |= {adapter["portgroup"] for adapter in network["vmkernel"]}
+    for name in used - {group["id"] for group in network["portgroups"]} - {""}:
+        if not name.startswith(NSX):
+            raise KeyError(f"port group {name} was not read")
     for group in network["portgroups"]:
         if group["id"] in own:
             ranges += [(low, high) for low, high in group["trunk"] or [(group["vlan"], group["vlan"])]]
@@ -208,8 +220,8 @@ def _reasons(situation: Situation, group: Group) -> Iterator[str]:
             yield f"{called} has an exception"
     if missing := [vm for vm in users if not vm["template"] and not machines.allowed(situation, vm)]:
         yield (
-            f"all machines on it move with it at once: put their UUIDs into hypervisor_allow_vm_changes ({len(missing)} "
-            f"missing, as {machines.called(missing[0])})"
+            "all machines on it move with it at once: put their UUIDs into hypervisor_allow_vm_changes "
+            f"({len(missing)} missing, as {machines.called(missing[0])})"
         )
     seen = situation.facts["visibility"]
     if not seen["complete"]:

@@ -251,3 +251,10 @@ def test_no_port_group_is_moved_onto_the_management_segment_of_another_host():
 def test_without_facts_nobody_knows():
     with pytest.raises(KeyError):
         claims(lambda facts: facts["network"].pop("vmkernel"))
+
+    def elsewhere(facts):
+        facts["vms"][0]["nics"][0]["portgroup"] = "dvportgroup-7"
+
+    with pytest.raises(KeyError, match="port group dvportgroup-7 was not read"):
+        claims(elsewhere)
+    assert port_group_vlans.UNREAD.against(row()) == "what is on its port groups was not read"
