@@ -180,6 +180,7 @@ class Enforcement:
 
     def _port_groups(self) -> frozenset[str]:
         """The names of port groups for which gold has a VLAN on some of the hosts."""
+        gold.effective(self._variables)  # refuses what has another shape
         overrides = self._variables.get("gold_overrides") or []
         given = [self._variables, *(entry["gold"] for entry in overrides)]
         return frozenset(str(name) for one in given for name in one.get(port_group_vlans.SETTING) or ())
