@@ -14,6 +14,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import same_named
 
 # What holds at once for every machine that is connected, on whatever host: all of them have to be allowed.
 OF_MACHINES = frozenset(("distributed_security",))
@@ -61,7 +62,7 @@ class Scope:
 
     def proposals(self, area: str) -> dict[str, Proposal]:
         """{host, or CONTROLLER: what would be done}; the vCenter comes last, as hosts are proved through it."""
-        found = dict(self._own)
+        found = same_named.together(area, self._own, self._claims, self._standard)
         own = found.pop(CONTROLLER, Proposal(area, ()))
         asked = [self._left_alone(row) or row for row in self._asked]
         rows = merged([*own.rows, *asked])

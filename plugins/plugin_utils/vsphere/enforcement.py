@@ -26,6 +26,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import R
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import port_group_vlans
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -154,13 +155,13 @@ class Enforcement:
                 self.unread[str(read.name)] = str(read.reason)
                 for scope in scopes.values():
                     scope.unseen(str(read.name))
-                    scope.claim(str(read.name), port_group_vlans.UNREAD)
+                    scope.claim(str(read.name), Claims(unread=True))
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), checks, login)
             situation = replace(situation, own_machines=own)
             covered = _excepted(situation, checks)
-            claims = port_group_vlans.Claims() if of_controller else _claims(situation, named)
+            claims = Claims() if of_controller else _claims(situation, named)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
                 spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
@@ -274,12 +275,12 @@ class Enforcement:
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
 
-def _claims(situation: Situation, named: frozenset[str]) -> port_group_vlans.Claims:
+def _claims(situation: Situation, named: frozenset[str]) -> Claims:
     """What one host has against changes of the port groups that gold names."""
     try:
-        return port_group_vlans.claims(situation, named) if named else port_group_vlans.Claims()
+        return port_group_vlans.claims(situation, named) if named else Claims()
     except proposal.FACTS_LACKING:
-        return port_group_vlans.UNREAD
+        return Claims(cluster=port_group_vlans.cluster_of(situation.facts), unread=True)
 
 
 def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:

@@ -145,8 +145,8 @@ def spoil_network(host: vim.HostSystem) -> None:
     group.policy.security = vim.host.NetworkPolicy.SecurityPolicy(allowPromiscuous=True)
     order = vim.host.NetworkPolicy.NicOrderPolicy(activeNic=["vmnic0"])
     group.policy.nicTeaming = vim.host.NetworkPolicy.NicTeamingPolicy(policy="loadbalance_srcid", nicOrder=order)
-    # The VLAN of management, 10, and on one host every one.
-    group.vlanId = 4095 if host.config.product.version.startswith("7") else 10
+    # The VLAN of management, 10, or every one. On ESXi 8 a machine is on it that vSphere makes itself, and that stays.
+    group.vlanId = {"7": 4095, "8": 0}.get(host.config.product.version[0], 10)
     network.UpdatePortGroup(pgName="VM Network", portgrp=group)
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,34 @@ def _change(target: Target, folder: Path, rows: dict[str, list[dict[str, Any]]])
     with logged_in(target.endpoint()) as session:
         hosts = Hosts(session, lambda: logged_in(target.endpoint()), Journal(folder, target.name), 1)
         return hosts.change("admin_network", "run", asked, list(asked))
+
+
+def test_hosts_of_a_cluster_change_together_or_not_at_all(target_ready: None, tmp_path: Path) -> None:
+    """One host has a machine of vSphere's own on the port group, and another no machine."""
+    # The pid keeps two test runs on one machine apart.
+    found = Target.up(f"vlans-{os.getpid()}", "--hosts", "4")
+    name = "VLAN of port group VM Network"
+    try:
+        with hardening.administrator(found) as admin:
+            uuids = allowed(admin)
+            hosts = admin.all(vim.HostSystem)
+            for host in hosts:
+                set_vlan(host, "VM Network", MANAGEMENT)
+            (agent,) = (vm for vm in admin.all(vim.VirtualMachine) if vm.config.managedBy is not None)
+            first, others = agent.runtime.host, [host.name for host in hosts if host != agent.runtime.host]
+            users = {vm.runtime.host for vm in admin.all(vim.VirtualMachine) if vm.network[0].name == "VM Network"}
+            empty = [host.name for host in hosts if host not in users]
+            kept = play(tmp_path, found, "harden", "--check", **ONLY, **uuids)
+            told = f"left alone, as {first.name}, to which machines on it may move, keeps it as it is: {agent.name} ("
+            set_vlan(first, "VM Network", 0)
+            applied = play(tmp_path, found, "harden", **ONLY, **uuids)
+            again = play(tmp_path, found, "harden", "--check", **ONLY, **uuids)
+            reverted = play(tmp_path, found, "revert", hypervisor_revert_run="all")
+            assert {vlan(host, "VM Network") for host in hosts} == {0, MANAGEMENT}
+            assert vlan(first, "VM Network") == 0
+    finally:
+        found.down()
+    assert vlans(kept) == {} and told in left(kept)
+    assert empty and {applied.results("before")[host, DEDICATED]["status"] for host in empty} == {"pass"}
+    assert vlans(applied) == {f"{host} {name}": (MANAGEMENT, 40) for host in others}
+    assert vlans(again) == {} and reverted.code == 0

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import MOVABLE
@@ -50,7 +50,7 @@ def dedicated(situation: Situation) -> list[Row]:
 
 def _neighbours(situation: Situation, failing: Collection[str]) -> list[Row]:
     """What becomes of the port groups by which machines are on the segment of management. failing: the machines."""
-    own = _management(situation)
+    own = port_group_vlans.of_management(situation)
     rows = []
     for group in situation.facts["network"]["portgroups"]:
         on_it = [
@@ -58,7 +58,7 @@ def _neighbours(situation: Situation, failing: Collection[str]) -> list[Row]:
             for vm in situation.facts["vms"]
             if vm["id"] in failing and any(nic["portgroup"] == group["id"] for nic in vm["nics"])
         ]
-        if on_it and _meets(own, group):
+        if on_it and port_group_vlans.meets(own, group):
             rows += (
                 [_leave(vm, group) for vm in situation.facts["vms"] if vm["id"] in on_it]
                 if group in own
@@ -72,28 +72,10 @@ def _leave(vm: Vm, group: Group) -> Row:
     return virtual_machines.by_hand(vm, what)
 
 
-def _management(situation: Situation) -> list[Group]:
-    """The port groups of the management adapters, as far as they were read."""
-    network = situation.facts["network"]
-    own = {adapter["portgroup"] for adapter in network["vmkernel"] if "management" in adapter["services"]}
-    return [group for group in network["portgroups"] if group["id"] in own]
-
-
-def _meets(own: Iterable[Group], group: Group) -> bool:
-    """Whether a port group is known to share the segment of one of the management adapters'."""
-    for one in own:
-        try:
-            if rules.meet(one, group):
-                return True
-        except MissingFact:
-            continue
-    return False
-
-
 def _console(situation: Situation, name: str | None) -> str:
     """The command that gives the management adapter's port group one VLAN, where that is what is wrong."""
     network = situation.facts["network"]
-    trunks = {group["id"]: group for group in _management(situation) if group["trunk"]}
+    trunks = {group["id"]: group for group in port_group_vlans.of_management(situation) if group["trunk"]}
     for adapter in network["vmkernel"]:
         group = trunks.get(adapter["portgroup"])
         if adapter["id"] == name and group is not None and port_groups.standard(situation, group):
@@ -110,11 +92,11 @@ def separated(situation: Situation) -> list[Row]:
     network, rows = situation.facts["network"], []
     if host_rows.release(situation.facts) >= host_rows.EIGHT and situation.facts["advanced_options"][BOARD] != 0:
         rows.append(host_rows.option(BOARD, 0))
-    own = _management(situation)
+    own = port_group_vlans.of_management(situation)
     declared = [
         group
         for group in network["portgroups"]
-        if group not in own and port_group_vlans.names(situation, group) and _meets(own, group)
+        if group not in own and port_group_vlans.names(situation, group) and port_group_vlans.meets(own, group)
     ]
     for adapter in network["vmkernel"]:
         carried = [service for service in adapter["services"] if service in rules.OTHER_TRAFFIC]
@@ -149,8 +131,8 @@ def _taken_off(situation: Situation, adapter: Adapter, service: str) -> Row:
         return host_rows.adapter_service_off(adapter["id"], service)
     why = "and it is in use" if others else "an adapter on a VLAN of its own does not carry it yet"
     what = f"{adapter['id']} carries {service} beside management, {why}: move it by hand"
-    own = _management(situation)
+    own = port_group_vlans.of_management(situation)
     for group in situation.facts["network"]["portgroups"]:
-        if group["id"] == adapter["portgroup"] and group not in own and _meets(own, group):
+        if group["id"] == adapter["portgroup"] and group not in own and port_group_vlans.meets(own, group):
             what += f", or {port_group_vlans.without(situation, group)}"
     return plan.by_hand(what, [adapter["id"]])

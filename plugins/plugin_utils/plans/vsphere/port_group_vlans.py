@@ -4,17 +4,19 @@
 """Which VLAN a port group gets that is on the segment of management (11.4.12): the one gold names, if it may have one.
 
 Everything on a port group moves with it at once: machines, and adapters of every host that has it. A distributed one
-is the vCenter's, so that hosts that pass have a say too (Claims).
+is the vCenter's, and machines move between those of one name that hosts of a cluster have on their own switches: hosts
+that pass have a say too (Claims).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import MOVABLE
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import machines, plan
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import WHOLE, Refusal, Row, Situation
@@ -25,7 +27,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere impor
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_groups import Group
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import named
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import NSX
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.network import NSX, meet
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 SETTING = "gold_vsphere_port_group_vlans"
@@ -50,8 +52,26 @@ def declared(gold: Mapping[str, Any]) -> dict[str, int]:
     return dict(gold[SETTING])
 
 
+def of_management(situation: Situation) -> list[Group]:
+    """The port groups of the management adapters, as far as they were read."""
+    network = situation.facts["network"]
+    own = {adapter["portgroup"] for adapter in network["vmkernel"] if "management" in adapter["services"]}
+    return [group for group in network["portgroups"] if group["id"] in own]
+
+
+def meets(management: Iterable[Group], group: Group) -> bool:
+    """Whether a port group is known to share the segment of one of the management adapters'."""
+    for own in management:
+        try:
+            if meet(own, group):
+                return True
+        except MissingFact:
+            continue
+    return False
+
+
 def given(
-    situation: Situation, check: str, group: Group, management: Iterable[Group], failing: Collection[str]
+    situation: Situation, check: str, group: Group, management: Sequence[Group], failing: Collection[str]
 ) -> list[Row]:
     """The row that takes a port group off the segment of management, or what a person has to do.
 
@@ -59,15 +79,27 @@ def given(
 
     :raises Refusal: gold puts it on that segment.
     """
-    wanted = declared(situation.gold)
-    name = _name(situation, group)
-    if name not in wanted:
+    if not names(situation, group):
         what = (
             f"{port_groups.called(group)} is on {on(group)}, the segment of management, with "
             f"{_some(situation, failing)}: connect what is on it to another one, or {without(situation, group)}"
         )
         return _by_hand(situation, check, what, failing)
-    vlan = wanted[name]
+    row, reason = _moved(situation, group, management)
+    if not reason:
+        return [row]
+    what = f"{port_groups.called(group)}: it stays on {on(group)}, and not {row['value']} of {SETTING}, as {reason}"
+    left = _by_hand(situation, check, what, failing)
+    return [{**entry, "instead_of": [row["kind"], row["name"]]} for entry in left]
+
+
+def _moved(situation: Situation, group: Group, management: Sequence[Group]) -> tuple[Row, str]:
+    """The row that gives a port group the VLAN that gold names, and why it may not have it, or nothing.
+
+    :raises Refusal: that is the one of management.
+    """
+    name = _name(situation, group)
+    vlan = declared(situation.gold)[name]
     for own in management:
         if vlan == own["vlan"] and not own["trunk"]:
             raise Refusal(
@@ -80,14 +112,9 @@ def given(
         if port_groups.standard(situation, group)
         else controller_rows.distributed_vlan(str(group["name"]), group["id"], vlan, items=on_it)
     )
-    reason = _held(situation, group)
     if any(low <= vlan <= high for own in management for low, high in own["trunk"]):
-        reason = "the management adapter is on a trunk that carries that VLAN too: give it one of its own first"
-    if not reason:
-        return [row]
-    what = f"{port_groups.called(group)}: it stays on {on(group)}, and not {vlan} of {SETTING}, as {reason}"
-    left = _by_hand(situation, check, what, failing)
-    return [{**entry, "instead_of": [row["kind"], row["name"]]} for entry in left]
+        return row, "the management adapter is on a trunk that carries that VLAN too: give it one of its own first"
+    return row, _held(situation, group)
 
 
 def _by_hand(situation: Situation, check: str, what: str, failing: Collection[str]) -> list[Row]:
@@ -124,19 +151,24 @@ def on(group: Group) -> str:
 
 @dataclass(frozen=True)
 class Claims:
-    """What a host has against another VLAN of a distributed port group, whether its own checks pass or not.
+    """What a host has to say of the VLANs of port groups, whether its own checks pass or not.
 
-    held: {name of the row: why it may not be changed}; joined: rows of port groups that the host has; management:
-    ranges of the VLANs of its management adapters; unread: nobody knows what it has.
+    held: {name of a row of a distributed one: why it may not be changed}; joined: rows of those that the host has;
+    management: ranges of the VLANs of its management adapters. cluster: its id, empty for none; follows, keeps: those
+    of its standard switches that are on the segment of management, {name: the row that moves it} or {name: why it
+    stays}. unread: nobody knows what it has.
     """
 
     held: Mapping[str, str] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
     management: tuple[tuple[int, int], ...] = ()
+    cluster: str = ""
+    follows: Mapping[str, Row] = field(default_factory=dict)
+    keeps: Mapping[str, str] = field(default_factory=dict)
     unread: bool = False
 
     def against(self, row: Row) -> str:
-        """Why a row may not be set, or nothing."""
+        """Why a row of a distributed port group may not be set, or nothing."""
         if row["kind"] != "distributed_vlan":
             return ""
         if self.unread:
@@ -146,33 +178,56 @@ class Claims:
         return self.held.get(row["name"], "")
 
 
-UNREAD = Claims(unread=True)
-
-
 def claims(situation: Situation, of: Collection[str]) -> Claims:
     """Those of one host. of: the names that any host's gold has; of the others nobody can ask anything.
 
     :raises KeyError: what is on its port groups was not read.
     """
     network = situation.facts["network"]
-    held: dict[str, str] = {}
-    joined = []
-    ranges: list[tuple[int, int]] = []
-    own = {adapter["portgroup"] for adapter in network["vmkernel"] if "management" in adapter["services"]}
     used = {nic["portgroup"] for vm in situation.facts["vms"] for nic in vm["nics"]}
     used |= {adapter["portgroup"] for adapter in network["vmkernel"]}
     for name in used - {group["id"] for group in network["portgroups"]} - {""}:
         if not name.startswith(NSX):
             raise KeyError(f"port group {name} was not read")
+    management = of_management(situation)
+    held: dict[str, str] = {}
+    joined: list[str] = []
+    follows: dict[str, Row] = {}
+    keeps: dict[str, str] = {}
     for group in network["portgroups"]:
-        if group["id"] in own:
-            ranges += [(low, high) for low, high in group["trunk"] or [(group["vlan"], group["vlan"])]]
-        if not port_groups.standard(situation, group) and _name(situation, group) in of:
+        name = _name(situation, group)
+        if name not in of:
+            continue
+        if not port_groups.standard(situation, group):
             row = controller_rows.keyed(str(group["name"]), group["id"])
             joined.append(row)
             if reason := _held(situation, group):
                 held[row] = reason
-    return Claims(held, frozenset(joined), tuple(ranges))
+        elif meets(management, group):
+            row_of, reason = _own_move(situation, group, management)
+            if row_of is None:
+                keeps[name] = reason
+            else:
+                follows[name] = row_of
+    ranges = [(low, high) for one in management for low, high in one["trunk"] or [(one["vlan"], one["vlan"])]]
+    cluster = cluster_of(situation.facts)
+    return Claims(held, frozenset(joined), tuple(ranges), cluster, follows, keeps)
+
+
+def cluster_of(facts: Mapping[str, Any]) -> str:
+    """The id of the cluster that a host is in, empty for none."""
+    return str((facts.get("cluster") or {}).get("id", ""))
+
+
+def _own_move(situation: Situation, group: Group, management: Sequence[Group]) -> tuple[Row | None, str]:
+    """The row that would move a port group of a standard switch, or why it stays."""
+    try:
+        if not names(situation, group):
+            return None, f"{SETTING} does not name it for that host"
+        row, reason = _moved(situation, group, management)
+    except Refusal as refusal:
+        return None, str(refusal)
+    return (None, reason) if reason else (row, "")
 
 
 def _name(situation: Situation, group: Group) -> str:

@@ -13,7 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import UNREAD, Claims
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 
@@ -83,7 +83,7 @@ VLAN = "VLAN of port group prod (dvportgroup-7): left alone, as"
     [
         (Claims({"prod (dvportgroup-7)": "vmk0 is on it"}), "esx2: vmk0 is on it"),
         (Claims(joined=frozenset(["prod (dvportgroup-7)"]), management=((5, 20),)), "esx2: VLAN 20 is the one of its"),
-        (UNREAD, "esx2: what is on its port groups was not read"),
+        (Claims(unread=True), "esx2: what is on its port groups was not read"),
     ],
 )
 def test_a_host_whose_own_checks_pass_has_a_say(claims: Claims, why: str):

@@ -257,4 +257,23 @@ def test_without_facts_nobody_knows():
 
     with pytest.raises(KeyError, match="port group dvportgroup-7 was not read"):
         claims(elsewhere)
-    assert port_group_vlans.UNREAD.against(row()) == "what is on its port groups was not read"
+    assert port_group_vlans.Claims(unread=True).against(row()) == "what is on its port groups was not read"
+
+
+def test_a_host_says_what_becomes_of_its_own_port_groups_whoever_asks():
+    def empty(facts):
+        guests()(facts)
+        for vm in facts["vms"]:
+            vm["nics"] = []
+
+    found = claims(empty, gold=GOLD)
+    assert found.cluster == "domain-c8" and found.keeps == {}
+    assert wanted(list(found.follows.values())) == ROW
+    assert claims(guests(vlan=300), gold=GOLD).follows == {}, "it is there already"
+    for change, gold, why in (
+        (adapter("vmk7", "guests", "nvmeTcp"), GOLD, "nvmeTcp is in use"),
+        (None, {}, "does not name it for that host"),
+        (None, {SETTING: {"guests": 20}}, "contradicts itself"),
+    ):
+        found = claims(both(empty, *([change] if change else [])), gold=gold)
+        assert found.follows == {} and why in found.keeps["guests"]
