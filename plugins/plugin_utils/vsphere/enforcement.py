@@ -280,7 +280,7 @@ def _claims(situation: Situation, named: frozenset[str]) -> Claims:
     try:
         return port_group_vlans.claims(situation, named) if named else Claims()
     except proposal.FACTS_LACKING:
-        return Claims(cluster=port_group_vlans.cluster_of(situation.facts), unread=True)
+        return Claims(unread=True)
 
 
 def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:

@@ -22,30 +22,34 @@ def together(
 ) -> dict[str, Proposal]:
     """The proposals of one area, with what one host asks for on the others of its cluster too, or left to a person."""
     found = dict(own)
-    clusters: dict[str, dict[str, Claims]] = {}
+    clusters: dict[tuple[str, int], dict[str, Claims]] = {}
     for name, one in claims.items():
         if one.cluster:
             clusters.setdefault(one.cluster, {})[name] = one
     for name, planned in own.items():
-        cluster = claims[name].cluster if name in claims else ""
-        others = {other: one for other, one in clusters.get(cluster, {}).items() if other != name}
+        mine = claims.get(name, Claims())
+        cluster = mine.cluster
+        others = {other: one for other, one in clusters[cluster].items() if other != name} if cluster else {}
+        missing = cluster[1] - len(others) - 1 if cluster else 0
         rows = []
         for row in planned.rows:
-            why = _against(row, others) if row["kind"] == KIND else ""
+            why = _against(row, mine, others, missing) if row["kind"] == KIND else ""
             rows.append({**_left_alone(row, why), "checks": row["checks"]} if why else row)
             if row["kind"] == KIND and not why:
                 for other, following in _following(row, others):
                     found[other] = _with(found.get(other, Proposal(area, ())), following, row["checks"], standard)
-        mine = found[name]
-        found[name] = replace(mine, rows=(*rows, *mine.rows[len(planned.rows) :]))
+        asked_by_others = found[name].rows[len(planned.rows) :]
+        found[name] = replace(found[name], rows=(*rows, *asked_by_others))
     return found
 
 
-def _against(row: Row, others: Mapping[str, Claims]) -> str:
-    """Why a row may not be set, or nothing. others: the other hosts of the cluster."""
+def _against(row: Row, mine: Claims, others: Mapping[str, Claims], missing: int) -> str:
+    """Why a row of a host may not be set, or nothing. others: hosts of its cluster; missing: how many were not read."""
+    if mine.unread:
+        return "what else is on its port groups, or in which cluster it is, was not read"
+    if missing > 0:
+        return f"{missing} hosts of its cluster, to which machines on it may move, were not read"
     for other, one in others.items():
-        if one.unread:
-            return f"{other}, to which machines on it may move, was not read"
         if row["name"] in one.keeps:
             return f"{other}, to which machines on it may move, keeps it as it is: {one.keeps[row['name']]}"
         if row["name"] in one.follows and one.follows[row["name"]]["value"] != row["value"]:

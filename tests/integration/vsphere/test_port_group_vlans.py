@@ -237,6 +237,20 @@ def _change(target: Target, folder: Path, rows: dict[str, list[dict[str, Any]]])
         return hosts.change("admin_network", "run", asked, list(asked))
 
 
+def test_a_host_without_a_vcenter(esxi: Target, tmp_path: Path) -> None:
+    with hardening.administrator(esxi) as admin:
+        (host,) = admin.all(vim.HostSystem)
+        before = vlan(host, "VM Network")
+        set_vlan(host, "VM Network", MANAGEMENT)
+        applied = play(tmp_path, esxi, "harden", **ONLY, **allowed(admin))
+        again = play(tmp_path, esxi, "harden", "--check", **ONLY, **allowed(admin))
+        reverted = play(tmp_path, esxi, "revert", hypervisor_revert_run="all")
+        after = vlan(host, "VM Network")
+        set_vlan(host, "VM Network", before)
+    assert list(vlans(applied).values()) == [(MANAGEMENT, 40)] and vlans(again) == {}
+    assert applied.code == reverted.code == 0 and after == MANAGEMENT
+
+
 def test_hosts_of_a_cluster_change_together_or_not_at_all(target_ready: None, tmp_path: Path) -> None:
     """One host has a machine of vSphere's own on the port group, and another no machine."""
     # The pid keeps two test runs on one machine apart.

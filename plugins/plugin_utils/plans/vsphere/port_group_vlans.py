@@ -101,7 +101,7 @@ def _moved(situation: Situation, group: Group, management: Sequence[Group]) -> t
     name = _name(situation, group)
     vlan = declared(situation.gold)[name]
     for own in management:
-        if vlan == own["vlan"] and not own["trunk"]:
+        if vlan == own.get("vlan") and not own.get("trunk"):
             raise Refusal(
                 f"{SETTING} puts port group {name} on VLAN {vlan}, on which port group {_name(situation, own)} with "
                 "the management adapter is: the gold configuration contradicts itself"
@@ -112,9 +112,19 @@ def _moved(situation: Situation, group: Group, management: Sequence[Group]) -> t
         if port_groups.standard(situation, group)
         else controller_rows.distributed_vlan(str(group["name"]), group["id"], vlan, items=on_it)
     )
+    if unread := _unread(situation, management):
+        return row, f"the VLAN of the management adapter {unread} was not read"
     if any(low <= vlan <= high for own in management for low, high in own["trunk"]):
         return row, "the management adapter is on a trunk that carries that VLAN too: give it one of its own first"
     return row, _held(situation, group)
+
+
+def _unread(situation: Situation, management: Sequence[Group]) -> str:
+    """A management adapter of whose VLAN nothing is known, or nothing."""
+    read = {own["id"] for own in management if None not in (own.get("vlan"), own.get("trunk"))}
+    adapters = situation.facts["network"]["vmkernel"]
+    unread = (one["id"] for one in adapters if "management" in one["services"] and one["portgroup"] not in read)
+    return next(unread, "")
 
 
 def _by_hand(situation: Situation, check: str, what: str, failing: Collection[str]) -> list[Row]:
@@ -154,15 +164,15 @@ class Claims:
     """What a host has to say of the VLANs of port groups, whether its own checks pass or not.
 
     held: {name of a row of a distributed one: why it may not be changed}; joined: rows of those that the host has;
-    management: ranges of the VLANs of its management adapters. cluster: its id, empty for none; follows, keeps: those
-    of its standard switches that are on the segment of management, {name: the row that moves it} or {name: why it
-    stays}. unread: nobody knows what it has.
+    management: ranges of the VLANs of its management adapters. cluster: its id and how many hosts it has, None for
+    none; follows, keeps: those of its standard switches that are on the segment of management, {name: the row that
+    moves it} or {name: why it stays}. unread: nobody knows what it has.
     """
 
     held: Mapping[str, str] = field(default_factory=dict)
     joined: frozenset[str] = frozenset()
     management: tuple[tuple[int, int], ...] = ()
-    cluster: str = ""
+    cluster: tuple[str, int] | None = None
     follows: Mapping[str, Row] = field(default_factory=dict)
     keeps: Mapping[str, str] = field(default_factory=dict)
     unread: bool = False
@@ -181,7 +191,7 @@ class Claims:
 def claims(situation: Situation, of: Collection[str]) -> Claims:
     """Those of one host. of: the names that any host's gold has; of the others nobody can ask anything.
 
-    :raises KeyError: what is on its port groups was not read.
+    :raises KeyError: what is on its port groups, or in which cluster it is, was not read.
     """
     network = situation.facts["network"]
     used = {nic["portgroup"] for vm in situation.facts["vms"] for nic in vm["nics"]}
@@ -210,13 +220,9 @@ def claims(situation: Situation, of: Collection[str]) -> Claims:
             else:
                 follows[name] = row_of
     ranges = [(low, high) for one in management for low, high in one["trunk"] or [(one["vlan"], one["vlan"])]]
-    cluster = cluster_of(situation.facts)
+    found = situation.facts["cluster"]
+    cluster = (found["id"], found["hosts"]) if found["id"] else None
     return Claims(held, frozenset(joined), tuple(ranges), cluster, follows, keeps)
-
-
-def cluster_of(facts: Mapping[str, Any]) -> str:
-    """The id of the cluster that a host is in, empty for none."""
-    return str((facts.get("cluster") or {}).get("id", ""))
 
 
 def _own_move(situation: Situation, group: Group, management: Sequence[Group]) -> tuple[Row | None, str]:

@@ -30,7 +30,10 @@ def together(own: dict[str, Proposal], **claims: Claims) -> dict[str, list[str]]
     return {name: [row["kind"] for row in planned.rows] for name, planned in found.items()}
 
 
-def member(value: int = 40, cluster: str = "c1", **more: Any) -> Claims:
+C1, C2 = ("c1", 2), ("c2", 2)
+
+
+def member(value: int = 40, cluster: Any = C1, **more: Any) -> Claims:
     return Claims(cluster=cluster, follows={"guests": host_rows.portgroup_vlan("guests", value, [])}, **more)
 
 
@@ -49,21 +52,30 @@ def test_a_host_that_asks_by_itself_is_asked_once() -> None:
     assert together(own, esx1=member(), esx2=member()) == wanted
 
 
-@pytest.mark.parametrize("other", [member(cluster="c2"), member(cluster=""), Claims(cluster="c1"), Claims(unread=True)])
+@pytest.mark.parametrize("other", [member(cluster=C2), member(cluster=None), Claims(unread=True)])
 def test_hosts_to_which_no_machine_moves_stay_as_they_are(other: Claims) -> None:
-    assert together({"esx1": asked(ROW)}, esx1=member(), esx2=other) == {"esx1": ["portgroup_vlan"]}
+    mine = member(cluster=("c1", 1))
+    assert together({"esx1": asked(ROW)}, esx1=mine, esx2=other) == {"esx1": ["portgroup_vlan"]}
+    has_none = Claims(cluster=C1)
+    assert together({"esx1": asked(ROW)}, esx1=member(), esx2=has_none) == {"esx1": ["portgroup_vlan"]}
+
+
+def test_every_host_of_the_cluster_has_to_be_read() -> None:
+    found = same_named.together(AREA, {"esx1": asked(ROW)}, {"esx1": member()}, load_standard())
+    (row,) = found["esx1"].rows
+    assert together({"esx1": asked(ROW)}, esx1=Claims(unread=True)) == {"esx1": ["by_hand"]}
+    assert "left alone, as 1 hosts of its cluster, to which machines on it may move, were not read" in row["what"]
 
 
 def test_hosts_outside_of_clusters_have_no_others() -> None:
-    alone = member(cluster="")
+    alone = member(cluster=None)
     assert together({"esx1": asked(ROW)}, esx1=alone, esx2=alone) == {"esx1": ["portgroup_vlan"]}
 
 
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        (Claims(cluster="c1", keeps={"guests": "vmk3 is on it"}), "keeps it as it is: vmk3 is on it"),
-        (Claims(cluster="c1", unread=True), "was not read"),
+        (Claims(cluster=C1, keeps={"guests": "vmk3 is on it"}), "keeps it as it is: vmk3 is on it"),
         (member(50), "is given another one"),
     ],
 )

@@ -128,6 +128,15 @@ def test_management_on_a_trunk_comes_first():
     assert "esxcli network vswitch standard portgroup set -p 'Management Network' -v <VLAN>" in by_hand(rows)
 
 
+def test_nothing_moves_to_a_vlan_that_may_be_that_of_management():
+    def second(facts):
+        facts["network"]["portgroups"].append({"id": "second", "name": "second", "switch": "dvs-prod", "nsx": False})
+
+    for change in (adapter("vmk7", "second", "management"), both(second, adapter("vmk7", "second", "management"))):
+        rows = asked(both(guests(), change))
+        assert wanted(rows) == {} and "the VLAN of the management adapter vmk7 was not read" in by_hand(rows)
+
+
 def test_a_port_group_moves_once_all_machines_on_it_are_allowed():
     some = asked(guests(), allow_vm_changes=uuids(1))
     assert wanted(some) == {} and "1 missing" in by_hand(some) and "hypervisor_allow_vm_changes" in by_hand(some)
@@ -267,7 +276,7 @@ def test_a_host_says_what_becomes_of_its_own_port_groups_whoever_asks():
             vm["nics"] = []
 
     found = claims(empty, gold=GOLD)
-    assert found.cluster == "domain-c8" and found.keeps == {}
+    assert found.cluster == ("domain-c8", 3) and found.keeps == {}
     assert wanted(list(found.follows.values())) == ROW
     assert claims(guests(vlan=300), gold=GOLD).follows == {}, "it is there already"
     for change, gold, why in (
