@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ def _neighbours(situation: Situation, failing: Collection[str]) -> list[Row]:
         on_it = [
             vm["id"]
             for vm in situation.facts["vms"]
-            if vm["id"] in failing and any(nic["portgroup"] == group["id"] for nic in vm["nics"])
+            if vm["id"] in failing and any(nic.get("portgroup") == group["id"] for nic in vm["nics"])
         ]
         if on_it and port_group_vlans.meets(own, group):
             rows += (
@@ -75,11 +76,11 @@ def _leave(vm: Vm, group: Group) -> Row:
 def _console(situation: Situation, name: str | None) -> str:
     """The command that gives the management adapter's port group one VLAN, where that is what is wrong."""
     network = situation.facts["network"]
-    trunks = {group["id"]: group for group in port_group_vlans.of_management(situation) if group["trunk"]}
+    trunks = {group["id"]: group for group in port_group_vlans.of_management(situation) if group.get("trunk")}
     for adapter in network["vmkernel"]:
         group = trunks.get(adapter["portgroup"])
         if adapter["id"] == name and group is not None and port_groups.standard(situation, group):
-            return f": esxcli network vswitch standard portgroup set -p '{group['id']}' -v <VLAN>"
+            return f": esxcli network vswitch standard portgroup set -p {shlex.quote(group['id'])} -v <VLAN>"
     return ""
 
 

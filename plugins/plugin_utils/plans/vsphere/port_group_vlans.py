@@ -243,8 +243,10 @@ def _name(situation: Situation, group: Group) -> str:
 
 
 def _machines(situation: Situation, group: Group) -> list[Vm]:
-    """All of them, vSphere's own included."""
-    return [vm for vm in situation.facts["vms"] if any(nic["portgroup"] == group["id"] for nic in vm["nics"])]
+    """All that are known to be on it, vSphere's own included."""
+    return [
+        vm for vm in situation.facts["vms"] if any(nic.get("portgroup") == group["id"] for nic in vm.get("nics") or ())
+    ]
 
 
 def _adapters(situation: Situation, group: Group) -> list[Mapping[str, Any]]:
@@ -268,6 +270,9 @@ def _reasons(situation: Situation, group: Group) -> Iterator[str]:
                 yield f"{adapter['id']} is on it, and {service} is in use"
         if spared[SEPARATED] & {WHOLE, adapter["id"]}:
             yield f"{adapter['id']} has an exception"
+    for vm in situation.facts["vms"]:
+        if "nics" not in vm or any("portgroup" not in nic for nic in vm["nics"]):
+            yield f"the network adapters of {machines.called(vm)} were not read"
     users = _machines(situation, group)
     for vm in users:
         called = machines.called(vm)

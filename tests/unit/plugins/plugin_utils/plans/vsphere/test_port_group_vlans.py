@@ -152,6 +152,10 @@ def incomplete(facts):
     facts["visibility"] = {"complete": False, "gaps": ["1 virtual machine is hidden"], "unmatched": []}
 
 
+def without_adapters(facts):
+    del facts["vms"][2]["nics"]
+
+
 def of_vsphere(facts):
     facts["vms"][1]["system"] = "an agent"
 
@@ -161,6 +165,7 @@ def of_vsphere(facts):
     [
         (incomplete, {}, "which machines are on it is not known: 1 virtual machine is hidden"),
         (of_vsphere, {}, "is vSphere's own"),
+        (without_adapters, {}, "the network adapters of vCLS-7f1c ("),
         (adapter("vmk7", "guests", "vsan"), {}, "vmk7 is on it, and vsan is in use"),
         (adapter("vmk7", "guests", "vmotion", "faultToleranceLogging"), {}, "faultToleranceLogging is in use"),
         (adapter("vmk7", "guests", "nvmeTcp"), {}, "nvmeTcp is in use"),
