@@ -61,8 +61,8 @@ def uuids(count=2):
     return frozenset(vm["id"] for vm in situation().facts["vms"][:count])
 
 
-def asked(change, check=DEDICATED, gold=GOLD, **more):
-    return planned(check, change, gold, **{"allow_vm_changes": uuids(), **more})
+def asked(change, check=DEDICATED, gold=None, **more):
+    return planned(check, change, GOLD if gold is None else gold, **{"allow_vm_changes": uuids(), **more})
 
 
 def test_a_host_that_passes_gets_no_row():
