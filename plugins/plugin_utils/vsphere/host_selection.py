@@ -26,7 +26,7 @@ def chosen(patterns: Sequence[str], names: Collection[str], endpoint: str, stand
     for pattern in patterns:
         matched = {name for name, words in called.items() if any(fnmatchcase(word, pattern.lower()) for word in words)}
         if not matched:
-            raise ValueError(_unmatched(pattern, sorted(names), endpoint))
+            raise ValueError(_unmatched(pattern, sorted(names, key=str.lower), endpoint))
         found |= matched
     return frozenset(found)
 

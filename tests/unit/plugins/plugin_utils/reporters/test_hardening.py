@@ -69,6 +69,26 @@ def test_hosts_that_were_restarted_and_those_that_were_not(check_mode: bool, tit
     assert left.endswith(": esx3 of its cluster is in maintenance mode") and "\x1b" not in left
 
 
+@pytest.mark.parametrize(("selected", "failing", "left"), [(["esx1"], 1, 2), (["esx1", "esx2"], 2, 1), (None, 3, 0)])
+def test_what_was_not_selected_is_not_still_failing(selected: Any, failing: int, left: int):
+    subjects = [{"id": name, "name": name, "endpoint": "vc1", "kind": kind, "reachable": True}
+                for name, kind in (("vc1", "controller"), ("esx1", "host"), ("esx2", "host"))]  # fmt: skip
+    results = [{"subject": subject["id"], "check": GROUP, "status": "fail"} for subject in subjects]
+    audit = {"subjects": subjects, "results": results, "drift": []}
+    about = {"areas": {}, "failed": "", "attempted": True, "selected": selected}
+    document = hardening.summarise(audit, audit, {"vc1": about}, run_id="42", check_mode=False)
+    (host,) = document["hosts"]
+    assert host["selected"] == selected and host["esxi_hosts"] == 2
+    assert (len(host["still_failing"]), len(host["not_selected"])) == (failing, left)
+    assert f"{GROUP} on esx1" in host["still_failing"]
+    shown = [line for line in hardening.lines(document) if line.startswith("  selected")]
+    if selected is None:
+        assert shown == []
+    else:
+        of = f"{len(selected)} of 2 ESXi hosts ({left} failing checks on the others and the vCenter were left)"
+        assert shown == [f"  selected: {of}: {', '.join(selected)}"]
+
+
 @pytest.mark.parametrize(
     ("before", "why"),
     [
