@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.inheritance import is_taken
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several, visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting, no_restarts
 
@@ -50,8 +51,7 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
     }
     failing = sorted(check for check, status in last.items() if status == o.FAIL)
     selected = about.get("selected")
-    aside = {} if selected is None or not many else _verdicts(after, name, frozenset(selected))
-    not_selected = sorted(check for check, status in aside.items() if status == o.FAIL)
+    not_selected = _not_selected(after, name, selected) if many and selected is not None else set()
     return {
         "host": name,
         "attempted": about["attempted"],
@@ -70,10 +70,10 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "by_hand": [entry for area in areas.values() for entry in area["by_hand"]],
         "refused": {area: entry["refused"] for area, entry in areas.items() if entry["refused"]},
         "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
-        "still_failing": [check for check in failing if check not in waiting and check not in aside],
+        "still_failing": [check for check in failing if check not in waiting and check not in not_selected],
         "selected": selected,
         "esxi_hosts": len({subject["id"] for subject in _subjects(after, name) if subject.get("kind") == "host"}),
-        "not_selected": not_selected,
+        "not_selected": sorted(not_selected),
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
         "restarts": {**no_restarts(), **about.get("restarts", {})},
     }
@@ -94,13 +94,29 @@ def _subjects(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]
     return [subject for subject in document["subjects"] if subject.get("endpoint", subject["name"]) == name]
 
 
-def _verdicts(document: Mapping[str, Any], name: str, leave_out: Container[str] = ()) -> dict[str, str]:
-    """{check: status}; where there are several subjects, the check says on which. leave_out: names of subjects."""
+def _verdicts(document: Mapping[str, Any], name: str) -> dict[str, str]:
+    """{check: status}; where there are several subjects, the check says on which."""
     names = {subject["id"]: subject["name"] for subject in _subjects(document, name)}
     return {
         _on(result["check"], names[result["subject"]]) if len(names) > 1 else result["check"]: result["status"]
         for result in document["results"]
-        if result["subject"] in names and names[result["subject"]] not in leave_out
+        if result["subject"] in names
+    }
+
+
+def _not_selected(document: Mapping[str, Any], name: str, selected: Container[str]) -> set[str]:
+    """What fails on subjects that the run was not for, as in _verdicts. What a selected host has taken over from its
+    vCenter is the vCenter's."""
+    subjects = {subject["id"]: subject for subject in _subjects(document, name)}
+    failing = [
+        (result, subjects[result["subject"]])
+        for result in document["results"]
+        if result["subject"] in subjects and result["status"] == o.FAIL
+    ]
+    return {
+        _on(result["check"], subject["name"])
+        for result, subject in failing
+        if subject["name"] not in selected or is_taken(result, subject)
     }
 
 

@@ -69,11 +69,19 @@ def test_hosts_that_were_restarted_and_those_that_were_not(check_mode: bool, tit
     assert left.endswith(": esx3 of its cluster is in maintenance mode") and "\x1b" not in left
 
 
-@pytest.mark.parametrize(("selected", "failing", "left"), [(["esx1"], 1, 2), (["esx1", "esx2"], 2, 1), (None, 3, 0)])
+@pytest.mark.parametrize(("selected", "failing", "left"), [(["esx1"], 1, 5), (["esx1", "esx2"], 2, 4), (None, 6, 0)])
 def test_what_was_not_selected_is_not_still_failing(selected: Any, failing: int, left: int):
-    subjects = [{"id": name, "name": name, "endpoint": "vc1", "kind": kind, "reachable": True}
-                for name, kind in (("vc1", "controller"), ("esx1", "host"), ("esx2", "host"))]  # fmt: skip
-    results = [{"subject": subject["id"], "check": GROUP, "status": "fail"} for subject in subjects]
+    kinds = {"vc1": ("controller", ""), "esx1": ("host", "vc1"), "esx2": ("host", "vc1")}
+    subjects = [
+        {"id": name, "name": name, "endpoint": "vc1", "kind": kind, "controller": above, "reachable": True}
+        for name, (kind, above) in kinds.items()
+    ]
+    # One is judged on the vCenter, and its hosts take it over; the other on each.
+    results = [{"subject": name, "check": GROUP, "status": "fail", "message": "no"} for name in kinds]
+    results += [
+        {"subject": name, "check": PRIVILEGED, "status": "fail", "message": f"judged on {above}: no" if above else "no"}
+        for name, (_kind, above) in kinds.items()
+    ]
     audit = {"subjects": subjects, "results": results, "drift": []}
     about = {"areas": {}, "failed": "", "attempted": True, "selected": selected}
     document = hardening.summarise(audit, audit, {"vc1": about}, run_id="42", check_mode=False)
