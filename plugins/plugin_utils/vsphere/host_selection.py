@@ -12,6 +12,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.yaml_lines import nearest
 
 VARIABLE = "hypervisor_esxi_hosts"
+_NO_LETTERS = str.maketrans("", "", "*?[]!")
 
 
 def chosen(patterns: Sequence[str], names: Collection[str], endpoint: str, stand_alone: bool) -> frozenset[str]:
@@ -32,10 +33,9 @@ def chosen(patterns: Sequence[str], names: Collection[str], endpoint: str, stand
 
 
 def _unmatched(pattern: str, names: Sequence[str], endpoint: str) -> str:
-    lower = {name.lower(): name for name in names}
     # Whoever leaves the domain out is nearer to his host than the letters say.
-    begins = next((name for word, name in lower.items() if pattern and word.startswith(pattern.lower())), None)
-    hint = begins or lower.get(nearest(pattern.lower(), lower) or "")
+    words = {word: name for name in reversed(names) for word in (name.lower(), name.lower().partition(".")[0])}
+    hint = words.get(nearest(pattern.lower().translate(_NO_LETTERS), words) or "")
     return visible(
         f"{VARIABLE}: {pattern!r} matches no ESXi host of {endpoint}"
         + (f"; did you mean {hint}?" if hint else ".")

@@ -49,6 +49,7 @@ def test_names_and_patterns_whatever_the_case(patterns: list[str], found: list[s
         (["esx1-01.prod.exmple"], "did you mean esx1-01.prod.example?"),
         (["esx2-01"], "did you mean esx2-01.prod.example?"),
         (["esx3-01"], "did you mean ESX3-01.prod.example?"),
+        (["ESX2-001*"], "did you mean esx2-01.prod.example?"),
         (["vc1"], "matches no ESXi host of vc1. Hosts there: esx1-01.prod.example, esx1-02.prod.example, "),
         ([""], "'' matches no ESXi host of vc1. Hosts there"),
     ],
