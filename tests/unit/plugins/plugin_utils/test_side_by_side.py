@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import side_by_side as module
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, side_by_side
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, in_turn, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +74,62 @@ def test_a_process_that_is_killed_is_named():
 
     with pytest.raises(OSError, match="was killed; has the machine memory enough"):
         side_by_side(work, range(4))
+
+
+def test_items_in_turn_are_answered_in_their_order_by_two_processes():
+    for count in range(8):
+        found = list(in_turn(who_and_what, iter(range(count))))
+        assert [answer for answer, _pid in found] == [2 * number for number in range(count)]
+        assert len({pid for _answer, pid in found}) == (2 if count > 2 else min(count, 1))
+    assert multiprocessing.active_children() == []
+
+
+def test_on_one_core_items_in_turn_are_answered_here(monkeypatch):
+    monkeypatch.setattr(module, "several_cores", lambda: False)
+    assert [pid for _answer, pid in in_turn(who_and_what, range(5))] == [os.getpid()] * 5
+
+
+@pytest.mark.parametrize("where", [0, 2, 3])
+def test_what_an_item_in_turn_raises_is_raised_after_the_answers_before_it(where):
+    def work(item):
+        if item == where:
+            raise ValueError(f"{item} is not allowed")
+        return item
+
+    found = []
+    with pytest.raises(ValueError, match=f"{where} is not allowed"):
+        found.extend(in_turn(work, range(6)))
+    assert multiprocessing.active_children() == []
+
+
+def test_items_that_end_in_an_error_end_the_other_process():
+    def items():
+        yield from range(5)
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        list(in_turn(who_and_what, items()))
+    assert multiprocessing.active_children() == []
+
+
+def test_whoever_takes_no_more_items_in_turn_leaves_no_process():
+    found = in_turn(who_and_what, range(100))
+    for _number in range(4):
+        next(found)
+    found.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_killed_over_an_item_in_turn_is_named():
+    here = os.getpid()
+
+    def work(_item):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(OSError, match="was killed; has the machine memory enough"):
+        list(in_turn(work, range(6)))
+    assert multiprocessing.active_children() == []
 
 
 class Counting:
