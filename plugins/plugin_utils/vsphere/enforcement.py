@@ -167,9 +167,8 @@ class Enforcement:
             of_controller = read.kind == "controller"
             if of_controller:
                 controller = subject
-            elif self.selected is not None and read.name not in self.selected:
-                if read.facts is not None:
-                    self._look_aside(str(read.name), self._situation(subject, plain(read.facts), checks, login)[0])
+            aside = not of_controller and self.selected is not None and read.name not in self.selected
+            if read.facts is None and aside:
                 continue
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
@@ -178,6 +177,9 @@ class Enforcement:
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), checks, login)
+            if aside:
+                self._look_aside(str(read.name), situation)
+                continue
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
