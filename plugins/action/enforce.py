@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, Any] = {
     "allowed_signers": {"type": "path"},
     "run_id": {"type": "str"},
     "rollback_seconds": {"type": "int", "default": 180},
+    "esxi_hosts": {"type": "list", "elements": "str", "default": []},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
     "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
@@ -132,6 +133,8 @@ class ActionModule(ActionBase):
         for area, entry in areas.items():
             answer.take(area, entry)
         answer.take_restarts(enforced.restarts)
+        if enforced.selected is not None:
+            answer.take_selection(enforced.selected)
 
 
 def _joins_as(options):

@@ -79,6 +79,7 @@ def _about(variables, name, given):
     return {
         "areas": mine.get("areas", {}),
         "restarts": mine.get("restarts", {}),
+        "selected": mine.get("selected"),
         "failed": str(given["failed"].get(name, "")),
         "attempted": True,
     }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
@@ -44,6 +44,7 @@ class Answer:
         self._areas: dict[str, Area] = {}
         self._diff: list[Any] = []
         self._restarts = no_restarts()
+        self._selected: dict[str, list[str]] = {}
 
     def refuse(self, area: str, reason: str) -> None:
         """Nothing of the area was changed, and the task fails."""
@@ -95,6 +96,10 @@ class Answer:
         for host, why in entry["left"].items():
             self._say(visible(f"  {self._name} {host} is not restarted: {why}"))
 
+    def take_selection(self, hosts: Iterable[str]) -> None:
+        """The ESXi hosts of an endpoint that the run is for, by name, where it is not for all of them."""
+        self._selected = {"selected": sorted(hosts)}
+
     def _show(self, area: str, done: Area) -> None:
         self._areas[area] = done
         settings = list(each_setting(done["updated"]))
@@ -118,10 +123,16 @@ class Answer:
             "changed": any(entry["updated"] for entry in self._areas.values()) or bool(self._restarts["restarted"]),
             "areas": self._areas,
             "restarts": self._restarts,
+            **self._selected,
             "planned": [area for area, entry in self._areas.items() if entry["planned"]],
             "diff": self._diff,
             "ansible_facts": {
-                FACT: {**self.former, "areas": {**self.former["areas"], **self._areas}, "restarts": restarts}
+                FACT: {
+                    **self.former,
+                    **self._selected,
+                    "areas": {**self.former["areas"], **self._areas},
+                    "restarts": restarts,
+                }
             },
         }
         if refused:
