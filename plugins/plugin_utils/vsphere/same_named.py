@@ -48,7 +48,7 @@ def _against(row: Row, mine: Claims, others: Mapping[str, Claims], missing: int)
     if mine.unread:
         return "what else is on its port groups, or in which cluster it is, was not read"
     if missing > 0:
-        return f"{missing} hosts of its cluster, to which machines on it may move, were not read"
+        return f"{missing} hosts of its cluster, to which machines on it may move, are not in this run or were not read"
     for other, one in others.items():
         if row["name"] in one.keeps:
             return f"{other}, to which machines on it may move, keeps it as it is: {one.keeps[row['name']]}"

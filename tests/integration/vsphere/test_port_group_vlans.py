@@ -139,9 +139,13 @@ def test_what_is_not_allowed_or_not_named_is_told(target: Target, tmp_path: Path
         alone = play(tmp_path, target, "harden", "--check", **ONLY)
         unnamed = {"gold_vsphere_port_group_vlans": {"VM Netwrok": 40}}
         misspelt = play(tmp_path, target, "harden", "--check", **ONLY, **uuids, **unnamed)
+        selected = play(tmp_path, target, "harden", "--check", **ONLY, **uuids, hypervisor_esxi_hosts=[FIRST])
         same = {"gold_vsphere_port_group_vlans": {"VM Network": MANAGEMENT}}
         refused = play(tmp_path, target, "harden", "--check", **ONLY, **uuids, **same)
-    assert vlans(alone) == vlans(misspelt) == vlans(refused) == {}
+    assert vlans(alone) == vlans(misspelt) == vlans(selected) == vlans(refused) == {}
+    assert "left alone, as 2 hosts of its cluster, to which machines on it may move, are not in this run" in left(
+        selected
+    )
     assert "put their UUIDs into hypervisor_allow_vm_changes (2 missing" in left(alone)
     assert left(misspelt).endswith("it names VM Netwrok, which this host does not have")
     assert "puts port group VM Network on VLAN 10, on which port group Management Network with the" in refused.output
