@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -51,10 +52,14 @@ def measured(hosts: int, machines: int) -> list[Figure]:
     with target(hosts, machines) as inventory:
         bulk = cost([str(BIN / "python"), str(BULK), str(inventory)])
         reading = cost([str(BIN / "python"), str(BULK), str(inventory), "--collector"])
-        audit = cost(
-            [str(BIN / "ansible-playbook"), "--inventory", str(inventory), str(CHECKOUT / "playbooks" / "audit.yml"),
-             "--extra-vars", f'{{"hypervisor_fail_on": [], "hypervisor_report_dir": "{WORK / "vsphere"}"}}']
-        )  # fmt: skip
+        archive = WORK / "vsphere"
+        shutil.rmtree(archive, ignore_errors=True)
+        command = [
+            str(BIN / "ansible-playbook"), "--inventory", str(inventory), str(CHECKOUT / "playbooks" / "audit.yml"),
+            "--extra-vars", f'{{"hypervisor_fail_on": [], "hypervisor_report_dir": "{archive}"}}',
+        ]  # fmt: skip
+        audit, again = cost(command), cost(command)
+        shutil.rmtree(archive)
     size = f"{hosts:,} hosts, {machines:,} virtual machines"
     how = "`benchmarks vsphere`: one run each, in turn; the simulator shares the machine's cores"
     return [
@@ -65,7 +70,12 @@ def measured(hosts: int, machines: int) -> list[Figure]:
             f"{audit}; CPU {audit.cpu / bulk.cpu:.2f} x, wall {audit.wall / bulk.wall:.2f} x",
             how,
             f"at most {BUDGET} x and {MEMORY_BUDGET} MB",
-            audit.cpu > BUDGET * bulk.cpu or audit.memory > MEMORY_BUDGET,
+            audit.wall > BUDGET * bulk.wall or audit.memory > MEMORY_BUDGET,
+        ),
+        Figure(
+            f"the same, compared with the run before, {size}",
+            f"{again}; CPU {again.cpu / bulk.cpu:.2f} x, wall {again.wall / bulk.wall:.2f} x",
+            how,
         ),
     ]
 

@@ -157,7 +157,8 @@ def merged(given, standard, directory, check_mode, now, by):
     started = given["started"] or began.get("started")
     mode = given["mode"] or began.get("mode") or ("check" if check_mode else "audit")
     # What is judged again or rolled up was collected before this run began, of course.
-    documents, unreadable = run_directory.read_subjects(directory, started if mode in COLLECTING else None)
+    known = run_directory.Known()
+    documents, unreadable = run_directory.read_subjects(directory, started if mode in COLLECTING else None, known)
     missing = run_report.absent(
         documents, given["expected_subjects"], standard=standard, now=now, unreadable=unreadable
     )
@@ -195,7 +196,7 @@ def merged(given, standard, directory, check_mode, now, by):
         unreadable=unreadable + ([] if mode in COLLECTING else list(beginning.get("scope", {}).get("unreadable", []))),
         previous=run_directory.previous_run(directory, beginning.get("scope", {}).get("previous")),
         registers=registers,
-        comparison=history.comparison(documents, about, directory, standard),
+        comparison=history.comparison(documents, about, directory, standard, known),
         earlier_points=history.points,
         roll_up=beginning.get("rollup"),
     )

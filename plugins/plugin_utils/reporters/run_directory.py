@@ -59,14 +59,16 @@ def prepare(report_dir: Path, run_id: str) -> Path:
     return directory
 
 
-def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
-    """Every subjects/*.json of a run as (documents, unreadable files with the reason).
+def read_subjects(
+    directory: Path, started: str | None = None, known: Known | None = None
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """Every subjects/*.json of a run as (documents, unreadable files with the reason). known: see read_subject.
 
     started: when the run began, ISO 8601. Where a run id is used twice, the file of a host that delivers nothing the
     second time is still there: what was collected before the run began is not a result of it.
     """
     documents, unreadable = [], []
-    known = _Known()
+    known = known or Known()
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
             document = read_subject(path, known)
@@ -79,7 +81,7 @@ def read_subjects(directory: Path, started: str | None = None) -> tuple[list[dic
     return documents, unreadable
 
 
-def read_subject(path: Path, known: _Known | None = None) -> dict[str, Any]:
+def read_subject(path: Path, known: Known | None = None) -> dict[str, Any]:
     """One result file, checked for what the reporters rely on. known: what the files read before it repeat.
 
     :raises ValueError: too large, not JSON, or not a subject-results document. :raises OSError: it cannot be read.
@@ -113,7 +115,7 @@ def _json(data: bytes) -> Any:
     return json.loads(data, parse_constant=str)
 
 
-class _Known:
+class Known:
     """What the result files of a run repeat: read once and kept once, a third of the time and of the memory of a
     thousand subjects."""
 

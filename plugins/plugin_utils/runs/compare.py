@@ -189,7 +189,9 @@ def _status(before: Result, judged: Result) -> str:
 
 
 def _classify(before: Result, after: Result, since: str | None, day: str) -> tuple[str, str]:
-    same = _same(before["actual"], after["actual"]) and _items(before) == _items(after)
+    # What subjects of a fleet share is one object in both runs.
+    same_items = before["items"] is after["items"] or _items(before) == _items(after)
+    same = same_items and _same(before["actual"], after["actual"])
     if after["measured"] == o.FAIL:
         return _failing(before, after, same, since, day)
     shown_before = before["status"] not in (o.FAIL, *_BLIND, o.EXCEPTED)
@@ -230,7 +232,7 @@ def _items(result: Result) -> list[tuple[str, str]]:
 
 def _same(one: Any, other: Any) -> bool:
     """Whether two values say the same: the order of a list or of keys is no difference."""
-    return bool(one == other) or _canonical(one) == _canonical(other)
+    return one is other or bool(one == other) or _canonical(one) == _canonical(other)
 
 
 def _canonical(value: Any) -> Any:

@@ -38,13 +38,21 @@ class History:
         return failing_since.update(self._since, documents)
 
     def comparison(
-        self, documents: Sequence[Mapping[str, Any]], document: Mapping[str, Any], directory: Path, standard: Standard
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        document: Mapping[str, Any],
+        directory: Path,
+        standard: Standard,
+        known: run_directory.Known,
     ) -> dict[str, Any] | None:
-        """The comparison with the run before; None in a new archive. document: run, standard and registers of this."""
+        """The comparison with the run before; None in a new archive.
+
+        document: run, standard and registers of this; known: what its documents were read with.
+        """
         if self.base is None:
             return None
         return compare.compare(
-            subjects_of(self.base),
+            subjects_of(self.base, known),
             documents,
             runs=(self.document, document),
             manifest_sha256=pack_verify.file_digest(self.base / pack_verify.MANIFEST),
@@ -64,14 +72,14 @@ def _base(report_dir: Path, head: Mapping[str, str] | None, modes: Sequence[str]
     return None
 
 
-def subjects_of(directory: Path) -> Iterator[dict[str, Any]]:
+def subjects_of(directory: Path, known: run_directory.Known | None = None) -> Iterator[dict[str, Any]]:
     """The subject-results documents of a run, one after the other: a thousand of them do not fit beside a thousand.
 
-    A file that cannot be read is left out; comparing with it would say less than it seems.
+    A file that cannot be read is left out; comparing with it would say less than it seems. known: see read_subject.
     """
     for path in sorted((directory / "subjects").glob("*.json")):
         try:
-            yield run_directory.read_subject(path)
+            yield run_directory.read_subject(path, known)
         except (OSError, ValueError, RecursionError):
             continue
 
