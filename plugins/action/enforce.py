@@ -19,8 +19,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import enforcem
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import HostError, Lost
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import FACT, Answer
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account, proposal, run_options
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import Answer
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -36,6 +36,7 @@ ARGUMENTS: dict[str, Any] = {
     "exceptions_file": {"type": "path"},
     "allowed_signers": {"type": "path"},
     "run_id": {"type": "str"},
+    "run_directory": {"type": "path"},
     "rollback_seconds": {"type": "int", "default": 180},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
@@ -46,7 +47,7 @@ ARGUMENTS: dict[str, Any] = {
     **CONNECTION,
 }
 # Options that a role does not pass on: where the task does not give them, the variable hypervisor_<option> does.
-RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks"})
+RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks", "run_directory"})
 ROLLBACK_SECONDS = (20, 3600)
 display = Display()
 
@@ -62,19 +63,18 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = self._given(task_vars)
         joins_as = _joins_as(given["options"])
-        former = plain((task_vars.get("ansible_facts") or {}).get(FACT) or {})
-        if former.get("run_id") != given["run_id"]:
-            former = {"run_id": given["run_id"], "areas": {}}
+        kept = plain((task_vars.get("ansible_facts") or {}).get(account.FACT))
         try:
+            former = account.of(kept, given["run_id"])
             standard = load_standard()
             given["areas"] = given["areas"] or proposal.areas(standard, given["platform"])
             answer = Answer(task_vars["inventory_hostname"], standard, former, display.display, display.warning)
             vsphere = functools.partial(self._vsphere, joins_as)
             platform = {"kvm": self._kvm, "vsphere": vsphere}[given["platform"]]
             platform(given, standard, task_vars, answer)
+            return answer.result(not self._task.check_mode, given["run_directory"])
         except (ValueError, OSError, HostError, Lost) as error:
             raise AnsibleActionFail(str(error)) from error
-        return answer.result(fail=not self._task.check_mode)
 
     def _given(self, task_vars):
         """The task's options, or what the run's variables say."""
