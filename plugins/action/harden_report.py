@@ -35,6 +35,7 @@ class ActionModule(ControllerAction):
     @no_garbage_collection()
     def answer(self, given, task_vars):
         directory = Path(given["directory"])
+        archive.settled(directory / "before")
         before, after = _stage(directory, "before"), _stage(directory, "after")
         document = hardening.summarise(
             before,

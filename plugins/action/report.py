@@ -19,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, failing_since
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs.run_history import History
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import side_by_side
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import in_background, side_by_side
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (
     MEASURES_DIR,
     PLATFORMS,
@@ -55,6 +55,7 @@ ARGUMENTS: dict[str, Any] = {
     "out_of_scope": {"type": "list", "elements": "str", "default": []},
     "mode": {"type": "str", "choices": list(run_report.MODES)},
     "started": {"type": "str"},
+    "background": {"type": "bool", "default": False},
     "pending": {"type": "list", "elements": "str", "default": []},
     "signing_key": {"type": "path"},
     "measures_directory": {"type": "path"},
@@ -91,15 +92,22 @@ def report(given, check_mode, now, by=None):
         raise run_report.RunReportError(f"no results to report in {report_dir / run_id}: run an audit first")
     directory = run_directory.prepare(report_dir, run_id)
     standard = load_standard(Path(given["measures_directory"] or MEASURES_DIR))
-    with archive.lock(report_dir):
+    with archive.lock(report_dir) as locked:
         if (directory / pack_verify.MANIFEST).exists():
             archive.refuse_rewriting(directory, bool(given["signing_key"]))
             archive.unseal(directory)
         finished_before = provenance.read(directory).get("run", {}).get("finished")
         document = merged(given, standard, directory, check_mode, now, by)
-        write(given, document, standard, directory)
-        if not finished_before and document["run"]["mode"] in COLLECTING:
-            run_directory.point_latest(report_dir, run_id)
+
+        def finish():
+            write(given, document, standard, directory)
+            if not finished_before and document["run"]["mode"] in COLLECTING:
+                run_directory.point_latest(report_dir, run_id)
+
+        if given["background"]:
+            in_background(finish, locked)
+        else:
+            finish()
     return answer(given, document, standard, directory, fail_on)
 
 

@@ -65,6 +65,11 @@ options:
       - Directory of the run. Where it is given, what became of the areas is written below it, into C(changes), and not
         returned. Of a fleet it has megabytes.
     type: path
+  after_report:
+    description:
+      - Directory of the audit before, whose report may still be being written. Hosts are read and planned meanwhile,
+        and nothing is changed unless it is sealed.
+    type: path
   rollback_seconds:
     description:
       - Seconds, 20 to 3600, after which the host takes back a guarded change that was not confirmed.

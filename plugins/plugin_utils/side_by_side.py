@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -105,6 +106,32 @@ def _serve(worker: Callable[..., Any], given: Connection, to: Connection, told: 
         answer = error
     given.close()
     told.send(answer)
+
+
+def in_background(work: Callable[[], Any], kept: int) -> None:
+    """Do work in a process of its own, which goes on when this one ends. kept: the file that it holds open until then.
+
+    What work raises is lost: who needs what it makes looks whether it is there. No other thread may run.
+    """
+    apart, ready = os.pipe()
+    if os.fork():
+        os.close(ready)
+        # At the end of a play Ansible ends workers with all that they have started, unless it is a session of its own.
+        os.read(apart, 1)
+        os.close(apart)
+        return
+    failed = 1
+    try:
+        os.setsid()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        # Whoever waits for the end of what this process says would wait for that one too.
+        os.closerange(3, kept)
+        os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+        work()
+        failed = 0
+    finally:
+        os._exit(failed)
 
 
 def several_cores() -> bool:

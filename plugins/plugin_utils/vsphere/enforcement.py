@@ -69,13 +69,18 @@ class Enforcement:
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
 
-    def run(self, endpoint: Any, checks: Sequence[str], check_mode: bool) -> dict[str, Entry]:
+    def run(
+        self, endpoint: Any, checks: Sequence[str], check_mode: bool, ready: Callable[[], None]
+    ) -> dict[str, Entry]:
         """{area: what became of it}, see plugins/modules/enforce.py; `restarts` then says what became of the hosts.
+
+        ready: returns when the hosts may be changed, and raises what is in the way.
 
         :raises VsphereError, SoapFault: the endpoint cannot be used.
         """
         with logged_in(endpoint) as session:
             proposals = self._proposals(session, endpoint.name, checks)
+            ready()
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
             refused = {area: reason for area, found in proposals.items() if (reason := _refusal(found))}

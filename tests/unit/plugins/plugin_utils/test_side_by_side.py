@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import side_by_side as module
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, side_by_side
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, in_background, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -150,3 +151,31 @@ def alive(pid):
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+def test_work_in_the_background_survives_the_process_that_began_it_and_all_it_has_started(tmp_path):
+    """As Ansible ends a worker at the end of a play: its whole process group."""
+    kept, written = tmp_path / "kept", tmp_path / "written"
+
+    def begin():
+        os.setsid()
+        with kept.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            in_background(lambda: (time.sleep(0.3), written.write_text("done")), held.fileno())
+        os.killpg(0, signal.SIGTERM)
+
+    worker = multiprocessing.get_context("fork").Process(target=begin)
+    worker.start()
+    worker.join()
+    assert worker.exitcode == -signal.SIGTERM
+    assert not written.exists()
+    with kept.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # it was locked as long as the work took
+    assert written.read_text() == "done"
+
+
+def test_work_in_the_background_that_fails_ends_there(tmp_path):
+    with (tmp_path / "kept").open("w") as held:
+        in_background(lambda: 1 / 0, held.fileno())
+    _pid, status = os.wait()
+    assert os.waitstatus_to_exitcode(status) == 1

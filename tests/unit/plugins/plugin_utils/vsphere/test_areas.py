@@ -34,8 +34,25 @@ def test_what_was_set_before_a_fault_is_told(monkeypatch: pytest.MonkeyPatch, tm
     base = {"endpoint": "vc1"}
     mine = enforcement.Enforcement(given, load_standard(), {}, base, (), lambda _line: None)
     mine.waits("esx1", [["vsphere-11.2.1-exec-boot"]])
-    done = mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False)
+    done = mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False, ready=lambda: None)
     assert done["logging"]["change"] == "000001-logging"
     assert done["access_control"]["faults"] == {"vc1": str(error)}
     assert done["firewall"]["deferred"] == "not attempted, as access_control failed before it"
     assert mine.restarts["left"] == {"esx1": "not restarted, as access_control was refused or failed"}
+
+
+def test_nothing_is_changed_before_the_audit_before_is_sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    steps = []
+    monkeypatch.setattr(enforcement, "logged_in", lambda _endpoint: contextlib.nullcontext())
+    monkeypatch.setattr(enforcement.Enforcement, "_proposals", lambda *_arguments: steps.append("planned") or {})
+    monkeypatch.setattr(enforcement.Enforcement, "_area", lambda *_arguments: steps.append("changed"))
+    given = {"state_dir": str(tmp_path), "rollback_seconds": 1, "state": "applied", "run_id": "1", "options": {}}
+    mine = enforcement.Enforcement(given, load_standard(), {}, {"endpoint": "vc1"}, (), lambda _line: None)
+
+    def unsealed() -> None:
+        steps.append("asked")
+        raise OSError("before is not sealed")
+
+    with pytest.raises(OSError, match="not sealed"):
+        mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False, ready=unsealed)
+    assert steps == ["planned", "asked"]
