@@ -12,6 +12,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import evidence_wanted, register_files, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.background import in_background
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
@@ -19,7 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.release import VERS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import console, formats, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive, failing_since
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs.run_history import History
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import in_background, side_by_side
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import side_by_side
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import (
     MEASURES_DIR,
     PLATFORMS,

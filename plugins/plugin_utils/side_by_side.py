@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar, cast
@@ -22,6 +22,8 @@ Made = TypeVar("Made")
 Worker = TypeVar("Worker", bound=Callable[..., Any])
 # Numbers of items wait in a pipe, which takes as many bytes without anybody reading it.
 _BYTES, _MOST = 2, 2048
+# Items after which another process is worth starting.
+_FEW = 2
 
 
 def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], worth_it: bool = True) -> list[Made]:
@@ -49,11 +51,69 @@ def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], worth_it: 
             pass
         os.close(taken)
         answer = _received(there)
+        there.close()
         other.join()
     if isinstance(answer, Exception):
         raise answer
     made.update(answer)
     return [made[number] for number in range(len(items))]
+
+
+def in_turn(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """map(work, items), every other item by another process once there are many; on one core all is done here.
+
+    Items and what work returns or raises are sent, so they can be pickled. No other thread may run.
+
+    :raises OSError: as side_by_side; and what work and items raise.
+    """
+    rest = iter(items)
+    yield from map(work, islice(rest, _FEW))
+    theirs = next(rest, None) if several_cores() else None
+    if theirs is not None:
+        with _asked(work) as other:
+            while theirs is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    other.send(theirs)
+                mine = next(rest, None)
+                made = None if mine is None else work(mine)
+                answer = _received(other)
+                if isinstance(answer, Exception):
+                    raise answer
+                yield answer
+                if mine is None:
+                    return
+                yield cast(Made, made)
+                theirs = next(rest, None)
+    yield from map(work, rest)
+
+
+@contextlib.contextmanager
+def _asked(work: Callable[[Any], Any]) -> Iterator[Connection]:
+    """Where another process takes items and gives back what work makes of them."""
+    context = get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=_answer, args=(work, there, here), daemon=True)
+    process.start()
+    there.close()
+    try:
+        yield here
+    finally:
+        here.close()
+        process.join()
+
+
+def _answer(work: Callable[[Any], Any], there: Connection, here: Connection) -> None:
+    here.close()  # held open here as well, it would never end
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            item = there.recv()
+            answer: Any
+            try:
+                answer = work(item)
+            except Exception as error:  # pylint: disable=broad-except
+                # Whatever it is, it is raised in the process that waits for it.
+                answer = error
+            there.send(answer)
 
 
 class Elsewhere(Generic[Worker]):
@@ -86,6 +146,7 @@ class Elsewhere(Generic[Worker]):
             self._to.send(None)
         self._to.close()
         answer = _received(self._back)
+        self._back.close()
         self._process.join()
         if isinstance(answer, Exception):
             raise answer
@@ -106,32 +167,6 @@ def _serve(worker: Callable[..., Any], given: Connection, to: Connection, told: 
         answer = error
     given.close()
     told.send(answer)
-
-
-def in_background(work: Callable[[], Any], kept: int) -> None:
-    """Do work in a process of its own, which goes on when this one ends. kept: the file that it holds open until then.
-
-    What work raises is lost: who needs what it makes looks whether it is there. No other thread may run.
-    """
-    apart, ready = os.pipe()
-    if os.fork():
-        os.close(ready)
-        # At the end of a play Ansible ends workers with all that they have started, unless it is a session of its own.
-        os.read(apart, 1)
-        os.close(apart)
-        return
-    failed = 1
-    try:
-        os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
-        # Whoever waits for the end of what this process says would wait for that one too.
-        os.closerange(3, kept)
-        os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
-        work()
-        failed = 0
-    finally:
-        os._exit(failed)
 
 
 def several_cores() -> bool:
@@ -162,7 +197,5 @@ def _send(here: Connection, work: Callable[[Any], Any], items: Sequence[Any], ta
 def _received(there: Connection) -> Any:
     try:
         return there.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         return OSError("a process that did a part of the work was killed; has the machine memory enough?")
-    finally:
-        there.close()

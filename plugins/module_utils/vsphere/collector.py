@@ -44,10 +44,11 @@ class Subject(object):
         self.reason = reason
 
 
-def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS):
+def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS, share=None):
     """Each Subject, the vCenter first. denied: [{principal, vm}] whose effective rights are read (gold_deny_map).
 
-    progress(hosts read, hosts in all, machines read) is called after each step.
+    progress(hosts read, hosts in all, machines read) is called after each step; share: see retrieve.in_view, for the
+    machines.
 
     :raises Lost, SoapFault: nothing can be read at all. What fails later is a reason of the subjects it concerns.
     """
@@ -55,7 +56,7 @@ def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS)
     if not inventory.hosts and "HostSystem" in inventory.refused:
         raise Lost("%s: the hosts cannot be listed: %s" % (session.endpoint, inventory.refused["HostSystem"]))
     fleet = Fleet(session, inventory, progress)
-    fleet.read_machines()
+    fleet.read_machines(share)
     if fleet.stand_alone:
         for subject in fleet.hosts(threads):
             if subject.facts is not None:
@@ -84,22 +85,28 @@ class Fleet(object):
         # Why machines may be hidden from the account, in words; [] where it may read everything.
         self.blind_spots = controller_facts.blind_spots(session)
 
-    def read_machines(self):
+    def read_machines(self, share=None):
         """All machines, by host. Where they cannot be read, every host's `vms` says why."""
         names, count = self._inventory.datastore_names(), 0
+
+        def read(found):
+            host = found.values.get("runtime.host")
+            try:
+                entry, errors = machines.entry(found, names, self._inventory.release_of(host))
+            except SHAPE as error:
+                entry = {"id": str(found.moid)}
+                errors = [{"path": "vms[%s]" % found.moid, "reason": strange(error)}]
+            return found.moid, host, entry, errors
+
         try:
-            for found in in_view(self._session, machines.PROPERTIES, self._inventory.unknown):
-                host = found.values.get("runtime.host")
-                try:
-                    entry, errors = machines.entry(found, names, self._inventory.release_of(host))
-                except SHAPE as error:
-                    entry = {"id": str(found.moid)}
-                    errors = [{"path": "vms[%s]" % found.moid, "reason": strange(error)}]
+            for moid, host, entry, errors in in_view(
+                self._session, machines.PROPERTIES, self._inventory.unknown, read, share
+            ):
                 self.machines.setdefault(host, []).append(entry)
                 self._errors.setdefault(host, []).extend(errors)
-                self.uuids[found.moid] = entry["id"]
+                self.uuids[moid] = entry["id"]
                 if host is None:
-                    self._without_host.add(found.moid)
+                    self._without_host.add(moid)
                 self._weigh(host, entry)
                 count += 1
                 if count % 250 == 0:

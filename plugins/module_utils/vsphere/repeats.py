@@ -12,6 +12,7 @@ from __future__ import annotations
 
 _OPEN, _CLOSE = b"<propSet>", b"</propSet>"
 _NAME, _NAME_END = b"<name>", b"</name>"
+_OBJECTS, _OBJECTS_END = b"<objects>", b"</objects>"
 # The attribute in which a shortened page says which property stands there.
 SAME = "same"
 # Different values of one property that are kept: some properties are each object's own.
@@ -88,6 +89,15 @@ def without(page, name, kinds):
         else:
             kept.append(opening + part)
     return b"".join(kept)
+
+
+def outline(page):
+    """A page of RetrievePropertiesEx without its objects: the token of the next page stands before or behind them.
+
+    A page that is written otherwise than servers write it is left as it is.
+    """
+    first, last = page.find(_OBJECTS), page.rfind(_OBJECTS_END)
+    return page if b"<!" in page or not 0 <= first < last else page[:first] + page[last + len(_OBJECTS_END) :]
 
 
 class Answers(object):

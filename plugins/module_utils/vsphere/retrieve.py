@@ -13,6 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts impor
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import (
     SoapFault,
     element,
+    elements,
     reason,
     reference,
 )
@@ -48,21 +49,23 @@ class Properties(object):
         self.passed_over = passed_over
 
 
-def in_view(session, wanted, unknown):
-    """Each object of the type below the root folder, as Found.
+def in_view(session, wanted, unknown, make=None, share=None):
+    """Each object of the type below the root folder, as Found; or make(found) of each.
 
     A property that the server is too old for is left out of the question and noted in `unknown` {path: reason}. A
-    session that expires half-way is renewed, and what had not been read by then is asked for again.
+    session that expires half-way is renewed, and what had not been read by then is asked for again. share(work, pages):
+    as map, and need not do all of the work in this process.
     """
     seen = set()
     for attempt in (1, 2):
         try:
             view = _create_view(session, wanted.type)
             try:
-                for found in _pages(session, wanted, [("ContainerView", view)], _SELECT, unknown):
-                    if found.moid not in seen:
-                        seen.add(found.moid)
-                        yield found
+                reader = _Reader(session, wanted, [("ContainerView", view)], _SELECT, unknown, make)
+                for moid, made in reader.here() if share is None else reader.shared(share):
+                    if moid not in seen:
+                        seen.add(moid)
+                        yield made
                 return
             finally:
                 _destroy(session, view)
@@ -75,7 +78,9 @@ def in_view(session, wanted, unknown):
 def of_objects(session, wanted, references, unknown):
     """The same of objects that are known by reference (values.Ref)."""
     if references:
-        yield from _pages(session, wanted, [(ref.type or wanted.type, ref) for ref in references], "", unknown)
+        objects = [(ref.type or wanted.type, ref) for ref in references]
+        for _moid, found in _Reader(session, wanted, objects, "", unknown).here():
+            yield found
 
 
 def of_object(session, wanted, reference_of, unknown):
@@ -111,38 +116,76 @@ def _destroy(session, view):
         return
 
 
-def _pages(session, wanted, objects, select, unknown):
-    collector = session.content["propertyCollector"]
-    paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
-    known = repeats.Pages()
+class _Reader(object):
+    """One retrieval. objects, select: where it begins; make: what becomes of each Found."""
 
-    def shorten(page):
-        return known.shorten(repeats.without(page, *wanted.passed_over) if wanted.passed_over else page)
+    def __init__(self, session, wanted, objects, select, unknown, make=None):
+        self._session = session
+        self._wanted = wanted
+        self._where = (objects, select)
+        self._unknown = unknown
+        self._make = make or (lambda found: found)
+        self._paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
+        self._known = repeats.Pages()
 
-    while True:
-        try:
-            answer = session.call(
-                "PropertyCollector", collector, "RetrievePropertiesEx", _spec(wanted, paths, objects, select), shorten
-            )
-            break
-        except SoapFault as error:
-            path = _unknown_path(error, paths)
-            if path is None or len(unknown) > MAX_UNKNOWN:
-                raise
-            unknown[path] = "the server's version does not know the property %s" % path
-            del paths[path]
-    while answer:
-        token = None
+    def here(self):
+        """(id, what is made of it) of each object."""
+        for answer in self._answers(self._shorten):
+            yield from self._made(answer)
+
+    def shared(self, share):
+        """The same; each page is parsed by whom `share` gives it to."""
+        for made in share(self._read, self._pages()):
+            yield from made
+
+    def _pages(self):
+        """Each page as it came; of it no more is read here than where the next one is."""
+        kept = []
+
+        def outline(page):
+            kept[:] = [page]
+            return repeats.outline(page)
+
+        for _answer in self._answers(outline):
+            yield kept.pop()
+
+    def _read(self, page):
+        return list(self._made(elements("RetrievePropertiesEx", 200, self._shorten(page))))
+
+    def _shorten(self, page):
+        passed_over = self._wanted.passed_over
+        return self._known.shorten(repeats.without(page, *passed_over) if passed_over else page)
+
+    def _made(self, answer):
         for child in answer[0]:
             if tag(child) == "objects":
-                yield _found(child, paths, known.read)
-            elif tag(child) == "token":
-                token = child.text
-        if not token:
-            return
-        answer = session.call(
-            "PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token), shorten
-        )
+                found = _found(child, self._paths, self._known.read)
+                yield found.moid, self._make(found)
+
+    def _answers(self, shorten):
+        collector = self._session.content["propertyCollector"]
+        answer = self._first(collector, shorten)
+        while answer:
+            token = next((child.text for child in answer[0] if tag(child) == "token"), None)
+            yield answer
+            if not token:
+                return
+            answer = self._session.call(
+                "PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token), shorten
+            )
+
+    def _first(self, collector, shorten):
+        """The first page of the properties that the server knows."""
+        while True:
+            asked = _spec(self._wanted, self._paths, *self._where)
+            try:
+                return self._session.call("PropertyCollector", collector, "RetrievePropertiesEx", asked, shorten)
+            except SoapFault as error:
+                path = _unknown_path(error, self._paths)
+                if path is None or len(self._unknown) > MAX_UNKNOWN:
+                    raise
+                self._unknown[path] = "the server's version does not know the property %s" % path
+                del self._paths[path]
 
 
 def _spec(wanted, paths, objects, select):

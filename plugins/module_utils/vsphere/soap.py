@@ -74,7 +74,7 @@ class Soap(object):
         :raises SoapFault: the server refused. :raises Lost: no answer, or none of a vim25 API.
         """
         status, answer = self._asked(ref_type, moid, method, arguments)
-        return _elements(method, status, shorten(answer) if shorten and status == 200 else answer)
+        return elements(method, status, shorten(answer) if shorten and status == 200 else answer)
 
     def told(self, ref_type, moid, method, arguments, shape):
         """shape(plain data of the returnvals) of a call that many hosts are asked alike.
@@ -85,7 +85,7 @@ class Soap(object):
         """
         status, answer = self._asked(ref_type, moid, method, arguments)
         return self._answers.of(
-            answer, shape, lambda: shape([value(found) for found in _elements(method, status, answer)])
+            answer, shape, lambda: shape([value(found) for found in elements(method, status, answer)])
         )
 
     def _asked(self, ref_type, moid, method, arguments):
@@ -99,8 +99,8 @@ class Soap(object):
         return status, answer
 
 
-def _elements(method, status, answer):
-    """The returnval elements of a reply. :raises SoapFault, Lost: see Soap.call."""
+def elements(method, status, answer):
+    """The returnval elements of a reply, its bytes. :raises SoapFault, Lost: see Soap.call."""
     try:
         root = ElementTree.fromstring(answer)
     except ElementTree.ParseError as error:

@@ -18,7 +18,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit.subject_audit import SubjectAudit
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, several_cores
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, in_turn, several_cores
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.endpoint_summary import Summary
 
@@ -140,7 +140,7 @@ def audit(
 def _found(session: Any, denied: Sequence[Mapping[str, Any]], progress: Progress) -> Iterator[collector.Subject]:
     """The collector's subjects. What a server may say that nobody foresaw ends in a reason, and not in a traceback."""
     try:
-        yield from collector.collect(session, denied, progress)
+        yield from collector.collect(session, denied, progress, share=in_turn)
     except SHAPE as error:
         raise VsphereError(f"{session.endpoint}: {strange(error)}") from error
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import side_by_side as module
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, in_background, side_by_side
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, in_turn, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +74,62 @@ def test_a_process_that_is_killed_is_named():
 
     with pytest.raises(OSError, match="was killed; has the machine memory enough"):
         side_by_side(work, range(4))
+
+
+def test_items_in_turn_are_answered_in_their_order_by_two_processes():
+    for count in range(8):
+        found = list(in_turn(who_and_what, iter(range(count))))
+        assert [answer for answer, _pid in found] == [2 * number for number in range(count)]
+        assert len({pid for _answer, pid in found}) == (2 if count > 2 else min(count, 1))
+    assert multiprocessing.active_children() == []
+
+
+def test_on_one_core_items_in_turn_are_answered_here(monkeypatch):
+    monkeypatch.setattr(module, "several_cores", lambda: False)
+    assert [pid for _answer, pid in in_turn(who_and_what, range(5))] == [os.getpid()] * 5
+
+
+@pytest.mark.parametrize("where", [0, 2, 3])
+def test_what_an_item_in_turn_raises_is_raised_after_the_answers_before_it(where):
+    def work(item):
+        if item == where:
+            raise ValueError(f"{item} is not allowed")
+        return item
+
+    found = []
+    with pytest.raises(ValueError, match=f"{where} is not allowed"):
+        found.extend(in_turn(work, range(6)))
+    assert multiprocessing.active_children() == []
+
+
+def test_items_that_end_in_an_error_end_the_other_process():
+    def items():
+        yield from range(5)
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        list(in_turn(who_and_what, items()))
+    assert multiprocessing.active_children() == []
+
+
+def test_whoever_takes_no_more_items_in_turn_leaves_no_process():
+    found = in_turn(who_and_what, range(100))
+    for _number in range(4):
+        next(found)
+    found.close()
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_is_killed_over_an_item_in_turn_is_named():
+    here = os.getpid()
+
+    def work(_item):
+        if os.getpid() != here:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(OSError, match="was killed; has the machine memory enough"):
+        list(in_turn(work, range(6)))
+    assert multiprocessing.active_children() == []
 
 
 class Counting:
@@ -151,31 +206,3 @@ def alive(pid):
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
-
-
-def test_work_in_the_background_survives_the_process_that_began_it_and_all_it_has_started(tmp_path):
-    """As Ansible ends a worker at the end of a play: its whole process group."""
-    kept, written = tmp_path / "kept", tmp_path / "written"
-
-    def begin():
-        os.setsid()
-        with kept.open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            in_background(lambda: (time.sleep(0.3), written.write_text("done")), held.fileno())
-        os.killpg(0, signal.SIGTERM)
-
-    worker = multiprocessing.get_context("fork").Process(target=begin)
-    worker.start()
-    worker.join()
-    assert worker.exitcode == -signal.SIGTERM
-    assert not written.exists()
-    with kept.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)  # it was locked as long as the work took
-    assert written.read_text() == "done"
-
-
-def test_work_in_the_background_that_fails_ends_there(tmp_path):
-    with (tmp_path / "kept").open("w") as held:
-        in_background(lambda: 1 / 0, held.fileno())
-    _pid, status = os.wait()
-    assert os.waitstatus_to_exitcode(status) == 1

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import retrieve
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, fault
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault, elements, fault
 
 HEAD = 'xmlns="urn:vim25" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema"'
 HOSTS = retrieve.Properties("HostSystem", {"name": None, "config.new": None}, page=1)
@@ -25,7 +26,8 @@ def page(*names: str, token: str = "", missing: str = "") -> bytes:
         for name in names
     )
     more = f"<token>{token}</token>" if token else ""
-    return f"<returnval {HEAD}>{more}{objects}</returnval>".encode()
+    answer = f"<returnval {HEAD}>{more}{objects}</returnval>"
+    return f"<Envelope><Body><Response>{answer}</Response></Body></Envelope>".encode()
 
 
 class Server:
@@ -48,7 +50,7 @@ class Server:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return [ElementTree.fromstring(shorten(answer))] if answer else []
+        return elements(method, 200, shorten(answer)) if answer else []
 
     def methods(self) -> list[str]:
         return [method for method, _arguments in self.asked]
@@ -69,6 +71,47 @@ def test_pages_are_read_to_the_end_and_the_view_is_destroyed() -> None:
         "DestroyView",
     ]
     assert "<maxObjects>1</maxObjects>" in server.asked[1][1]
+
+
+def shared(server: Server, pages: list[bytes]) -> list[str]:
+    """Names of the hosts, their pages given to somebody else."""
+
+    def share(work: Callable[[bytes], list[Any]], given: Iterable[bytes]) -> Iterator[list[Any]]:
+        for one in given:
+            pages.append(one)
+            yield work(one)
+
+    return list(retrieve.in_view(server, HOSTS, {}, lambda found: found.values["name"], share))
+
+
+def test_pages_can_be_read_by_somebody_else() -> None:
+    answers, pages = [page("a", "b", token="1"), page("token", token="2"), page("c")], []
+    assert shared(Server(*answers), pages) == ["a", "b", "token", "c"]
+    assert pages == answers
+    assert shared(Server(b""), []) == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda one: one.replace(b"<objects>", b"<objects >"),
+        lambda one: one.replace(b"objects>", b"v:objects>").replace(b'xmlns="', b'xmlns:v="urn:vim25" xmlns="'),
+        lambda one: one.replace(b"<val ", b"<!-- <objects> --><val "),
+    ],
+)
+def test_a_page_that_is_written_otherwise_is_not_the_last_one(odd: Callable[[bytes], bytes]) -> None:
+    assert shared(Server(odd(page("a", token="1")), odd(page("b"))), []) == ["a", "b"]
+
+
+def test_a_page_that_breaks_off_inside_is_no_answer() -> None:
+    cut = page("a", "b", token="1").replace(b"</propSet></objects><objects>", b"</objects><objects>")
+    with pytest.raises(Lost, match="is not XML"):
+        shared(Server(cut, page("c")), [])
+
+
+def test_a_view_that_went_is_made_again_where_pages_are_shared() -> None:
+    gone = SoapFault("ManagedObjectNotFound", "", {})
+    assert shared(Server(page("a", token="1"), gone, page("a", token="1"), page("b")), []) == ["a", "b"]
 
 
 def test_no_object_at_all_is_an_empty_answer() -> None:
