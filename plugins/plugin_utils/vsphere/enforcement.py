@@ -148,6 +148,7 @@ class Enforcement:
         scopes = {area: Scope(self._standard) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
         login = _login(session)
+        judged = _only(self._standard, checks)
         controller = None
         for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
             subject = names.subject(read, controller)
@@ -160,7 +161,7 @@ class Enforcement:
                     scope.unseen(str(read.name))
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
-            situation, unknown = self._situation(subject, plain(read.facts), checks, login)
+            situation, unknown = self._situation(subject, plain(read.facts), judged, login)
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
@@ -179,18 +180,17 @@ class Enforcement:
         ]
 
     def _situation(
-        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
+        self, subject: Mapping[str, Any], facts: Mapping[str, Any], judged: Standard, login: Login
     ) -> tuple[Situation, frozenset[str]]:
-        """What is known of one subject, and the checks that are unknown there."""
+        """What is known of one subject, and the checks that are unknown there. judged: the checks to be enforced."""
         values = self._alike.gold(gold.effective(self._variables, subject)).values
         results = assess(
             self._alike.clean(facts),
-            standard=self._standard,
+            standard=judged,
             gold=values,
             now=dt.datetime.now(dt.timezone.utc),
             subject=subject,
             exceptions=self._exceptions,
-            measures={self._standard.checks[check].measure for check in checks},
             alike=self._alike,
         )["results"]
         found = Verdicts.of(results)
@@ -200,7 +200,7 @@ class Enforcement:
         situation = Situation(
             facts=facts,
             gold=values,
-            checks=wanted & frozenset(checks) - found.excepted,
+            checks=wanted - found.excepted,
             account=self._given["account"],
             source=login.address,
             known_as=login.name,
@@ -208,7 +208,7 @@ class Enforcement:
             excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
             options=plain(self._given["options"]),
         )
-        return situation, unknown & frozenset(checks)
+        return situation, unknown
 
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
@@ -265,6 +265,16 @@ class Enforcement:
             for check, name, what in waiting
         ]
         return {"updated": updated, "pending": pending, "faults": done.faults}
+
+
+def _only(standard: Standard, checks: Iterable[str]) -> Standard:
+    """The standard with some of its checks, by id, and the measures that have one of them."""
+    wanted = frozenset(checks)
+    measures = [
+        replace(measure, checks=[check for check in measure.checks if check.id in wanted])
+        for measure in standard.measures.values()
+    ]
+    return replace(standard, measures={measure.id: measure for measure in measures if measure.checks})
 
 
 def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
