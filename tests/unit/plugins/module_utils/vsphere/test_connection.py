@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import io
 import ssl
 from typing import Any
 
@@ -28,11 +30,8 @@ class Response:
     def __init__(self, pieces: list[bytes], status: int = 200, packed: bool = False) -> None:
         self.pieces = list(pieces)
         self.status = status
-        self.headers = {"Content-Encoding": "gzip"} if packed else {}
+        self.headers = {"content-encoding": "gzip"} if packed else {}
         self.will_close = False
-
-    def getheader(self, name: str) -> str | None:
-        return self.headers.get(name)
 
     def read(self, _size: int) -> bytes:
         return self.pieces.pop(0) if self.pieces else b""
@@ -92,6 +91,60 @@ def test_a_reply_that_drips_has_a_limit_as_a_whole(ask: Any, monkeypatch: pytest
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     with pytest.raises(Lost, match="no answer within 5 seconds"):
         ask(Response([b"<a>"] * 100))
+
+
+class Socket:
+    """What a server has sent."""
+
+    def __init__(self, sent: bytes) -> None:
+        self.sent = sent
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(io.BytesIO(self.sent))
+
+
+def both(sent: bytes) -> list[tuple[int, bytes, bool]]:
+    """Status, body, and whether the connection ends with it: as they are read here, and by Python's own class."""
+    found = []
+    for kind in (module._Response, http.client.HTTPResponse):
+        response = kind(Socket(sent), method="GET")
+        response.begin()
+        found.append((response.status, response.read(), response.will_close))
+    return found
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "HTTP/1.1 200 OK\r\nContent-Length: 4",
+        "HTTP/1.1 200 OK\r\nCONTENT-LENGTH:4\r\nConnection: close",
+        "HTTP/1.1 200\nContent-Length: 4",
+        "HTTP/1.0 200 OK\r\nContent-Length: 4",
+        "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 4",
+        "HTTP/1.1 200 OK\r\nContent-Length: -4",
+        "HTTP/1.1 200 OK\r\nContent-Length: \xb2",
+        "HTTP/1.1 200 OK",
+        "HTTP/1.1 204 No Content",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 4",
+        "HTTP/1.1 500 Internal Server Error\r\nX: a: b\r\nContent-Length: 2",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3",
+    ],
+)
+def test_the_head_of_an_answer_says_what_python_reads_of_it(head: str) -> None:
+    here, theirs = both(head.encode("latin-1") + b"\r\n\r\nbodyandmore")
+    assert here == theirs
+
+
+def test_an_answer_in_chunks_is_put_together() -> None:
+    here, theirs = both(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert here == theirs == (200, b"abcde", False)
+
+
+@pytest.mark.parametrize("line", [b"A: " + b"x" * 65536, b"\r\n".join([b"a: b"] * 100), b"a: b\r\nno colon"])
+def test_a_head_that_is_none_is_no_answer(line: bytes) -> None:
+    response = module._Response(Socket(b"HTTP/1.1 200 OK\r\n" + line + b"\r\n\r\n"), method="GET")
+    with pytest.raises(http.client.HTTPException, match="none of HTTP"):
+        response.begin()
 
 
 @pytest.mark.parametrize(
