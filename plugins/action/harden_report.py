@@ -35,7 +35,6 @@ class ActionModule(ControllerAction):
     @no_garbage_collection()
     def answer(self, given, task_vars):
         directory = Path(given["directory"])
-        archive.settled(directory / "before")
         before, after = _stage(directory, "before"), _stage(directory, "after")
         document = hardening.summarise(
             before,
@@ -53,6 +52,9 @@ class ActionModule(ControllerAction):
             "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
             "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
         }
+        for name, found in (("before", before), ("after", after)):
+            if found:
+                archive.settled(directory / name)
         folder = directory / account.FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
         run_directory.write(folder, texts)
