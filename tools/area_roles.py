@@ -96,6 +96,13 @@ RUN_VARIABLES: dict[str, dict[str, Any]] = {
 }
 # Read for hosts of platform vsphere only.
 VSPHERE_VARIABLES: dict[str, dict[str, Any]] = {
+    "hypervisor_esxi_hosts": {
+        "type": "list",
+        "elements": "str",
+        "default": [],
+        "description": "Names of the ESXi hosts to change, or patterns of them (V(esx1-*)). All when not given; "
+        "otherwise the vCenter and what hosts share stay as they are.",
+    },
     "hypervisor_state_dir": {
         "type": "path",
         "default": "hypervisor-state",

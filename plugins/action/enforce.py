@@ -41,6 +41,7 @@ ARGUMENTS: dict[str, Any] = {
     "run_directory": {"type": "path"},
     "after_report": {"type": "path"},
     "rollback_seconds": {"type": "int", "default": 180},
+    "esxi_hosts": {"type": "list", "elements": "str", "default": []},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
     "allow_orchestrated": {"type": "list", "elements": "str", "default": []},
     "options": {"type": "dict", "default": {}, "options": run_options.SPEC},
@@ -144,6 +145,8 @@ class ActionModule(ActionBase):
         for area, entry in areas.items():
             answer.take(area, entry)
         answer.take_restarts(enforced.restarts)
+        if enforced.selected is not None:
+            answer.take_selection(enforced.selected)
 
 
 def _at_once():

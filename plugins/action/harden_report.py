@@ -17,7 +17,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import ha
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 
 # Lists of which the task's result has the lengths: of a fleet they are megabytes, which AWX would drop.
-COUNTED = ("fixed", "worse", "pending", "by_hand", "still_failing")
+COUNTED = ("fixed", "worse", "pending", "by_hand", "still_failing", "not_selected")
 ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
@@ -94,6 +94,7 @@ def _about(variables, name, given):
     return {
         "areas": found["areas"],
         "restarts": found["restarts"],
+        "selected": found["selected"],
         "failed": str(given["failed"].get(name, "")),
         "attempted": True,
     }

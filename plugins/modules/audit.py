@@ -86,7 +86,9 @@ subject:
   returned: success
   sample: {"id": "kvm1", "platform": "kvm", "verdict": "non-compliant", "reachable": true}
 enforce:
-  description: Check ids per subject that drift and are not excepted. An unknown is never in it.
+  description: >-
+    Check ids that drift and are not excepted. An unknown is never in it. Of an endpoint with many subjects those that
+    drift on any of them, under the id of the first.
   type: dict
   returned: success
   sample: {"kvm1": ["kvm-11.4.6-ssh-root"]}

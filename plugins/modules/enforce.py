@@ -76,6 +76,16 @@ options:
       - Of platform V(vsphere), how long the proof is waited for before old values are put back.
     type: int
     default: 180
+  esxi_hosts:
+    description:
+      - Names of the ESXi hosts to change, or shell-like patterns of them (V(esx1-*)), whatever the case. All when not
+        given. A pattern that matches no host of the endpoint fails the task before anything is changed.
+      - The other hosts and their machines are neither planned nor changed nor restarted. The vCenter and what its hosts
+        share stay as they are as well, also what only chosen hosts share; a run of all hosts sets that.
+      - For platform V(vsphere). Has no meaning for V(kvm), where each host is an inventory host.
+    type: list
+    elements: str
+    default: []
   allow_vm_changes:
     description: UUIDs of the virtual machines whose stored definition may be changed.
     type: list
@@ -139,6 +149,12 @@ EXAMPLES = r"""
     areas: [logging, remote_access]
     ca_file: /etc/pki/vcenter-ca.pem
   check_mode: true
+
+- name: Enforce everything on two racks of a vCenter first
+  dwp.hypervisor.enforce:
+    platform: vsphere
+    esxi_hosts: ["esx1-*", "esx2-*"]
+    ca_file: /etc/pki/vcenter-ca.pem
 """
 
 RETURN = r"""
@@ -161,6 +177,12 @@ restarts:
   type: dict
   returned: always
   sample: {"restarted": {"esx1.example.test": {"cluster": "c1", "seconds": 412.0}}, "left": {}, "faults": {}}
+selected:
+  description: Names of the ESXi hosts that O(esxi_hosts) has chosen.
+  type: list
+  elements: str
+  returned: when O(esxi_hosts) is given
+  sample: [esx1-01.example.test]
 planned:
   description: Areas with settings to set, in the safe order, with state V(planned).
   type: list
@@ -174,8 +196,8 @@ ansible_facts:
   contains:
     hypervisor_enforcement:
       description:
-        - Run id, whether anything was changed, areas and restarts. With O(run_directory), C(file) is where areas and
-          restarts are.
+        - Run id, whether anything was changed, areas, restarts and selected hosts. With O(run_directory), C(file)
+          is where these are.
       type: dict
       returned: always
       sample: {"run_id": "42", "changed": false, "areas": {}, "restarts": {}}

@@ -13,6 +13,7 @@ MAX_TEXT = 2000
 MAX_ENTRIES = 100
 MAX_BYTES = 8000
 _EXACT = frozenset((str, bool, int, float, type(None)))
+_PLAIN = frozenset((bool, int, float, type(None)))
 _ENCODE = json.JSONEncoder(default=str).encode
 
 
@@ -56,9 +57,11 @@ def bounded(value: Any) -> Any:
 
 
 def _cut(value: Any) -> Any:
+    if value.__class__ in _PLAIN:
+        return value
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]} … (cut, {len(value)} characters)"
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         kept = {str(key)[:200]: _cut(entry) for key, entry in list(value.items())[:MAX_ENTRIES]}
         if len(value) > MAX_ENTRIES:
             kept["…"] = f"{len(value) - MAX_ENTRIES} more"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 # C0 and C1 controls, line and paragraph separators, zero-width and bidirectional controls, surrogates, non-characters.
@@ -21,6 +21,7 @@ _UNFIT = re.compile(
 )
 _SCALAR = (str, int, float)
 _REMEMBERED = 20_000
+_MAX_NAMES = 5
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 STATUS_WORDS = {
@@ -52,6 +53,13 @@ class Remembered(dict[str, str]):
 def visible(text: str) -> str:
     """Replace what cannot be seen, or would change how the rest is seen, by its escape: a newline becomes `\\n`."""
     return _UNFIT.sub(lambda found: _SHORT.get(found[0]) or _escape(ord(found[0])), text)
+
+
+def several(entries: Sequence[str], between: str = ", ") -> str:
+    """The first of them on one line, and how many more there are."""
+    more = len(entries) - _MAX_NAMES
+    shown = [visible(entry) for entry in entries[:_MAX_NAMES]]
+    return between.join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _escape(code: int) -> str:

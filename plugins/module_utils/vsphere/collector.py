@@ -30,6 +30,7 @@ THREADS = 16
 # Hosts that are being asked or wait to be taken.
 AHEAD = 48
 HOST_PARTS = ("properties", "methods", "esxcli", "virtual_machines")
+NOT_CHOSEN = "not read: it is not among the hosts to be read"
 
 
 class Subject(object):
@@ -44,18 +45,20 @@ class Subject(object):
         self.reason = reason
 
 
-def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS, share=None):
+def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS, share=None, choose=None):
     """Each Subject, the vCenter first. denied: [{principal, vm}] whose effective rights are read (gold_deny_map).
 
     progress(hosts read, hosts in all, machines read) is called after each step; share: see retrieve.in_view, for the
-    machines.
+    machines. choose(names of all hosts) returns the names of those to read; the others have a reason instead of facts.
+    What it raises is passed on.
 
     :raises Lost, SoapFault: nothing can be read at all. What fails later is a reason of the subjects it concerns.
     """
     inventory = Inventory(session)
     if not inventory.hosts and "HostSystem" in inventory.refused:
         raise Lost("%s: the hosts cannot be listed: %s" % (session.endpoint, inventory.refused["HostSystem"]))
-    fleet = Fleet(session, inventory, progress)
+    names = [_name(found) for found in inventory.hosts.values()]
+    fleet = Fleet(session, inventory, progress, choose(names) if choose else None)
     fleet.read_machines(share)
     if fleet.stand_alone:
         for subject in fleet.hosts(threads):
@@ -68,12 +71,13 @@ def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS,
 
 
 class Fleet(object):
-    """One run over an endpoint. machines: {host id: [entry]}."""
+    """One run over an endpoint. chosen: names of the hosts to read, None for all. machines: {host id: [entry]}."""
 
-    def __init__(self, session, inventory, progress):
+    def __init__(self, session, inventory, progress, chosen=None):
         self._session = session
         self._inventory = inventory
         self._progress = progress
+        self._chosen = chosen
         self._errors = {}
         self.about = session.content["about"]
         self.stand_alone = self.about.get("apiType") != "VirtualCenter"
@@ -169,13 +173,15 @@ class Fleet(object):
         state = found.values.get("runtime.connectionState", "unknown")
         return Subject(
             "host",
-            found.values.get("name", found.moid),
+            _name(found),
             found.values.get("hardware.systemInfo.uuid"),
             reason=reason or "unreachable: the host is %s at %s" % (state, self._session.endpoint.name),
         )
 
     def _host(self, found):
         """(id, Subject) of one host; runs in a thread. One that answers nonsense takes no other with it."""
+        if self._chosen is not None and _name(found) not in self._chosen:
+            return found.moid, self._silent(found, NOT_CHOSEN)
         try:
             return found.moid, self._read(found)
         except SHAPE as error:
@@ -195,7 +201,7 @@ class Fleet(object):
         self._machines_of(facts, found)
         document = facts.finished(now(), HOST_PARTS, {})
         uuid = found.values.get("hardware.systemInfo.uuid")
-        return Subject("host", found.values.get("name", found.moid), uuid, document)
+        return Subject("host", _name(found), uuid, document)
 
     def _datastores_of(self, facts, read):
         entries, errors = self._inventory.storage(many(read.told("datastore")))
@@ -232,6 +238,10 @@ def ahead(threads, work, items):
         finally:
             for future in pending:
                 future.cancel()
+
+
+def _name(found):
+    return found.values.get("name", found.moid)
 
 
 def now():

@@ -43,6 +43,8 @@ class Alike(Lines):
         self._parts: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._golds: dict[str, Gold] = {}
         self._results: dict[tuple[Any, ...], Result] = {}
+        self._drifts: dict[int, dict[str, Any]] = {}
+        self._measures: dict[tuple[Any, ...], dict[str, Any]] = {}
         self._above: tuple[Any, dict[str, Result]] = (None, {})
         # By id: of what is kept in here, so that no other object can have it.
         self._kept: dict[int, Gold | None] = {}
@@ -124,6 +126,20 @@ class Alike(Lines):
                 return made
             common = self._results[whole] = made
         return Repeated(common, subject)
+
+    def drift(self, result: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
+        """What make makes of a result; made once of one that subjects share."""
+        if not isinstance(result, Repeated) or result.common is None:
+            return make()
+        # As many as there are results that are shared, which are kept as long as this is.
+        found = self._drifts.get(id(result.common))
+        if found is None:
+            found = self._drifts[id(result.common)] = make()
+        return Repeated(found, result["subject"])
+
+    def measure(self, entry: dict[str, Any]) -> Repeated:
+        """A measure of a subject; the same object for all on which it has come out alike."""
+        return Repeated(self._measures.setdefault(tuple(entry.values())[1:], entry), entry["subject"])
 
     def taken(
         self, results: Iterable[Mapping[str, Any]], subject: str, take: Callable[[], Mapping[str, Result]]

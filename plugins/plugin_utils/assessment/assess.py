@@ -91,7 +91,7 @@ def assess(
                 measured.append(judged(check))
             else:
                 measured.append(alike.result(check, document, values, subject["id"], partial(judged, check)))
-    return _document(measured, standard, values, about_gold, subject, now, exceptions, attestations, taken)
+    return _document(measured, standard, values, about_gold, subject, now, exceptions, attestations, taken, alike)
 
 
 def unreachable(
@@ -144,6 +144,7 @@ def _document(
     exceptions: Sequence[Mapping[str, Any]],
     attestations: Sequence[Mapping[str, Any]],
     inherited: Mapping[str, MutableMapping[str, Any]] = MappingProxyType({}),
+    alike: Alike | None = None,
 ) -> dict[str, Any]:
     about = {
         "reachable": True,
@@ -162,8 +163,12 @@ def _document(
         standard=standard,
         attestation_max_age_days=gold["gold_attestation_max_age_days"],
     )
-    checks = standard.checks
-    drift = [_drift(result, checks[result["check"]]) for result in results if _drifts(result, checks[result["check"]])]
+    drift = []
+    for result in results:
+        check = standard.checks[result["check"]]
+        if _drifts(result, check):
+            drifted = partial(_drift, result, check)
+            drift.append(drifted() if alike is None else alike.drift(result, drifted))
     # Disposed already, by the registers as they count for the controller; what a role would set is set there, once.
     if inherited:
         results = inheritance.in_order([*results, *inherited.values()], standard)
@@ -175,9 +180,10 @@ def _document(
     by_measure: dict[str, list[MutableMapping[str, Any]]] = {measure: [] for measure in standard.measures}
     for result in results:
         by_measure[result["measure"]].append(result)
-    measures = [
+    rolled_up = [
         roll_up(measure, by_measure[measure.id], about["id"], advisory) for measure in standard.measures.values()
     ]
+    measures = rolled_up if alike is None else list(map(alike.measure, rolled_up))
     about["verdict"] = verdict(measures)
     about["score"] = score(measures)
     return {

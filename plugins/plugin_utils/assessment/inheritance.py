@@ -50,11 +50,21 @@ def taken(
             **result,
             "subject": subject["id"],
             "items": list(result["items"]),
-            "message": f"judged on {controller}: {result['message'] or result['measured']}"[:500],
+            "message": f"{_said_of(controller)}{result['message'] or result['measured']}"[:500],
         }
         for result in results
         if result["subject"] == controller and standard.checks[result["check"]].judged_on == "controller"
     }
+
+
+def is_taken(result: Mapping[str, Any], subject: Mapping[str, Any]) -> bool:
+    """Whether a result of a subject is one of those that taken() gives."""
+    controller = controller_of(subject)
+    return bool(controller) and str(result["message"]).startswith(_said_of(controller))
+
+
+def _said_of(controller: str) -> str:
+    return f"judged on {controller}: "
 
 
 def in_order(results: list[MutableMapping[str, Any]], standard: Standard) -> list[MutableMapping[str, Any]]:

@@ -20,21 +20,22 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_r
 FACT = "hypervisor_enforcement"
 # Below the directory of a run, sealed with what its report says of them.
 FOLDER = "changes"
+KEPT = ("run_id", "areas", "restarts", "selected")
 Account = dict[str, Any]
 
 
 def of(kept: Mapping[str, Any] | None, run_id: str) -> Account:
-    """{run_id, areas, restarts} of a run. kept: the fact; what it says of another run is nothing of this one.
+    """{run_id, areas, restarts, selected} of a run. kept: the fact; what it says of another run is nothing of this one.
 
     :raises ValueError: its file is none. :raises OSError: it cannot be read.
     """
     if not kept or kept.get("run_id") != run_id:
-        return {"run_id": run_id, "areas": {}, "restarts": no_restarts()}
+        return {"run_id": run_id, "areas": {}, "restarts": no_restarts(), "selected": None}
     if "file" not in kept:
-        return {"run_id": run_id, "areas": kept["areas"], "restarts": {**no_restarts(), **kept.get("restarts", {})}}
+        return {key: kept[key] for key in KEPT}
     try:
         account = json.loads(Path(kept["file"]).read_bytes())
-        return {"run_id": run_id, "areas": account["areas"], "restarts": account["restarts"]}
+        return {key: account[key] for key in KEPT}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{kept['file']} does not say what was enforced ({type(error).__name__})") from None
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account
@@ -43,6 +43,7 @@ class Answer:
         self._areas: dict[str, Area] = {}
         self._diff: list[Any] = []
         self._restarts = no_restarts()
+        self._selected: dict[str, list[str]] = {}
 
     def refuse(self, area: str, reason: str) -> None:
         """Nothing of the area was changed, and the task fails."""
@@ -94,6 +95,10 @@ class Answer:
         for host, why in entry["left"].items():
             self._say(visible(f"  {self._name} {host} is not restarted: {why}"))
 
+    def take_selection(self, hosts: Iterable[str]) -> None:
+        """The ESXi hosts of an endpoint that the run is for, by name, where it is not for all of them."""
+        self._selected = {"selected": sorted(hosts)}
+
     def _show(self, area: str, done: Area) -> None:
         self._areas[area] = done
         settings = list(each_setting(done["updated"]))
@@ -116,7 +121,8 @@ class Answer:
             for name, fault in entry.get("faults", {}).items()
         ] + [f"restart of {name}: {fault}" for name, fault in self._restarts["faults"].items()]
         so_far = {
-            "run_id": self.former["run_id"],
+            **self.former,
+            **self._selected,
             "areas": {**self.former["areas"], **self._areas},
             "restarts": {key: {**self.former["restarts"][key], **found} for key, found in self._restarts.items()},
         }
@@ -124,6 +130,7 @@ class Answer:
             "changed": any(entry["updated"] for entry in self._areas.values()) or bool(self._restarts["restarted"]),
             "areas": {} if run_directory else self._areas,
             "restarts": self._restarts,
+            **self._selected,
             "planned": [area for area, entry in self._areas.items() if entry["planned"]],
             "diff": self._diff,
             "ansible_facts": {account.FACT: account.fact(so_far, run_directory, self._name)},

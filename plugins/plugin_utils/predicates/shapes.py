@@ -17,7 +17,7 @@ def mappings(value: Any, what: str = "the list") -> list[Mapping[str, Any]]:
 
     :raises MissingFact: it is something else, or one entry is.
     """
-    if not isinstance(value, list) or any(not isinstance(entry, Mapping) for entry in value):
+    if not isinstance(value, list) or any(not isinstance(entry, (dict, Mapping)) for entry in value):
         raise MissingFact(f"{what} holds an entry that was not read")
     return value
 

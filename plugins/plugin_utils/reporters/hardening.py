@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import enforceable
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.inheritance import is_taken
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several, visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting, no_restarts
 
 SCHEMA = "dwp.hypervisor.hardening/1"
@@ -28,8 +29,8 @@ def summarise(
     """The document of one hardening run.
 
     before, after: {subjects, results, drift} of the audits, as in results.json. hosts: by inventory name {areas: what
-    the action enforce returned for each area, restarts: what it returned for hosts that waited, failed: message or "",
-    attempted: bool}.
+    the action enforce returned for each area, restarts: what it returned for hosts that waited, selected: names of the
+    ESXi hosts it was for, None for all, failed: message or "", attempted: bool}.
     """
     return {
         "schema": SCHEMA,
@@ -49,6 +50,8 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         for entry in area["pending"]
     }
     failing = sorted(check for check, status in last.items() if status == o.FAIL)
+    selected = about.get("selected")
+    not_selected = _not_selected(after, name, selected) if many and selected is not None else set()
     return {
         "host": name,
         "attempted": about["attempted"],
@@ -67,7 +70,10 @@ def _host(name: str, about: Mapping[str, Any], before: Mapping[str, Any], after:
         "by_hand": [entry for area in areas.values() for entry in area["by_hand"]],
         "refused": {area: entry["refused"] for area, entry in areas.items() if entry["refused"]},
         "deferred": {area: entry["deferred"] for area, entry in areas.items() if entry["deferred"]},
-        "still_failing": [check for check in failing if check not in waiting],
+        "still_failing": [check for check in failing if check not in waiting and check not in not_selected],
+        "selected": selected,
+        "esxi_hosts": len({subject["id"] for subject in _subjects(after, name) if subject.get("kind") == "host"}),
+        "not_selected": sorted(not_selected),
         "changes": {area: entry["updated"] for area, entry in areas.items() if entry["updated"]},
         "restarts": {**no_restarts(), **about.get("restarts", {})},
     }
@@ -98,6 +104,22 @@ def _verdicts(document: Mapping[str, Any], name: str) -> dict[str, str]:
     }
 
 
+def _not_selected(document: Mapping[str, Any], name: str, selected: Container[str]) -> set[str]:
+    """What fails on subjects that the run was not for, as in _verdicts. What a selected host has taken over from its
+    vCenter is the vCenter's."""
+    subjects = {subject["id"]: subject for subject in _subjects(document, name)}
+    failing = [
+        (result, subjects[result["subject"]])
+        for result in document["results"]
+        if result["subject"] in subjects and result["status"] == o.FAIL
+    ]
+    return {
+        _on(result["check"], subject["name"])
+        for result, subject in failing
+        if subject["name"] not in selected or is_taken(result, subject)
+    }
+
+
 def _on(check: str, host: str) -> str:
     return f"{check} on {host}"
 
@@ -125,6 +147,10 @@ def _host_lines(host: Mapping[str, Any], check_mode: bool) -> list[str]:
         done = ", ".join(host["areas_changed"]) or "none"
         found.append(f"  FAILED: {visible(host['failed'])[:400]}")
         found.append(f"  applied before that: {done}; run it again to go on from there")
+    if host["selected"] is not None:
+        of = f"{len(host['selected']):,} of {host['esxi_hosts']:,} ESXi hosts"
+        left = f"{len(host['not_selected']):,} failing checks on the others and the vCenter were left"
+        found += _group("selected", [f"{of} ({left}): {several(host['selected'])}"])
     found += _group("refused", [f"{area}: {why}" for area, why in host["refused"].items()])
     found += _group("in another run", [f"{area}: {why}" for area, why in host["deferred"].items()])
     found += _group("worse", host["worse"])

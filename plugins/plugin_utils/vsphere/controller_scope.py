@@ -19,10 +19,15 @@ OF_MACHINES = frozenset(("distributed_security",))
 
 
 class Scope:
-    """The proposals of one area, gathered over the subjects of an endpoint."""
+    """The proposals of one area, gathered over the subjects of an endpoint.
 
-    def __init__(self, standard: Standard) -> None:
+    of_all: whether the run is for all its hosts. Where it is not, the vCenter and what hosts share stay as they are:
+    hosts that were left out would change with it, and nobody has looked what they are excepted from.
+    """
+
+    def __init__(self, standard: Standard, of_all: bool = True) -> None:
         self._standard = standard
+        self._of_all = of_all
         self._own: dict[str, Proposal] = {}
         self._asked: list[Row] = []
         self._spared: set[tuple[str, str]] = set()
@@ -57,6 +62,9 @@ class Scope:
         """{host, or CONTROLLER: what would be done}; the vCenter comes last, as hosts are proved through it."""
         found = dict(self._own)
         own = found.pop(CONTROLLER, Proposal(area, ()))
+        if not self._of_all:
+            left = _left_to_all([*own.rows, *(row for row in self._asked if not self._left_alone(row))])
+            return {**found, CONTROLLER: Proposal(area, tuple(left["checks"]), (left,))} if left["checks"] else found
         asked = [self._left_alone(row) or row for row in self._asked]
         rows = merged([*own.rows, *asked])
         checks = dict.fromkeys([*own.checks, *(check for row in asked for check in row["checks"])])
@@ -76,15 +84,27 @@ class Scope:
             why = f"{self._unseen[0]} could not be judged, and a machine there may be connected that may not be changed"
         else:
             return None
-        called = KINDS[row["kind"]].title % row["name"]
-        return {**by_hand(f"{called}: left alone, as {why}"), "checks": row["checks"]}
+        return {**by_hand(f"{_called(row)}: left alone, as {why}"), "checks": row["checks"]}
 
     def _risk(self, check: str) -> int:
         return int(self._standard.checks[check].disruption["lockout"])
 
 
+def _left_to_all(rows: Iterable[Row]) -> Row:
+    """One line for all that a run of some hosts does not set."""
+    rows = [row for row in rows if _shared(row)]
+    called = dict.fromkeys(_called(row) for row in rows)
+    checks = dict.fromkeys(check for row in rows for check in row["checks"])
+    return {**by_hand(f"left to a run of all hosts: {', '.join(called)}"), "checks": list(checks)}
+
+
 def _subject(row: Row) -> tuple[str, str]:
     return row["kind"], row["name"]
+
+
+def _called(row: Row) -> str:
+    kind = KINDS[row["kind"]]
+    return kind.title % row["name"] if "%" in kind.title else kind.title
 
 
 def _shared(row: Row) -> bool:

@@ -24,33 +24,32 @@ class Summary:
     def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
         self._subjects: list[Document] = []
-        self._measures: list[Document] = []
+        self._measures: Counter[tuple[str, str]] = Counter()
         self._failing: Counter[str] = Counter()
         self._drift: Counter[str] = Counter()
-        self._enforce: dict[str, list[str]] = {}
-        self._leave: dict[str, dict[str, list[str]]] = {}
+        self._enforce: set[str] = set()
+        self._leave: dict[str, set[str]] = {}
 
     def add(self, document: Document) -> None:
         """One subject."""
         subject, results = document["subject"], document["results"]
         self._subjects.append({key: subject[key] for key in ("id", "kind", "verdict", "reachable", "collected_at")})
-        self._measures += document["measures"]
+        self._measures.update((entry["obligation"], entry["status"]) for entry in document["measures"])
         self._failing.update(
             result["check"] for result in results if result["status"] == o.FAIL and result["tier"] == 1
         )
         self._drift.update(entry["check"] for entry in document["drift"])
-        enforced = enforceable(document["drift"], results)
-        if enforced:
-            self._enforce[subject["id"]] = [entry["check"] for entry in enforced]
-        leave = {entry["check"]: entry["excepted_items"] for entry in enforced if entry.get("excepted_items")}
-        if leave:
-            self._leave[subject["id"]] = leave
+        for entry in enforceable(document["drift"], results):
+            self._enforce.add(entry["check"])
+            if entry["excepted_items"]:
+                self._leave.setdefault(entry["check"], set()).update(entry["excepted_items"])
 
     def result(self) -> Document:
         """The action's result. The first subject stands for the endpoint."""
         verdicts = Counter(subject["verdict"] for subject in self._subjects)
         first = self._subjects[0]
         worst = next(verdict for verdict in run_report.VERDICTS if verdicts[verdict])
+        measures = [dict(zip(("obligation", "status"), entry)) for entry in self._measures.elements()]
         common = {"run_id": self._given["run_id"], "time": first["collected_at"]}
         compliance = {
             **common,
@@ -60,8 +59,8 @@ class Summary:
             "unreachable": sum(not subject["reachable"] for subject in self._subjects),
             "verdict": worst,
             "verdicts": dict(verdicts),
-            "score": rollup.score(self._measures),
-            "measures": dict(Counter(entry["status"] for entry in self._measures)),
+            "score": rollup.score(measures),
+            "measures": dict(Counter(entry["status"] for entry in measures)),
             "failing_checks": dict(sorted(self._failing.items())),
             "report": str(Path(self._given["run_directory"]) / "report.html"),
             "results": str(Path(self._given["run_directory"]) / "subjects"),
@@ -70,7 +69,7 @@ class Summary:
         return {
             "changed": False,
             "subject": {**first, "verdict": worst},
-            "enforce": self._enforce,
-            "enforce_leave": self._leave,
+            "enforce": {first["id"]: sorted(self._enforce)},
+            "enforce_leave": {first["id"]: {check: sorted(items) for check, items in sorted(self._leave.items())}},
             "ansible_facts": {"hypervisor_compliance": compliance, "hypervisor_drift": drift},
         }

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
@@ -27,17 +28,21 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal impo
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several, visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit, host_restarts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import (
+    endpoint_audit,
+    host_restarts,
+    host_selection,
+)
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 Entry = dict[str, Any]
-MAX_NAMES = 5
 # Stands for every item of a check that an exception covers as a whole; no item is called so.
 WHOLE = "*"
+NOT_SELECTED = f"it is not selected ({host_selection.VARIABLE})"
 
 
 class Enforcement:
@@ -65,9 +70,13 @@ class Enforcement:
         self._alike = Alike()
         # What waits for a restart of its host: {host: checks}, of what areas have set and of what was set before.
         self._waiting: dict[str, list[str]] = {}
+        # The same of hosts that are not selected, and that nobody restarts.
+        self._waiting_elsewhere: set[str] = set()
         self.restarts = no_restarts()
         # Whose names are in the answers: hosts whose subjects were read.
         self.unread: dict[str, str] = {}
+        # Names of the ESXi hosts the run is for; None: all of them, their vCenter and what they share.
+        self.selected: frozenset[str] | None = None
 
     def run(
         self, endpoint: Any, checks: Sequence[str], check_mode: bool, ready: Callable[[], None]
@@ -77,6 +86,7 @@ class Enforcement:
         ready: returns when the hosts may be changed, and raises what is in the way.
 
         :raises VsphereError, SoapFault: the endpoint cannot be used.
+        :raises ValueError: a pattern of the hosts to be changed matches none; nothing was changed.
         """
         with logged_in(endpoint) as session:
             proposals = self._proposals(session, endpoint.name, checks)
@@ -121,17 +131,22 @@ class Enforcement:
 
     def _restart(self, restarts: host_restarts.Restarts, done: Mapping[str, Entry], check_mode: bool) -> None:
         """Restart what waits for it, where the operator allows it and every area has been set."""
-        if not self._waiting or not self._given["options"].get("restart_esxi_hosts"):
+        if not self._may_restart:
             return
         stopped = [name for name, entry in done.items() if entry["refused"] or entry["faults"]]
-        if stopped:
+        if self._waiting and stopped:
             why = f"not restarted, as {stopped[0]} was refused or failed"
             self.restarts = {**no_restarts(), "left": dict.fromkeys(sorted(self._waiting), why)}
-            return
-        try:
-            self.restarts = (restarts.would if check_mode else restarts.restart)(self._waiting)
-        except (*SERVER_ERRORS, ValueError, OSError) as error:
-            self.restarts = {**no_restarts(), "faults": {self._base["endpoint"]: str(error)}}
+        elif self._waiting:
+            try:
+                self.restarts = (restarts.would if check_mode else restarts.restart)(self._waiting)
+            except (*SERVER_ERRORS, ValueError, OSError) as error:
+                self.restarts = {**no_restarts(), "faults": {self._base["endpoint"]: str(error)}}
+        self.restarts["left"].update(dict.fromkeys(sorted(self._waiting_elsewhere), NOT_SELECTED))
+
+    @property
+    def _may_restart(self) -> bool:
+        return bool(self._given["options"].get("restart_esxi_hosts")) and self._given["state"] == "applied"
 
     def _tried(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         """What became of an area. Where it breaks off, what the areas before it have set is told all the same."""
@@ -144,17 +159,23 @@ class Enforcement:
         """{area: {host: what would be done to it}}; a host's facts are let go as soon as it is planned.
 
         The vCenter is among the hosts, as CONTROLLER, after them: what they share is set there once.
+
+        :raises ValueError: see run.
         """
-        scopes = {area: Scope(self._standard) for area in self._given["areas"]}
+        choose = partial(self._choose, session) if self._given["esxi_hosts"] else None
+        scopes = {area: Scope(self._standard, of_all=choose is None) for area in self._given["areas"]}
         names = endpoint_audit.Names(self._base)
         login = _login(session)
         judged = _only(self._standard, checks)
         controller = None
-        for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say)):
+        for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say), choose=choose):
             subject = names.subject(read, controller)
             of_controller = read.kind == "controller"
             if of_controller:
                 controller = subject
+            aside = not of_controller and self.selected is not None and read.name not in self.selected
+            if read.facts is None and aside:
+                continue
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
                 for scope in scopes.values():
@@ -162,6 +183,9 @@ class Enforcement:
                     scope.withheld(str(read.name), self._excepted_from(subject, checks))
                 continue
             situation, unknown = self._situation(subject, plain(read.facts), judged, login)
+            if aside:
+                self._look_aside(str(read.name), situation)
+                continue
             covered = _excepted(situation, checks)
             for area, scope in scopes.items():
                 planned = proposal.propose(area, situation, self._standard, "vsphere")
@@ -171,6 +195,26 @@ class Enforcement:
                     scope.unseen(str(read.name))
                     scope.withheld(str(read.name), self._excepted_from(subject, unknown))
         return {area: scope.proposals(area) for area, scope in scopes.items()}
+
+    def _choose(self, session: Any, names: Sequence[str]) -> Collection[str]:
+        """The hosts to read, once those to change are known.
+
+        :raises ValueError: see run.
+        """
+        endpoint = str(self._base["endpoint"])
+        stand_alone = session.content["about"]["apiType"] != "VirtualCenter"
+        self.selected = host_selection.chosen(self._given["esxi_hosts"], names, endpoint, stand_alone)
+        self._tell(
+            f"{len(self.selected):,} of {len(names):,} ESXi hosts are selected: {several(sorted(self.selected))}"
+        )
+        # Whether another one waits for a restart is told by its facts.
+        return names if self._may_restart else self.selected
+
+    def _look_aside(self, name: str, situation: Situation) -> None:
+        """See whether a host that is not selected waits for a restart; nothing else of it is of interest."""
+        for area in self._given["areas"]:
+            if any(map(_waits, proposal.propose(area, situation, self._standard, "vsphere").rows)):
+                self._waiting_elsewhere.add(name)
 
     def _excepted_from(self, subject: Mapping[str, Any], checks: Iterable[str]) -> list[str]:
         """Those of the checks that an exception of the subject is about, whatever it would cover there."""
@@ -213,7 +257,7 @@ class Enforcement:
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
         for name, planned in found.items():
-            self.waits(name, [row["checks"] for row in planned.rows if row["kind"] == "by_hand" and _restarts(row)])
+            self.waits(name, [row["checks"] for row in planned.rows if _waits(row)])
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -287,8 +331,9 @@ def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["kind"] in CUTTING_OFF for row in rows)
 
 
-def _restarts(row: Mapping[str, Any]) -> bool:
-    return row.get("pending") == REBOOT
+def _waits(row: Mapping[str, Any]) -> bool:
+    """Whether a row says of what was written already that it is in force after a restart."""
+    return row["kind"] == "by_hand" and row.get("pending") == REBOOT
 
 
 def empty_entry() -> Entry:
@@ -299,7 +344,7 @@ def empty_entry() -> Entry:
 def _refusal(found: Mapping[str, Proposal]) -> str:
     """Why an area is refused, or nothing. What gold says is the same for all hosts: where it is refused on one, the
     others would be refused too, or be left half done."""
-    return _several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal])
+    return several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal], "; ")
 
 
 def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> list[Entry]:
@@ -307,18 +352,12 @@ def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> l
     common: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for name, planned in found.items():
         for row in planned.rows:
-            if row["kind"] == "by_hand" and not (_restarts(row) and name in restarted):
+            if row["kind"] == "by_hand" and not (_waits(row) and name in restarted):
                 common.setdefault((tuple(row["checks"]), row["what"]), []).append(name)
     return [
-        {"checks": list(checks), "what": f"{_several(names, ', ')}: {what}", "hosts": names}
+        {"checks": list(checks), "what": f"{several(names)}: {what}", "hosts": names}
         for (checks, what), names in common.items()
     ]
-
-
-def _several(entries: Sequence[str], between: str = "; ") -> str:
-    more = len(entries) - MAX_NAMES
-    entries = [visible(entry) for entry in entries]
-    return between.join(entries[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 @dataclass(frozen=True)

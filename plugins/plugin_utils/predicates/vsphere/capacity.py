@@ -91,7 +91,7 @@ def memory_pressure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
 def _pressed(vm: Mapping[str, Any]) -> Outcome:
     stats = need(vm, "stats")
-    if not isinstance(stats, Mapping):
+    if not isinstance(stats, (dict, Mapping)):
         raise MissingFact("stats were not read")
     actual = {key: whole(stats, key) for key in ("ballooned_b", "swapped_b", "compressed_b")}
     short = [key.rstrip("_b").rstrip("_") for key, size in actual.items() if size]
@@ -133,7 +133,12 @@ def _policy(
     if not policy:
         return Outcome(o.NOT_EVALUATED, message="no virtual machine is declared to need it")
     strange = sorted(
-        {str(key) for wanted in policy.values() for key in (wanted if isinstance(wanted, Mapping) else {"?": 0})} - keys
+        {
+            str(key)
+            for wanted in policy.values()
+            for key in (wanted if isinstance(wanted, (dict, Mapping)) else {"?": 0})
+        }
+        - keys
     )
     if strange:
         return o.failed(strange, sorted(keys), f"the policy has an unknown key: {', '.join(strange)}")

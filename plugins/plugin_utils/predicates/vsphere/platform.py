@@ -70,7 +70,7 @@ def vm_monitor(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         flags = vm.get("flags")
-        if not isinstance(flags, Mapping):
+        if not isinstance(flags, (dict, Mapping)):
             raise MissingFact("flags were not read")
         actual = {"instructions": text(flags, "exec_usage"), "memory": text(flags, "mmu_usage")}
         strange = [value for value in actual.values() if value not in (*VIRTUALISED, "hvOff", "off")]

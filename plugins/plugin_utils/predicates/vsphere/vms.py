@@ -118,7 +118,7 @@ def device_edit(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 def _extra(vm: Mapping[str, Any]) -> Mapping[str, Any]:
     found = need(vm, "extra_config")
-    if not isinstance(found, Mapping) or any(value is None for value in found.values()):
+    if not isinstance(found, (dict, Mapping)) or any(value is None for value in found.values()):
         raise MissingFact("extra_config was not read whole")
     return found
 

@@ -66,7 +66,8 @@ def test_every_run_variable_of_the_action_is_in_the_roles_spec(area):
     own = run_options.of_area(area)
     documented = spec(area)
     # What a role reads for hosts of vSphere alone is no variable of a role that has none.
-    others = set() if "vsphere" in documented["hypervisor_platform"]["choices"] else {*CONNECTION, "state_dir"}
+    of_vsphere = {*CONNECTION, "state_dir", "esxi_hosts"}
+    others = set() if "vsphere" in documented["hypervisor_platform"]["choices"] else of_vsphere
     names = set(enforce.RUN_VARIABLES) - others - (set() if own else {"options"})
     variables = {f"hypervisor_{name}" for name in names}
     assert {name for name in documented if name.startswith("hypervisor_")} == variables | {"hypervisor_platform"}

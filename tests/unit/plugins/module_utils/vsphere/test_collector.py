@@ -74,6 +74,34 @@ def test_a_vcenter_and_each_of_its_hosts_is_a_subject(whole: dict[str, collector
     assert all(subject.facts and subject.uuid for subject in whole.values())
 
 
+def test_hosts_that_are_not_chosen_keep_their_place_and_are_asked_nothing(whole: dict[str, collector.Subject]) -> None:
+    """Ids are given in this order where two boards share a UUID, and exceptions are by id."""
+    session, named = ReplaySession(CALLS), []
+
+    def choose(names: list[str]) -> list[str]:
+        named.extend(names)
+        return names[2:]
+
+    found = {subject.name: subject for subject in collector.collect(session, threads=2, choose=choose)}
+    assert named == [name for name, subject in whole.items() if subject.kind == "host"]
+    assert list(found) == list(whole)
+    assert [subject.uuid for subject in found.values()] == [subject.uuid for subject in whole.values()]
+    assert [subject.reason for subject in found.values()] == [None, collector.NOT_CHOSEN, collector.NOT_CHOSEN, None]
+    assert found[named[2]].facts["vms"] == whole[named[2]].facts["vms"]
+    assert len([call for call in session.asked if "QueryLockdownExceptions" in call]) == 1
+
+
+def test_what_a_choice_raises_ends_the_run_before_a_host_is_asked() -> None:
+    session = ReplaySession(CALLS)
+
+    def choose(_names: list[str]) -> list[str]:
+        raise ValueError("no such host")
+
+    with pytest.raises(ValueError, match="no such host"):
+        next(collector.collect(session, choose=choose))
+    assert not any("HostAccessManager" in call or "VirtualMachine" in call for call in session.asked)
+
+
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
     """{path: value} of a document; lists count as a whole, except that their first entry's keys are listed."""
     if isinstance(value, dict) and path != ".advanced_options" and not path.endswith(".extra_config"):

@@ -55,7 +55,17 @@ def test_whether_anything_was_changed(updated, restarts, changed) -> None:
 
 def test_another_run_is_not_this_one() -> None:
     kept = told(account.of(None, "7"), None, SET)["ansible_facts"][account.FACT]
-    assert account.of(kept, "8") == {"run_id": "8", "areas": {}, "restarts": no_restarts()}
+    assert account.of(kept, "8") == {"run_id": "8", "areas": {}, "restarts": no_restarts(), "selected": None}
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_which_hosts_it_was_for_is_kept(tmp_path: Path, in_file: bool) -> None:
+    found = answer.Answer("vc1", load_standard(), account.of(None, "7"), print, print)
+    found.take_selection({"esx2", "esx1"})
+    kept = found.result(True, str(tmp_path) if in_file else None)["ansible_facts"][account.FACT]
+    assert account.of(kept, "7")["selected"] == ["esx1", "esx2"]
+    # Another task of the run, which names none, does not take it back.
+    assert told(account.of(kept, "7"), None, {})["ansible_facts"][account.FACT]["selected"] == ["esx1", "esx2"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"areas": {}}'])

@@ -69,6 +69,34 @@ def test_hosts_that_were_restarted_and_those_that_were_not(check_mode: bool, tit
     assert left.endswith(": esx3 of its cluster is in maintenance mode") and "\x1b" not in left
 
 
+@pytest.mark.parametrize(("selected", "failing", "left"), [(["esx1"], 1, 5), (["esx1", "esx2"], 2, 4), (None, 6, 0)])
+def test_what_was_not_selected_is_not_still_failing(selected: Any, failing: int, left: int):
+    kinds = {"vc1": ("controller", ""), "esx1": ("host", "vc1"), "esx2": ("host", "vc1")}
+    subjects = [
+        {"id": name, "name": name, "endpoint": "vc1", "kind": kind, "controller": above, "reachable": True}
+        for name, (kind, above) in kinds.items()
+    ]
+    # One is judged on the vCenter, and its hosts take it over; the other on each.
+    results = [{"subject": name, "check": GROUP, "status": "fail", "message": "no"} for name in kinds]
+    results += [
+        {"subject": name, "check": PRIVILEGED, "status": "fail", "message": f"judged on {above}: no" if above else "no"}
+        for name, (_kind, above) in kinds.items()
+    ]
+    audit = {"subjects": subjects, "results": results, "drift": []}
+    about = {"areas": {}, "failed": "", "attempted": True, "selected": selected}
+    document = hardening.summarise(audit, audit, {"vc1": about}, run_id="42", check_mode=False)
+    (host,) = document["hosts"]
+    assert host["selected"] == selected and host["esxi_hosts"] == 2
+    assert (len(host["still_failing"]), len(host["not_selected"])) == (failing, left)
+    assert f"{GROUP} on esx1" in host["still_failing"]
+    shown = [line for line in hardening.lines(document) if line.startswith("  selected")]
+    if selected is None:
+        assert shown == []
+    else:
+        of = f"{len(selected)} of 2 ESXi hosts ({left} failing checks on the others and the vCenter were left)"
+        assert shown == [f"  selected: {of}: {', '.join(selected)}"]
+
+
 @pytest.mark.parametrize(
     ("before", "why"),
     [

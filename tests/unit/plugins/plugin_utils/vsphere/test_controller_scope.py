@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
@@ -92,6 +94,30 @@ def test_what_an_exception_leaves_of_a_check_is_still_asked():
     other = controller_rows.admission_control("test", "domain-c9")
     scope.add("esx1", proposed(other), [proposed(CLUSTER, other)])
     assert rows_of(scope)[CONTROLLER] == [("admission_control", "test (domain-c9)")]
+
+
+@pytest.mark.parametrize("excepted", [(), [proposed(CLUSTER)]])
+def test_a_run_for_some_hosts_sets_nothing_that_hosts_share(excepted: Any):
+    """Also where all hosts that share it are in the run, and whatever the vCenter itself has to have."""
+    scope = Scope(load_standard(), of_all=False)
+    option = proposed(controller_rows.option("event.maxAge", 30), by_hand("ask"), check="vsphere-11.3.7-events")
+    scope.add(CONTROLLER, option)
+    scope.add("esx1", proposed(SALTING, CLUSTER))
+    scope.add("esx2", NOTHING if excepted else proposed(CLUSTER), excepted)
+    found = scope.proposals(AREA)
+    assert [row["kind"] for row in found["esx1"].rows] == ["option"]
+    (left,) = found[CONTROLLER].rows
+    named = "event.maxAge" if excepted else "event.maxAge, admission control of cluster prod (domain-c8)"
+    assert left["kind"] == "by_hand" and left["what"] == f"left to a run of all hosts: {named}"
+    checks = ["vsphere-11.3.7-events"] if excepted else ["vsphere-11.3.7-events", CHECK]
+    assert left["checks"] == checks and not found[CONTROLLER].guarded
+
+
+def test_a_refusal_of_the_vcenter_refuses_no_run_for_some_hosts():
+    scope = Scope(load_standard(), of_all=False)
+    scope.add(CONTROLLER, Proposal(AREA, (CHECK,), refusal="no"))
+    scope.add("esx1", proposed(SALTING))
+    assert rows_of(scope) == {"esx1": [("option", "Mem.ShareForceSalting")]}
 
 
 def test_the_risk_is_the_greatest_of_those_that_ask():

@@ -81,7 +81,7 @@ class Playing:
             def __exit__(self, *_error: object) -> None:
                 return None
 
-        def collect(*_arguments: Any) -> Any:
+        def collect(*_arguments: Any, **_named: Any) -> Any:
             for entry in found:
                 if isinstance(entry, Exception):
                     raise entry
