@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,16 +15,10 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.engine import SERVER_ERRORS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import excepted_from
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, several_cores
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several, visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
@@ -34,14 +26,12 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import (
     endpoint_audit,
     host_restarts,
     host_selection,
+    planning,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
 Entry = dict[str, Any]
-# Stands for every item of a check that an exception covers as a whole; no item is called so.
-WHOLE = "*"
 NOT_SELECTED = f"it is not selected ({host_selection.VARIABLE})"
 
 
@@ -67,7 +57,6 @@ class Enforcement:
         self._base = dict(base)
         self._exceptions = exceptions
         self._say = say
-        self._alike = Alike()
         # What waits for a restart of its host: {host: checks}, of what areas have set and of what was set before.
         self._waiting: dict[str, list[str]] = {}
         # The same of hosts that are not selected, and that nobody restarts.
@@ -163,38 +152,29 @@ class Enforcement:
         :raises ValueError: see run.
         """
         choose = partial(self._choose, session) if self._given["esxi_hosts"] else None
-        scopes = {area: Scope(self._standard, of_all=choose is None) for area in self._given["areas"]}
+        here = planning.Planning(
+            self._given, self._standard, self._variables, self._exceptions, checks, _login(session), choose is None
+        )
+        plan: planning.Planning | Elsewhere[planning.Planning] = here
         names = endpoint_audit.Names(self._base)
-        login = _login(session)
-        judged = _only(self._standard, checks)
+        progress = endpoint_audit.Progress(name, self._say)
         controller = None
-        for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say), choose=choose):
+        for read in collector.collect(session, (), progress, choose=choose):
             subject = names.subject(read, controller)
-            of_controller = read.kind == "controller"
-            if of_controller:
+            if read.kind == "controller":
                 controller = subject
-            aside = not of_controller and self.selected is not None and read.name not in self.selected
+            called = CONTROLLER if read.kind == "controller" else str(read.name)
+            aside = called != CONTROLLER and self.selected is not None and read.name not in self.selected
             if read.facts is None and aside:
                 continue
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
-                for scope in scopes.values():
-                    scope.unseen(str(read.name))
-                    scope.withheld(str(read.name), self._excepted_from(subject, checks))
-                continue
-            situation, unknown = self._situation(subject, plain(read.facts), judged, login)
-            if aside:
-                self._look_aside(str(read.name), situation)
-                continue
-            covered = _excepted(situation, checks)
-            for area, scope in scopes.items():
-                planned = proposal.propose(area, situation, self._standard, "vsphere")
-                spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
-                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
-                if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
-                    scope.unseen(str(read.name))
-                    scope.withheld(str(read.name), self._excepted_from(subject, unknown))
-        return {area: scope.proposals(area) for area, scope in scopes.items()}
+            plan(called, subject, read.facts, aside)
+            if called == CONTROLLER and progress.of_hosts >= endpoint_audit.MANY_HOSTS and several_cores():
+                plan = Elsewhere(here)
+        planned = plan.end()
+        self._waiting_elsewhere = planned.waiting_elsewhere
+        return planned.proposals
 
     def _choose(self, session: Any, names: Sequence[str]) -> Collection[str]:
         """The hosts to read, once those to change are known.
@@ -210,54 +190,10 @@ class Enforcement:
         # Whether another one waits for a restart is told by its facts.
         return names if self._may_restart else self.selected
 
-    def _look_aside(self, name: str, situation: Situation) -> None:
-        """See whether a host that is not selected waits for a restart; nothing else of it is of interest."""
-        for area in self._given["areas"]:
-            if any(map(_waits, proposal.propose(area, situation, self._standard, "vsphere").rows)):
-                self._waiting_elsewhere.add(name)
-
-    def _excepted_from(self, subject: Mapping[str, Any], checks: Iterable[str]) -> list[str]:
-        """Those of the checks that an exception of the subject is about, whatever it would cover there."""
-        now = dt.datetime.now(dt.timezone.utc)
-        return [
-            check for check in checks if excepted_from(self._exceptions, subject, now, self._standard.checks[check])
-        ]
-
-    def _situation(
-        self, subject: Mapping[str, Any], facts: Mapping[str, Any], judged: Standard, login: Login
-    ) -> tuple[Situation, frozenset[str]]:
-        """What is known of one subject, and the checks that are unknown there. judged: the checks to be enforced."""
-        values = self._alike.gold(gold.effective(self._variables, subject)).values
-        results = assess(
-            self._alike.clean(facts),
-            standard=judged,
-            gold=values,
-            now=dt.datetime.now(dt.timezone.utc),
-            subject=subject,
-            exceptions=self._exceptions,
-            alike=self._alike,
-        )["results"]
-        found = Verdicts.of(results)
-        # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
-        wanted = found.judged if self._given["enforce"] == "always" else found.failing
-        unknown = frozenset(result["check"] for result in results if result["measured"] == "unknown")
-        situation = Situation(
-            facts=facts,
-            gold=values,
-            checks=wanted - found.excepted,
-            account=self._given["account"],
-            source=login.address,
-            known_as=login.name,
-            allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
-            options=plain(self._given["options"]),
-        )
-        return situation, unknown
-
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
         for name, planned in found.items():
-            self.waits(name, [row["checks"] for row in planned.rows if _waits(row)])
+            self.waits(name, [row["checks"] for row in planned.rows if planning.waits(row)])
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -311,29 +247,8 @@ class Enforcement:
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
 
-def _only(standard: Standard, checks: Iterable[str]) -> Standard:
-    """The standard with some of its checks, by id, and the measures that have one of them."""
-    wanted = frozenset(checks)
-    measures = [
-        replace(measure, checks=[check for check in measure.checks if check.id in wanted])
-        for measure in standard.measures.values()
-    ]
-    return replace(standard, measures={measure.id: measure for measure in measures if measure.checks})
-
-
-def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
-    """The same for each check that an exception covers, wholly or in part, as if there were none."""
-    covered = [check for check in checks if situation.excepted.get(check)]
-    return [replace(situation, checks=frozenset({check}), excepted={}) for check in covered]
-
-
 def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["kind"] in CUTTING_OFF for row in rows)
-
-
-def _waits(row: Mapping[str, Any]) -> bool:
-    """Whether a row says of what was written already that it is in force after a restart."""
-    return row["kind"] == "by_hand" and row.get("pending") == REBOOT
 
 
 def empty_entry() -> Entry:
@@ -352,7 +267,7 @@ def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> l
     common: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for name, planned in found.items():
         for row in planned.rows:
-            if row["kind"] == "by_hand" and not (_waits(row) and name in restarted):
+            if row["kind"] == "by_hand" and not (planning.waits(row) and name in restarted):
                 common.setdefault((tuple(row["checks"]), row["what"]), []).append(name)
     return [
         {"checks": list(checks), "what": f"{several(names)}: {what}", "hosts": names}
@@ -360,18 +275,12 @@ def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> l
     ]
 
 
-@dataclass(frozen=True)
-class Login:
-    """Who this run is, as the endpoint sees it. address: where it comes from, None where it does not tell."""
-
-    address: str | None = None
-    name: str = ""
-
-
-def _login(session: Any) -> Login:
+def _login(session: Any) -> planning.Login:
     try:
         current = session.instance.content.sessionManager.currentSession
     except Exception:  # pylint: disable=broad-except
         # pyVmomi raises whatever the server answers; without the address, what depends on it is refused.
-        return Login()
-    return Login() if current is None else Login(str(current.ipAddress or "") or None, str(current.userName or ""))
+        return planning.Login()
+    if current is None:
+        return planning.Login()
+    return planning.Login(str(current.ipAddress or "") or None, str(current.userName or ""))

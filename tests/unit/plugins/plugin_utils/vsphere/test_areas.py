@@ -19,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard, load_standard
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import enforcement
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import enforcement, planning
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.module_utils.vsphere import recorded_session
 
 AREAS = ("logging", "access_control", "firewall")
@@ -83,6 +83,6 @@ def test_hosts_are_judged_on_what_is_enforced_as_an_audit_judges_them(number: in
     failing = [result for result in every if result["check"] in checks and result["measured"] == "fail"]
     exceptions.append({"id": "EX-1", "checks": [failing[0]["check"]], "subjects": [subject["id"]],
                        "approved_on": "2026-01-01", "expires_on": "2026-12-31", "risk_ref": "R-1"})  # fmt: skip
-    few, every = results(enforcement._only(standard, checks)), results(standard)
+    few, every = results(planning.only(standard, checks)), results(standard)
     assert few == [result for result in every if result["check"] in checks]
     assert [result["check"] for result in few if result["status"] == "excepted"] == [failing[0]["check"]]
