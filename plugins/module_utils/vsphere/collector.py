@@ -9,6 +9,7 @@ Few calls for all hosts and machines; hosts one after the other, so that a thous
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 from collections import deque
 
@@ -21,7 +22,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import (
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.connection import Lost
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.facts import SHAPE, Facts, strange
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import Inventory, reachable
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import in_view
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import begin, in_view
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import SoapFault
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import many, number
 
@@ -59,6 +60,8 @@ def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS,
         raise Lost("%s: the hosts cannot be listed: %s" % (session.endpoint, inventory.refused["HostSystem"]))
     names = [_name(found) for found in inventory.hosts.values()]
     fleet = Fleet(session, inventory, progress, choose(names) if choose else None)
+    if len(inventory.hosts) > host_facts.PROPERTIES.page:
+        fleet.begin_hosts()
     fleet.read_machines(share)
     if fleet.stand_alone:
         for subject in fleet.hosts(threads):
@@ -79,6 +82,7 @@ class Fleet(object):
         self._progress = progress
         self._chosen = chosen
         self._errors = {}
+        self._begun = None
         self.about = session.content["about"]
         self.stand_alone = self.about.get("apiType") != "VirtualCenter"
         self.machines = {}
@@ -88,6 +92,11 @@ class Fleet(object):
         self._vm_problem = None
         # Why machines may be hidden from the account, in words; [] where it may read everything.
         self.blind_spots = controller_facts.blind_spots(session)
+
+    def begin_hosts(self):
+        """Have the server gather the properties of many hosts while their machines are read."""
+        with contextlib.suppress(Lost, SoapFault):  # what is wrong is told when they are read
+            self._begun = begin(self._session, host_facts.PROPERTIES, self._inventory.unknown)
 
     def read_machines(self, share=None):
         """All machines, by host. Where they cannot be read, every host's `vms` says why."""
@@ -165,7 +174,7 @@ class Fleet(object):
             yield self._silent(found, "not read: the host has left %s during the audit" % self._session.endpoint.name)
 
     def _live(self):
-        for found in in_view(self._session, host_facts.PROPERTIES, self._inventory.unknown):
+        for found in in_view(self._session, host_facts.PROPERTIES, self._inventory.unknown, begun=self._begun):
             if reachable(found):
                 yield found
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import re
@@ -19,6 +20,8 @@ MAX_REPLY = 512 * 1024 * 1024
 CHUNK = 256 * 1024
 # Of the head of an answer, as http.client has it.
 MAX_LINES, MAX_LINE = 100, 65536
+# What a connection is given up for.
+_BROKEN = (OSError, http.client.HTTPException, ValueError, zlib.error)
 _PIN = re.compile(r"[0-9a-f]{64}")
 _NOT_IN_A_PATH = re.compile(r"[\x00-\x20\x7f]")
 
@@ -166,7 +169,7 @@ class _Connection(http.client.HTTPSConnection):
     response_class = _Response
 
     def ask(self, method, path, body, headers):
-        """The response to a request, of which nothing but its head has been read.
+        """Send a request.
 
         :raises ValueError: the path or a header would be more than that: it holds a space or a line break.
         """
@@ -178,6 +181,9 @@ class _Connection(http.client.HTTPSConnection):
         if _NOT_IN_A_PATH.search(path) or any("\r" in line or "\n" in line for line in lines):
             raise ValueError("the request for %r has a space or a line break where none may be" % path[:200])
         self.sock.sendall("\r\n".join(lines + ["", ""]).encode("latin-1") + (body or b""))
+
+    def response(self, method):
+        """The response to it, of which nothing but its head has been read."""
         response = self.response_class(self.sock, method=method)
         response.begin()
         return response
@@ -230,7 +236,7 @@ class Connections(object):
             except ssl.SSLError as error:
                 self.close()
                 raise Lost("unreachable: %s does not speak TLS 1.2 or newer there (%s)" % (self._endpoint, error))
-            except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
+            except _BROKEN as error:
                 self.close()
                 raise Lost(
                     "unreachable: %s: %s. Check ansible_host and hypervisor_port"
@@ -238,20 +244,45 @@ class Connections(object):
                 )
         raise AssertionError("a request ends in the loop")
 
+    def begun(self, method, path, body=None, headers=None):
+        """Send a request now, over a connection of its own; returns a function that returns what request would.
+
+        What goes wrong with it is left to asking once more.
+        """
+        connection = None
+        with contextlib.suppress(*_BROKEN):
+            connection = self._new()
+            connection.ask(method, path, body, headers or {})
+
+        def answer():
+            if connection is not None:
+                with contextlib.suppress(*_BROKEN), contextlib.closing(connection):
+                    return self._read(connection, method, time.monotonic())
+            return self.request(method, path, body, headers)
+
+        return answer
+
     def _opened(self):
+        self._mine.connection = self._new()
+        return self._mine.connection
+
+    def _new(self):
         connection = _Connection(
             self._endpoint.host, self._endpoint.port, timeout=self._endpoint.time_limit, context=self._context
         )
+        self._all.append(connection)
         connection.connect()
         # A call is two small packets: Nagle's algorithm would hold back the second one for 40 ms.
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._mine.connection = connection
-        self._all.append(connection)
         return connection
 
     def _asked(self, connection, method, path, body, headers):
-        deadline = time.monotonic() + self._endpoint.time_limit
-        response = connection.ask(method, path, body, headers)
+        since = time.monotonic()
+        connection.ask(method, path, body, headers)
+        return self._read(connection, method, since)
+
+    def _read(self, connection, method, since):
+        response = connection.response(method)
         pieces = []
         unpack = zlib.decompressobj(31) if response.headers.get("content-encoding") == "gzip" else None
         size = 0
@@ -265,7 +296,7 @@ class Connections(object):
             if size > MAX_REPLY:
                 self.close()
                 raise VsphereError("%s answered with more than %d MiB" % (self._endpoint, MAX_REPLY // 1024 // 1024))
-            if time.monotonic() > deadline:
+            if time.monotonic() > since + self._endpoint.time_limit:
                 # A socket's own time limit starts anew with every byte.
                 raise socket.timeout()
             pieces.append(piece)

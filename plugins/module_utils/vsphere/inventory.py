@@ -263,6 +263,7 @@ def _ports(config):
     return {
         "vlan": 0 if trunk else number(vlan.get("vlanId") or vlan.get("pvlanId")) or 0,
         "trunk": ranges,
+        "pvlan": vlan.get("_type", "").endswith("PvlanSpec"),
         **{name: flag(setting(policy.get(field))) for name, field in names},
         "shaping_in": flag(setting(at(config, "inShapingPolicy.enabled"))) is True,
         "shaping_out": flag(setting(at(config, "outShapingPolicy.enabled"))) is True,

@@ -49,8 +49,15 @@ class Properties(object):
         self.passed_over = passed_over
 
 
-def in_view(session, wanted, unknown, make=None, share=None):
-    """Each object of the type below the root folder, as Found; or make(found) of each.
+def begin(session, wanted, unknown):
+    """Ask for the first page of an in_view, for the server to make it while something else is read; its `begun`."""
+    view, reader = _viewed(session, wanted, unknown)
+    reader.begin()
+    return view, reader
+
+
+def in_view(session, wanted, unknown, make=None, share=None, begun=None):
+    """Each object of the type below the root folder, as Found; or make(found) of each. begun: see begin.
 
     A property that the server is too old for is left out of the question and noted in `unknown` {path: reason}. A
     session that expires half-way is renewed, and what had not been read by then is asked for again. share(work, pages):
@@ -59,9 +66,9 @@ def in_view(session, wanted, unknown, make=None, share=None):
     seen = set()
     for attempt in (1, 2):
         try:
-            view = _create_view(session, wanted.type)
+            view, reader = begun or _viewed(session, wanted, unknown, make)
+            begun = None
             try:
-                reader = _Reader(session, wanted, [("ContainerView", view)], _SELECT, unknown, make)
                 for moid, made in reader.here() if share is None else reader.shared(share):
                     if moid not in seen:
                         seen.add(moid)
@@ -91,6 +98,11 @@ def of_object(session, wanted, reference_of, unknown):
     for found in of_objects(session, wanted, [reference_of], unknown):
         return found
     raise Unreadable("the server says nothing of %s" % wanted.type)
+
+
+def _viewed(session, wanted, unknown, make=None):
+    view = _create_view(session, wanted.type)
+    return view, _Reader(session, wanted, [("ContainerView", view)], _SELECT, unknown, make)
 
 
 def _create_view(session, ref_type):
@@ -127,6 +139,11 @@ class _Reader(object):
         self._make = make or (lambda found: found)
         self._paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
         self._known = repeats.Pages()
+        self._begun = {}
+
+    def begin(self):
+        """Ask for the first page now."""
+        self._begun = {"begun": self._session.begin(*self._retrieval())}
 
     def here(self):
         """(id, what is made of it) of each object."""
@@ -163,29 +180,33 @@ class _Reader(object):
                 yield found.moid, self._make(found)
 
     def _answers(self, shorten):
-        collector = self._session.content["propertyCollector"]
-        answer = self._first(collector, shorten)
+        answer = self._first(shorten)
         while answer:
             token = next((child.text for child in answer[0] if tag(child) == "token"), None)
             yield answer
             if not token:
                 return
+            collector = self._session.content["propertyCollector"]
             answer = self._session.call(
                 "PropertyCollector", collector, "ContinueRetrievePropertiesEx", element("token", token), shorten
             )
 
-    def _first(self, collector, shorten):
+    def _first(self, shorten):
         """The first page of the properties that the server knows."""
         while True:
-            asked = _spec(self._wanted, self._paths, *self._where)
+            begun, self._begun = self._begun, {}
             try:
-                return self._session.call("PropertyCollector", collector, "RetrievePropertiesEx", asked, shorten)
+                return self._session.call(*self._retrieval(), shorten, **begun)
             except SoapFault as error:
                 path = _unknown_path(error, self._paths)
                 if path is None or len(self._unknown) > MAX_UNKNOWN:
                     raise
                 self._unknown[path] = "the server's version does not know the property %s" % path
                 del self._paths[path]
+
+    def _retrieval(self):
+        collector = self._session.content["propertyCollector"]
+        return "PropertyCollector", collector, "RetrievePropertiesEx", _spec(self._wanted, self._paths, *self._where)
 
 
 def _spec(wanted, paths, objects, select):

@@ -56,9 +56,13 @@ class Session(object):
         except (IndexError, KeyError, TypeError, ValueError):
             raise Lost("%s does not describe itself as a vSphere API does" % self.endpoint)
 
-    def call(self, *asked):
+    def call(self, *asked, **more):
         """See Soap.call; a session that has expired is logged in again and the call repeated."""
-        return self._again(lambda soap: soap.call(*asked))
+        return self._again(lambda soap: soap.call(*asked, begun=more.pop("begun", None)))
+
+    def begin(self, *asked):
+        """See Soap.begin."""
+        return self._soap.begin(*asked)
 
     def told(self, *asked):
         """The same of Soap.told."""

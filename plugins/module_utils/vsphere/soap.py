@@ -66,14 +66,15 @@ class Soap(object):
         self._answers = answers
         self.cookie = cookie
 
-    def call(self, ref_type, moid, method, arguments="", shorten=None):
+    def call(self, ref_type, moid, method, arguments="", shorten=None, begun=None):
         """The returnval elements of one call.
 
-        arguments: XML, see element and reference; shorten: gets the reply's bytes and returns those that are parsed.
+        arguments: XML, see element and reference; shorten: gets the reply's bytes and returns those that are parsed;
+        begun: of the same call, see begin.
 
         :raises SoapFault: the server refused. :raises Lost: no answer, or none of a vim25 API.
         """
-        status, answer = self._asked(ref_type, moid, method, arguments)
+        status, answer = begun() if begun else self._asked(ref_type, moid, method, arguments)
         return elements(method, status, shorten(answer) if shorten and status == 200 else answer)
 
     def told(self, ref_type, moid, method, arguments, shape):
@@ -88,15 +89,27 @@ class Soap(object):
             answer, shape, lambda: shape([value(found) for found in elements(method, status, answer)])
         )
 
-    def _asked(self, ref_type, moid, method, arguments):
+    def begin(self, *asked):
+        """Send a call, as call has it, and leave its reply for later: for the server to be at work meanwhile."""
+        answer = self._connections.begun(*self._request(*asked))
+        return lambda: _status_and_body(answer())
+
+    def _asked(self, *asked):
+        return _status_and_body(self._connections.request(*self._request(*asked)))
+
+    def _request(self, ref_type, moid, method, arguments):
         body = ENVELOPE % {
             "method": method,
             "type": quoteattr(ref_type),
             "moid": escape(moid),
             "arguments": arguments,
         }
-        status, _headers, answer = self._connections.request("POST", "/sdk", body.encode("utf-8"), self._headers)
-        return status, answer
+        return "POST", "/sdk", body.encode("utf-8"), self._headers
+
+
+def _status_and_body(answer):
+    status, _headers, body = answer
+    return status, body
 
 
 def elements(method, status, answer):

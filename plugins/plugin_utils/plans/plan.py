@@ -23,6 +23,8 @@ Planner = Callable[["Situation"], list[Row]]
 
 # What has to happen before a written setting is in force (the catalogue's `op`).
 REBOOT = "reboot"
+# Stands for every item of a check that an exception covers as a whole; no item is called so.
+WHOLE = "*"
 PENDING = ("", REBOOT, "vm_power", "maintenance")
 
 
@@ -41,7 +43,8 @@ class Situation:
     inbound: who is connected now, [{protocol, local_address, local_port, peer}]. outbound: whom the host is connected
     to, [{protocol, peer, peer_port, process}]. allow_vm_changes: UUIDs of the virtual machines whose definition may be
     changed. excepted: {check: ids of the items (`<UUID of a machine>/...`) that an exception covers while others of the
-    check fail}; nothing of them may be set. options: those of run_options.OPTIONS that the run gives.
+    check fail, or WHOLE}; nothing of them may be set. options: those of run_options.OPTIONS that the run gives.
+    own_machines: {UUID: what it is} of machines that this run hangs on: the vCenter, where the run comes from.
     """
 
     facts: Mapping[str, Any]
@@ -56,6 +59,7 @@ class Situation:
     allow_vm_changes: frozenset[str] = frozenset()
     excepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    own_machines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ OSCAL_VERSION = "1.1.3"
 NAMESPACE = "https://github.com/dwp/ansible-collection-hypervisor/ns/oscal"
 _UUIDS = uuid.uuid5(uuid.NAMESPACE_URL, NAMESPACE).bytes
 _TEXT_LIMIT = 2000
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 Node = dict[str, Any]
 
@@ -33,10 +34,22 @@ def uid(*parts: Any) -> str:
 
     Written out, because uuid.uuid5 takes three times as long and a fleet needs half a million.
     """
-    name = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
-    digest = hashlib.sha1(_UUIDS + name, usedforsecurity=False).hexdigest()
-    variant = "89ab"[int(digest[16], 16) & 3]
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    return uids(*parts[:-1])(str(parts[-1]))
+
+
+def uids(*parts: Any) -> Callable[[str], str]:
+    """uid(*parts, last) of many last ones, which are not remembered."""
+    begin = hashlib.sha1(
+        _UUIDS + "".join(f"{part}\x1f" for part in parts).encode("utf-8", "surrogatepass"), usedforsecurity=False
+    )
+
+    def of(last: str) -> str:
+        found = begin.copy()
+        found.update(last.encode("utf-8", "surrogatepass"))
+        digest = found.hexdigest()
+        return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{_VARIANT[digest[16]]}{digest[17:20]}-{digest[20:32]}"
+
+    return of
 
 
 def line(value: Any, otherwise: str = "none") -> str:

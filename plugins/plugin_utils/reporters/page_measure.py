@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
@@ -170,7 +170,7 @@ def outcomes(results: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, An
 
 
 def _hashable(value: Any) -> Any:
-    return json.dumps(value, sort_keys=True, default=str) if isinstance(value, (dict, list)) else value
+    return compact(value) if isinstance(value, (dict, list)) else value
 
 
 def _found_row(site: Site, result: Mapping[str, Any], subjects: Sequence[str]) -> Row:

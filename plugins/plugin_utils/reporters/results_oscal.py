@@ -20,6 +20,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.expired i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.json_text import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.oscal import Node
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import Remembered
 
 FILE = "results.oscal.json"
 # status: (state, reason); what is left out has no finding, only its observation
@@ -109,7 +110,7 @@ class _Writer:
         self._repeated: dict[tuple[Any, ...], str] = {}
         self._observed = Once(self._observation)
         self._risked = Once(self._risk)
-        self._found: dict[tuple[str, str, str], str] = {}
+        self._found: dict[tuple[str, str, str], tuple[str, str]] = {}
         self._controls = {
             "control-selections": [
                 {"include-controls": [{"control-id": oscal.control_id(measure)} for measure in standard.measures]}
@@ -172,7 +173,7 @@ class _Writer:
         made = []
         for result in results:
             begin, rest = self._observed.of(result)
-            made.append(f'{{"uuid":"{ids.observation(result)}",{begin}{href}{rest},{about}')
+            made.append(f'{{"uuid":"{ids.observation[result["check"]]}",{begin}{href}{rest},{about}')
         return made
 
     def _observation(self, result: Mapping[str, Any]) -> Sequence[str]:
@@ -223,53 +224,54 @@ class _Writer:
         by_measure: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         for result in results:
             by_measure[result["measure"]].append(result)
+        told = Remembered(lambda status: compact(oscal.line(f"{subject['name']}: {status.replace('_', ' ')}")))
         return [
-            self._finding(subject, entry, by_measure[entry["measure"]], ids)
+            self._finding(entry, told[entry["status"]], by_measure[entry["measure"]], ids)
             for entry in measures
             if entry["status"] in STATES
         ]
 
-    def _finding(
-        self, subject: Mapping[str, Any], entry: Mapping[str, Any], results: Sequence[Mapping[str, Any]], ids: _Ids
-    ) -> str:
-        measure = self._standard.measures[entry["measure"]]
-        head = {
-            "uuid": oscal.uid("finding", self._name, subject["id"], measure.id),
-            "title": oscal.line(f"{measure.id} {measure.title}"),
-            "description": oscal.line(f"{subject['name']}: {entry['status'].replace('_', ' ')}"),
-        }
-        key = (measure.id, entry["status"], entry["obligation"])
+    def _finding(self, entry: Mapping[str, Any], told: str, results: Sequence[Mapping[str, Any]], ids: _Ids) -> str:
+        """told: its description, encoded."""
+        key = (entry["measure"], entry["status"], entry["obligation"])
         if key not in self._found:
-            state, reason = STATES[entry["status"]]
-            told = {
-                "props": oscal.props({"status": entry["status"], "obligation": entry["obligation"]}),
-                "origins": self._origins,
-                "target": {
-                    "type": "statement-id",
-                    "target-id": oscal.statement_id(measure.id),
-                    "status": {"state": state, "reason": reason},
-                },
-            }
-            self._found[key] = compact(told)[1:-1]
-        observations = [f'{{"observation-uuid":"{ids.observation(r)}"}}' for r in results]
-        risks = [f'{{"risk-uuid":"{ids.of("risk", r)}"}}' for r in results if _risky(r)]
-        made = f"{compact(head)[:-1]},{self._found[key]}"
+            self._found[key] = self._of_measure(entry)
+        title, rest = self._found[key]
+        observations = [f'{{"observation-uuid":"{ids.observation[r["check"]]}"}}' for r in results]
+        risks = [f'{{"risk-uuid":"{ids.risk[r["check"]]}"}}' for r in results if _risky(r)]
+        made = f'{{"uuid":"{ids.finding(entry["measure"])}","title":{title},"description":{told},{rest}'
         if observations:
             made += f',"related-observations":[{",".join(observations)}]'
         if risks:
             made += f',"related-risks":[{",".join(risks)}]'
         return made + "}"
 
+    def _of_measure(self, entry: Mapping[str, Any]) -> tuple[str, str]:
+        """What a finding says of a measure on whatever subject: its title, and what follows its description."""
+        measure = self._standard.measures[entry["measure"]]
+        state, reason = STATES[entry["status"]]
+        told = {
+            "props": oscal.props({"status": entry["status"], "obligation": entry["obligation"]}),
+            "origins": self._origins,
+            "target": {
+                "type": "statement-id",
+                "target-id": oscal.statement_id(measure.id),
+                "status": {"state": state, "reason": reason},
+            },
+        }
+        return compact(oscal.line(f"{measure.id} {measure.title}")), compact(told)[1:-1]
+
     def _risks(self, results: Iterable[Mapping[str, Any]], ids: _Ids) -> list[str]:
         made = []
         for result in results:
             if _risky(result):
                 first, second, third, rest = self._risked.of(result)
-                remediation = oscal.uid("remediation", result["subject"], result["check"], result["status"])
+                check = result["check"]
+                remediation = ids.remediation(f"{check}\x1f{result['status']}")
                 expired = self._expired.of(result)
                 made.append(
-                    f'{first}"{ids.of("risk", result)}"{second}"{remediation}"{third}"{ids.observation(result)}"{rest}'
-                    f"{_risk_log(expired, ids.of('risk-log', result)) if expired else ''}}}"
+                    f'{first}"{ids.risk[check]}"{second}"{remediation}"{third}"{ids.observation[check]}"{rest}'
+                    f"{_risk_log(expired, ids.risk_log(check)) if expired else ''}}}"
                 )
         return made
 
@@ -284,20 +286,15 @@ class _Writer:
 
 
 class _Ids:
-    """UUIDs of what is told of one subject; those of observations are needed several times."""
+    """UUIDs of what is told of one subject, by check or measure; remembered where they are needed several times."""
 
     def __init__(self, run: str, subject: str) -> None:
-        self._of = (run, subject)
-        self._observations: dict[str, str] = {}
-
-    def of(self, kind: str, result: Mapping[str, Any]) -> str:
-        return oscal.uid(kind, *self._of, result["check"])
-
-    def observation(self, result: Mapping[str, Any]) -> str:
-        found = self._observations.get(result["check"])
-        if found is None:
-            found = self._observations[result["check"]] = self.of("observation", result)
-        return found
+        self.observation = Remembered(oscal.uids("observation", run, subject))
+        self.risk = Remembered(oscal.uids("risk", run, subject))
+        self.risk_log = oscal.uids("risk-log", run, subject)
+        self.finding = oscal.uids("finding", run, subject)
+        # Of the check and what it counts as.
+        self.remediation = oscal.uids("remediation", subject)
 
 
 def _risky(result: Mapping[str, Any]) -> bool:

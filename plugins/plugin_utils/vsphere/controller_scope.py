@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CONTROLLER_KINDS, KINDS
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal, merged
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import same_named
 
 # What holds at once for every machine that is connected, on whatever host: all of them have to be allowed.
 OF_MACHINES = frozenset(("distributed_security",))
@@ -33,6 +35,7 @@ class Scope:
         self._spared: set[tuple[str, str]] = set()
         self._unseen: list[str] = []
         self._withheld: dict[str, str] = {}
+        self._claims: dict[str, Claims] = {}
 
     def unseen(self, name: str) -> None:
         """A host that is there and whose machines nobody could judge."""
@@ -42,6 +45,10 @@ class Scope:
         """Checks that nobody could judge on a host, and that it has an exception for: what it shares is not known."""
         for check in checks:
             self._withheld.setdefault(check, name)
+
+    def claim(self, name: str, claims: Claims) -> None:
+        """What a host has against changes that others may ask for."""
+        self._claims[name] = claims
 
     def add(self, name: str, planned: Proposal, excepted: Iterable[Proposal] = ()) -> None:
         """One subject, by name. excepted: what would be done to it if its exceptions did not cover their checks."""
@@ -60,7 +67,7 @@ class Scope:
 
     def proposals(self, area: str) -> dict[str, Proposal]:
         """{host, or CONTROLLER: what would be done}; the vCenter comes last, as hosts are proved through it."""
-        found = dict(self._own)
+        found = same_named.together(area, self._own, self._claims, self._standard)
         own = found.pop(CONTROLLER, Proposal(area, ()))
         if not self._of_all:
             left = _left_to_all([*own.rows, *(row for row in self._asked if not self._left_alone(row))])
@@ -80,11 +87,19 @@ class Scope:
             why = "one of the hosts that share it has an exception or may not be changed"
         elif held := [self._withheld[check] for check in row["checks"] if check in self._withheld]:
             why = f"{held[0]} could not be judged, and has an exception for it if it shares it"
+        elif against := [f"{name}: {found}" for name, claims in self._claims.items() if (found := claims.against(row))]:
+            why = against[0]
+        elif (values := self._values(row)) and len(values) > 1:
+            why = f"the gold configuration gives its hosts different values, {', '.join(values)}"
         elif row["kind"] in OF_MACHINES and self._unseen:
             why = f"{self._unseen[0]} could not be judged, and a machine there may be connected that may not be changed"
         else:
             return None
         return {**by_hand(f"{_called(row)}: left alone, as {why}"), "checks": row["checks"]}
+
+    def _values(self, row: Row) -> Sequence[str]:
+        """What the hosts that share a setting ask for, each value once."""
+        return sorted({str(one["value"]) for one in self._asked if _subject(one) == _subject(row)})
 
     def _risk(self, check: str) -> int:
         return int(self._standard.checks[check].disruption["lockout"])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import collector, own_machines
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.engine import SERVER_ERRORS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
@@ -152,8 +152,17 @@ class Enforcement:
         :raises ValueError: see run.
         """
         choose = partial(self._choose, session) if self._given["esxi_hosts"] else None
+        login = _login(session)
+        named = planning.port_groups(self._variables)
         here = planning.Planning(
-            self._given, self._standard, self._variables, self._exceptions, checks, _login(session), choose is None
+            self._given,
+            self._standard,
+            self._variables,
+            self._exceptions,
+            checks,
+            login,
+            own_machines.found(session, login.address) if named else {},
+            choose is None,
         )
         plan: planning.Planning | Elsewhere[planning.Planning] = here
         names = endpoint_audit.Names(self._base)

@@ -16,15 +16,14 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess i
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import excepted_from
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, WHOLE, Situation
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import port_group_vlans
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
-
-# Stands for every item of a check that an exception covers as a whole; no item is called so.
-WHOLE = "*"
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class Planning:
     """Plans the subjects of one endpoint, the vCenter before its hosts; only names of hosts and plans are kept.
 
     given: the options of the action enforce, and `account`. variables: gold_* of the inventory host. exceptions: the
-    records of the register. checks: those to be enforced. of_all: whether the run is for all hosts.
+    records of the register. checks: those to be enforced. own: see Situation.own_machines. of_all: whether the run is
+    for all hosts.
 
     After end(): proposals {area: {host, or CONTROLLER after them: what would be done to it}}; waiting_elsewhere: names
     of hosts aside that wait for a restart.
@@ -53,6 +53,7 @@ class Planning:
         exceptions: Sequence[Mapping[str, Any]],
         checks: Sequence[str],
         login: Login,
+        own: Mapping[str, Any],
         of_all: bool,
     ) -> None:
         self.proposals: dict[str, dict[str, Proposal]] = {}
@@ -64,6 +65,8 @@ class Planning:
         self._exceptions = exceptions
         self._checks = checks
         self._login = login
+        self._own = own
+        self._named = port_groups(variables)
         self._alike = Alike()
         self._scopes = {area: Scope(standard, of_all=of_all) for area in given["areas"]}
 
@@ -71,20 +74,25 @@ class Planning:
         """name: of the host, or CONTROLLER. facts: None where nobody could read it. aside: it is not selected: nothing
         but whether it waits for a restart is of interest."""
         if facts is None:
-            self._unseen(name, subject, self._checks)
+            for scope in self._scopes.values():
+                scope.claim(name, Claims(unread=True))
+                self._unseen(name, subject, self._checks, scope)
             return
         # What hosts answer alike is read once, and planners get facts of their own.
         situation, unknown = self._situation(subject, plain(facts))
         if aside:
             self._look_aside(name, situation)
             return
+        situation = replace(situation, own_machines=self._own)
         covered = _excepted(situation, self._checks)
+        claims = Claims() if name == CONTROLLER else _claims(situation, self._named)
         for area, scope in self._scopes.items():
             planned = proposal.propose(area, situation, self._standard, "vsphere")
             spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
             scope.add(name, planned, spared)
+            scope.claim(name, claims)
             if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and name != CONTROLLER:
-                self._unseen(name, subject, unknown, area)
+                self._unseen(name, subject, unknown, scope)
 
     def end(self) -> Planning:
         """Itself, with what came of it."""
@@ -98,12 +106,10 @@ class Planning:
     def _found(self) -> dict[str, dict[str, Proposal]]:
         return {area: scope.proposals(area) for area, scope in self._scopes.items()}
 
-    def _unseen(self, name: str, subject: Mapping[str, Any], checks: Iterable[str], area: str = "") -> None:
-        """Note checks that nobody could judge, in one area or in all of them."""
-        withheld = self._excepted_from(subject, checks)
-        for scope in [self._scopes[area]] if area else self._scopes.values():
-            scope.unseen(name)
-            scope.withheld(name, withheld)
+    def _unseen(self, name: str, subject: Mapping[str, Any], checks: Iterable[str], scope: Scope) -> None:
+        """Note checks of a host that nobody could judge."""
+        scope.unseen(name)
+        scope.withheld(name, self._excepted_from(subject, checks))
 
     def _look_aside(self, name: str, situation: Situation) -> None:
         for area in self._scopes:
@@ -155,6 +161,25 @@ def only(standard: Standard, checks: Iterable[str]) -> Standard:
         for measure in standard.measures.values()
     ]
     return replace(standard, measures={measure.id: measure for measure in measures if measure.checks})
+
+
+def port_groups(variables: Mapping[str, Any]) -> frozenset[str]:
+    """The names of port groups for which gold has a VLAN on some of the hosts.
+
+    :raises ValueError: the gold configuration has another shape.
+    """
+    gold.effective(variables)
+    overrides = variables.get("gold_overrides") or []
+    given = [variables, *(entry["gold"] for entry in overrides)]
+    return frozenset(str(name) for one in given for name in one.get(port_group_vlans.SETTING) or ())
+
+
+def _claims(situation: Situation, named: frozenset[str]) -> Claims:
+    """What one host has against changes of the port groups that gold names."""
+    try:
+        return port_group_vlans.claims(situation, named) if named else Claims()
+    except proposal.FACTS_LACKING:
+        return Claims(unread=True)
 
 
 def waits(row: Mapping[str, Any]) -> bool:

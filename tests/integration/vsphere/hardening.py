@@ -51,6 +51,7 @@ SITE: dict[str, Any] = {
     "gold_image_manifest": [
         {"name": name, "signature_verified_on": "2026-11-01"} for name in ("rescue", "tpl-debian12")
     ],
+    "gold_vsphere_port_group_vlans": {"VM Network": 40, "vMotion": 50, "dvpg-production": 100, "dvpg-dmz": 200},
     **machines.GOLD,
     "gold_vsphere_rulesets": [
         "dns", "ntpClient", "syslog", "updateManager", "vSphereClient", "webAccess", "vpxHeartbeats", "vMotion", "NFC",
@@ -144,7 +145,28 @@ def spoil_network(host: vim.HostSystem) -> None:
     group.policy.security = vim.host.NetworkPolicy.SecurityPolicy(allowPromiscuous=True)
     order = vim.host.NetworkPolicy.NicOrderPolicy(activeNic=["vmnic0"])
     group.policy.nicTeaming = vim.host.NetworkPolicy.NicTeamingPolicy(policy="loadbalance_srcid", nicOrder=order)
+    # The VLAN of management, 10, or every one. On ESXi 8 a machine is on it that vSphere makes itself, and that stays.
+    group.vlanId = {"7": 4095, "8": 0}.get(host.config.product.version[0], 10)
     network.UpdatePortGroup(pgName="VM Network", portgrp=group)
+
+
+def set_ports(group: vim.dvs.DistributedVirtualPortgroup, **setting: Any) -> None:
+    """What all ports of a distributed port group are set to."""
+    ports = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(**setting)
+    version = group.config.configVersion
+    spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(configVersion=version, defaultPortConfig=ports)
+    done(group.ReconfigureDVPortgroup_Task(spec=spec))
+
+
+def one_vlan(number: int, *, inherited: bool = False) -> vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec:
+    """The VLAN of distributed ports."""
+    return vim.dvs.VmwareDistributedVirtualSwitch.VlanIdSpec(inherited=inherited, vlanId=number)
+
+
+def trunk(*ranges: tuple[int, int]) -> vim.dvs.VmwareDistributedVirtualSwitch.TrunkVlanSpec:
+    """Several VLANs of distributed ports."""
+    pairs = [vim.NumericRange(start=low, end=high) for low, high in ranges]
+    return vim.dvs.VmwareDistributedVirtualSwitch.TrunkVlanSpec(inherited=False, vlanId=pairs)
 
 
 def reserve(admin: Client, kept: bool) -> None:
@@ -168,12 +190,11 @@ def spoil_controller(admin: Client) -> None:
         forgedTransmits=vim.BoolPolicy(inherited=False, value=False),
     )
     for group in admin.all(vim.dvs.DistributedVirtualPortgroup):
+        # Machines of one host are on each of them.
         if group.name == "dvpg-production":
-            setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=accepted)
-            spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(
-                configVersion=group.config.configVersion, defaultPortConfig=setting
-            )
-            done(group.ReconfigureDVPortgroup_Task(spec=spec))
+            set_ports(group, securityPolicy=accepted, vlan=one_vlan(10))
+        elif group.name == "dvpg-dmz":
+            set_ports(group, vlan=trunk((0, 9), (10, 10)))
     for library in admin.rest("GET", "/api/content/local-library")[1]:
         path = f"/api/content/local-library/{library}"
         assert admin.rest("PATCH", path, {"unset_security_policy_id": True})[0] == 204

@@ -148,6 +148,9 @@ def test_each_way_of_writing_was_taken(law: Law) -> None:
          {"active": ["vmnic0"], "standby": ["vmnic1"]}),
         ("esx01.lab.example security policy of port group VM Network", {"promiscuous": True},
          {"promiscuous": False, "mac_changes": False, "forged_transmits": False}),
+        ("esx01.lab.example VLAN of port group VM Network", 4095, 40),
+        ("the vCenter VLAN of port group dvpg-production (dvportgroup-43)", 10, 100),
+        ("the vCenter VLAN of port group dvpg-dmz (dvportgroup-44)", "0-9,10", 200),
     ):  # fmt: skip
         assert (done[name]["old"], done[name]["new"]) == (old, new)
 

@@ -354,6 +354,7 @@ KINDS = {
     "portgroup_teaming": Kind(
         "adapters of port group %s", ("config.network.portgroup",), network.teaming, network.set_teaming
     ),
+    "portgroup_vlan": Kind("VLAN of port group %s", ("config.network.portgroup",), network.vlan, network.set_vlan),
     "adapter_service": Kind(
         "service %s", ("config.virtualNicManagerInfo.netConfig",), network.carries, network.set_service
     ),

@@ -26,12 +26,19 @@ CONTROLLER_KINDS = {
     "admission_control": Kind("admission control of cluster %s", (), shared.admission, shared.set_admission),
     "network_control": Kind("network I/O control of switch %s", (), shared.network_control, shared.set_network_control),
     "distributed_security": Kind("security policy of port group %s", (), shared.security, shared.set_security),
+    "distributed_vlan": Kind(
+        "VLAN of port group %s",
+        (),
+        shared.vlan,
+        shared.set_vlan,
+        shown=lambda found: "that of its switch" if found is None else found,
+    ),
     "permission": Kind("permission of %s", (), authorization.permission, authorization.set_permissions),
     "role": Kind("role %s", (), authorization.grants, authorization.set_grants),
     "appliance_firewall": Kind(
         "firewall of the appliance", (), appliance_settings.firewall, appliance_settings.set_firewall
     ),
 }
-# With these, whoever changes them can cut himself off, whatever risk a check states.
-CUTTING_OFF = frozenset(("permission", "role", "appliance_firewall"))
+# With these, whoever changes them can cut himself, or a host, off, whatever risk a check states.
+CUTTING_OFF = frozenset(("permission", "role", "appliance_firewall", "portgroup_vlan", "distributed_vlan"))
 KINDS = {**host.KINDS, **CONTROLLER_KINDS}

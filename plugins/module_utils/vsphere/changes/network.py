@@ -15,6 +15,7 @@ SECURITY = (
     ("mac_changes", "macChanges"),
     ("forged_transmits", "forgedTransmits"),
 )
+ADAPTERS = ("config.network.vnic", "config.virtualNicManagerInfo.netConfig")
 # Fields of the API's structures in the order of its schema, which servers insist on. What is not named here is kept by
 # nobody: UpdatePortGroup replaces the whole specification.
 TEAMING = ("policy", "reversePolicy", "notifySwitches", "rollingOrder", "failureCriteria", "nicOrder")
@@ -23,6 +24,9 @@ CRITERIA = (
 )  # fmt: skip
 OFFLOAD = ("csumOffload", "tcpSegmentation", "zeroCopyXmit")
 SHAPING = ("enabled", "averageBandwidth", "peakBandwidth", "burstSize")
+# What an adapter may lose for a moment while machines run: storage, vSAN and Fault Tolerance would lose connections in
+# use.
+MOVABLE = ("vmotion", "vSphereProvisioning", "vSphereReplication", "vSphereReplicationNFC", "vSphereBackupNFC")
 
 
 def _group(host, name):
@@ -43,7 +47,7 @@ def set_security(host, changes):
     """The same, set; what is left out is inherited from the switch again."""
     for name, wanted in changes:
         fields = {field: WORDS[wanted[key]] for key, field in SECURITY if key in wanted}
-        _update(host, name, "security", fields or None)
+        _update(host, name, {"security": fields or None})
 
 
 def teaming(host, name):
@@ -62,18 +66,60 @@ def set_teaming(host, changes):
         now.pop("nicOrder", None)
         if wanted:
             now["nicOrder"] = {"activeNic": wanted["active"], "standbyNic": wanted["standby"]}
-        _update(host, name, "nicTeaming", now or None)
+        _update(host, name, {"nicTeaming": now or None})
 
 
-def _update(host, name, part, wanted):
-    """UpdatePortGroup with one part of the policy changed. What a change before this one wrote is read first."""
+def vlan(host, name):
+    """The VLAN of a port group: 0 is none, 4095 every one."""
+    return int(_group(host, name)["vlanId"])
+
+
+def set_vlan(host, changes):
+    """The same, set; the policy of the port group stays.
+
+    :raises ChangeError: an adapter of the host is on it that may not lose its connection.
+    """
+    for name, wanted in changes:
+        # Asked now, on the way back too: what was planned, or set, may have been overtaken by hand.
+        refuse_carrying(host.again(ADAPTERS).known, name)
+        _update(host, name, {}, wanted)
+
+
+def refuse_carrying(known, group):
+    """Whether an adapter is on a port group that may not lose its connection: management, storage, or unlike both
+    nothing that is known. known(path): properties ADAPTERS of a host; group: a name, or the key of a distributed one.
+
+    :raises ChangeError: which adapter.
+    """
+    for device, services in carried(known, group):
+        if not services or not set(services) <= set(MOVABLE):
+            what = ", ".join(services) or "what no service tells, storage maybe"
+            raise ChangeError("%s, which carries %s, is on port group %s" % (device, what, group))
+
+
+def carried(known, group):
+    """(device, services) of each adapter that is on a port group."""
+    chosen = {}
+    for config in known("config.virtualNicManagerInfo.netConfig"):
+        devices = {found["key"]: found["device"] for found in many(config.get("candidateVnic"))}
+        for key in many(config.get("selectedVnic")):
+            chosen.setdefault(devices.get(key), []).append(config["nicType"])
+    for found in known("config.network.vnic"):
+        if group in (found.get("portgroup"), at(found, "spec.distributedVirtualPort.portgroupKey")):
+            yield found["device"], chosen.get(found["device"], [])
+
+
+def _update(host, name, parts, number=None):
+    """UpdatePortGroup with parts of the policy, or the VLAN, changed. What a change before this one wrote is read
+    first."""
     spec = _group(host.again(("config.network.portgroup",)), name)
     policy = dict(spec.get("policy") or {}) if isinstance(spec.get("policy"), dict) else {}
-    policy[part] = wanted
+    policy.update(parts)
+    number = spec["vlanId"] if number is None else number
     host.call(
         "networkSystem", "HostNetworkSystem", "UpdatePortGroup",
         "%s<portgrp>%s%s%s<policy>%s</policy></portgrp>"
-        % (element("pgName", name), element("name", name), element("vlanId", spec["vlanId"]),
+        % (element("pgName", name), element("name", name), element("vlanId", number),
            element("vswitchName", spec["vswitchName"]), _policy(policy)),
     )  # fmt: skip
 

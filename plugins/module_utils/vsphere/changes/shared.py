@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.failure import ChangeError
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import SECURITY
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import (
+    ADAPTERS,
+    SECURITY,
+    refuse_carrying,
+)
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.inventory import CLUSTERS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.retrieve import Properties
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.soap import WORDS, element
-from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.values import flag, many
 
 SWITCHES = Properties(
     "DistributedVirtualSwitch", {"name": None, "uuid": None, "config.networkResourceManagementEnabled": None}, page=500
@@ -19,6 +23,11 @@ PORTGROUPS = Properties(
     "DistributedVirtualPortgroup",
     {"name": None, "key": None, "config.configVersion": None, "config.defaultPortConfig": None},
     page=200,
+)
+HOSTS = Properties("HostSystem", dict.fromkeys(("name", *ADAPTERS)), page=50)
+ID_SPEC, TRUNK_SPEC = (
+    "VmwareDistributedVirtualSwitchVlanIdSpec",
+    "VmwareDistributedVirtualSwitchTrunkVlanSpec",
 )
 
 
@@ -97,21 +106,75 @@ def security(controller, name):
 def set_security(controller, changes):
     """The same, set; ConcurrentAccess is answered where somebody has changed the port group since it was read."""
     for name, wanted in changes:
-        controller.written()
-        found = _portgroup(controller, name)
         policy = "".join("<%s>%s</%s>" % (field, _policy(wanted.get(key)), field) for key, field in SECURITY)
-        controller.run(
-            "DistributedVirtualPortgroup", found.moid, "ReconfigureDVPortgroup_Task",
-            '<spec>%s<defaultPortConfig xsi:type="VMwareDVSPortSetting"><securityPolicy>%s%s</securityPolicy>'
-            "</defaultPortConfig></spec>"
-            % (
-                element("configVersion", found.values.get("config.configVersion", "")),
-                element("inherited", WORDS[not wanted]),
-                policy,
-            ),
-            "port group %s" % name,
-        )  # fmt: skip
-        controller.written()
+        policy = element("inherited", WORDS[not wanted]) + policy
+        _reconfigure(controller, name, "<securityPolicy>%s</securityPolicy>" % policy)
+
+
+def _reconfigure(controller, name, setting):
+    """Change what all ports of a distributed port group are set to, by the version that is read now; the rest stays."""
+    controller.written()
+    found = _portgroup(controller, name)
+    controller.run(
+        "DistributedVirtualPortgroup", found.moid, "ReconfigureDVPortgroup_Task",
+        '<spec>%s<defaultPortConfig xsi:type="VMwareDVSPortSetting">%s</defaultPortConfig></spec>'
+        % (element("configVersion", found.values.get("config.configVersion", "")), setting),
+        "port group %s" % name,
+    )  # fmt: skip
+    controller.written()
+
+
+def vlan(controller, name):
+    """The VLAN of a distributed port group's own: its id (0 is none), the ranges of a trunk as text ("0-99,200-300"),
+    or None where it inherits that of its switch. :raises ChangeError: it was not read, or is a private one."""
+    setting = _portgroup(controller, name).values.get("config.defaultPortConfig") or {}
+    found = setting.get("vlan") or {}
+    if flag(found.get("inherited")):
+        return None
+    if found.get("_type") == ID_SPEC:
+        return int(found["vlanId"])
+    if found.get("_type") == TRUNK_SPEC:
+        return ",".join(_range(one["start"], one["end"]) for one in many(found.get("vlanId")))
+    raise ChangeError("the VLAN of port group %s is %s" % (name, found.get("_type") or "not told"))
+
+
+def set_vlan(controller, changes):
+    """The same, set.
+
+    :raises ChangeError: an adapter of a host is on the port group that may not lose its connection, or nobody knows.
+    """
+    for name, wanted in changes:
+        # Asked now, on the way back too: what was planned, or set, may have been overtaken by hand.
+        _refuse_carrying(controller, _portgroup(controller, name).values["key"])
+        _reconfigure(controller, name, _vlan(wanted))
+
+
+def _refuse_carrying(controller, key):
+    for host in controller.all(HOSTS).values():
+        name = host.values.get("name", host.moid)
+        try:
+            refuse_carrying(host.values.__getitem__, key)
+        except KeyError as error:
+            raise ChangeError("what the adapters of %s carry was not read (%s)" % (name, error))
+        except ChangeError as error:
+            raise ChangeError("%s: %s" % (name, error))
+
+
+def _range(low, high):
+    return low if low == high else "%s-%s" % (low, high)
+
+
+def _vlan(wanted):
+    ranges = wanted.split(",") if isinstance(wanted, str) else []
+    pairs = [one.partition("-") for one in ranges]
+    ids = "".join(
+        "<vlanId>%s%s</vlanId>" % (element("start", low), element("end", high or low)) for low, _dash, high in pairs
+    )
+    return '<vlan xsi:type="%s">%s%s</vlan>' % (
+        TRUNK_SPEC if ranges else ID_SPEC,
+        element("inherited", WORDS[wanted is None]),
+        ids or element("vlanId", wanted or 0),
+    )
 
 
 def _policy(accepted):

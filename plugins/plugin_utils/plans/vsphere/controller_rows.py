@@ -84,6 +84,11 @@ def distributed_rejects(name: str, key: str, *, items: Sequence[str] = ()) -> Ro
     return {**_row("distributed_security", keyed(name, key), wanted), "items": list(items)}
 
 
+def distributed_vlan(name: str, key: str, vlan: int, *, items: Sequence[str] = ()) -> Row:
+    """The VLAN of a distributed port group."""
+    return {**_row("distributed_vlan", keyed(name, key), vlan), "items": list(items)}
+
+
 def permission(principal: str, entity: str, role: str, *, propagate: bool = True, items: Sequence[str] = ()) -> Row:
     """A principal (a group with a leading %) holds a role on an object: an instance UUID, a name or a path."""
     found = _row("permission", f"{principal} on {entity}", {"role": role, "propagate": propagate})

@@ -76,6 +76,11 @@ def portgroup_adapters(name: str, active: Iterable[str], standby: Iterable[str],
     return {**_row("portgroup_teaming", name, {"active": list(active), "standby": list(standby)}), "items": list(items)}
 
 
+def portgroup_vlan(name: str, vlan: int, items: Iterable[str]) -> Row:
+    """The VLAN of a port group of a standard switch. items: see plan.Row."""
+    return {**_row("portgroup_vlan", name, vlan), "items": list(items)}
+
+
 def ruleset(name: str, *, enabled: bool) -> Row:
     """A rule set of the firewall."""
     return _row("ruleset", name, enabled)

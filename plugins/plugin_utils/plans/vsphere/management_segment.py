@@ -5,24 +5,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.network import MOVABLE
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.machines import Vm
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import Row, Situation
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import (
+    host_rows,
+    port_group_vlans,
+    port_groups,
+    virtual_machines,
+)
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_groups import Group
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere import network as rules
 
 Adapter = Mapping[str, Any]
 BOARD = "Net.BMCNetworkEnable"
-# What can be taken off an adapter while machines run, once another adapter carries it: storage, vSAN and Fault
-# Tolerance would lose connections that are in use.
-MOVABLE = ("vmotion", "vSphereProvisioning", "vSphereReplication", "vSphereReplicationNFC", "vSphereBackupNFC")
 
 
 def dedicated(situation: Situation) -> list[Row]:
-    """vsphere-11.4.12-dedicated: services go that another adapter has too; addresses and VLANs are a person's."""
+    """vsphere-11.4.12-dedicated: services go that another adapter has too, port groups of machines get another VLAN;
+    addresses, and the VLAN of management itself, are a person's."""
     network = situation.facts["network"]
     rows: list[Row] = []
     for adapter in network["vmkernel"]:
@@ -32,12 +39,49 @@ def dedicated(situation: Situation) -> list[Row]:
             ]
     carrying = {row["name"].partition(" ")[0] for row in rows if row["kind"] != "by_hand"}
     facts = {**network, "vms": situation.facts["vms"], "visibility": situation.facts["visibility"]}
-    for item in rules.management_dedicated(facts, dict(situation.gold)).items:
+    machines = {vm["id"] for vm in facts["vms"]}
+    found = [one for one in rules.management_dedicated(facts, dict(situation.gold)).items if one.status == "fail"]
+    for item in found:
         # An adapter that loses its other services is judged again by the next run.
-        if item.status == "fail" and item.id not in carrying and not _shared(network, item.id):
+        if item.id not in {*machines, *carrying} and not _shared(network, item.id):
             what = f"{item.id}: {item.message}; change the network by hand, from the host's console"
-            rows.append(plan.by_hand(what, [str(item.id)]))
+            rows.append(plan.by_hand(what + _console(situation, item.id), [str(item.id)]))
+    return rows + _neighbours(situation, machines & {str(item.id) for item in found})
+
+
+def _neighbours(situation: Situation, failing: Collection[str]) -> list[Row]:
+    """What becomes of the port groups by which machines are on the segment of management. failing: the machines."""
+    own = port_group_vlans.of_management(situation)
+    rows = []
+    for group in situation.facts["network"]["portgroups"]:
+        on_it = [
+            vm["id"]
+            for vm in situation.facts["vms"]
+            if vm["id"] in failing and any(nic.get("portgroup") == group["id"] for nic in vm["nics"])
+        ]
+        if on_it and port_group_vlans.meets(own, group):
+            rows += (
+                [_leave(vm, group) for vm in situation.facts["vms"] if vm["id"] in on_it]
+                if group in own
+                else port_group_vlans.given(situation, port_group_vlans.DEDICATED, group, own, on_it)
+            )
     return rows
+
+
+def _leave(vm: Vm, group: Group) -> Row:
+    what = f" is on {port_groups.called(group)} with the management adapter: connect it to another one"
+    return virtual_machines.by_hand(vm, what)
+
+
+def _console(situation: Situation, name: str | None) -> str:
+    """The command that gives the management adapter's port group one VLAN, where that is what is wrong."""
+    network = situation.facts["network"]
+    trunks = {group["id"]: group for group in port_group_vlans.of_management(situation) if group.get("trunk")}
+    for adapter in network["vmkernel"]:
+        group = trunks.get(adapter["portgroup"])
+        if adapter["id"] == name and group is not None and port_groups.standard(situation, group):
+            return f": esxcli network vswitch standard portgroup set -p {shlex.quote(group['id'])} -v <VLAN>"
+    return ""
 
 
 def _shared(network: Mapping[str, Any], name: str | None) -> bool:
@@ -49,10 +93,22 @@ def separated(situation: Situation) -> list[Row]:
     network, rows = situation.facts["network"], []
     if host_rows.release(situation.facts) >= host_rows.EIGHT and situation.facts["advanced_options"][BOARD] != 0:
         rows.append(host_rows.option(BOARD, 0))
+    own = port_group_vlans.of_management(situation)
+    declared = [
+        group
+        for group in network["portgroups"]
+        if group not in own and port_group_vlans.names(situation, group) and port_group_vlans.meets(own, group)
+    ]
     for adapter in network["vmkernel"]:
-        if _beside_management(situation, adapter):
-            carried = [service for service in adapter["services"] if service in rules.OTHER_TRAFFIC]
-            rows += [_taken_off(situation, adapter, service) for service in carried]
+        carried = [service for service in adapter["services"] if service in rules.OTHER_TRAFFIC]
+        if not carried or not _beside_management(situation, adapter):
+            continue
+        group = next((one for one in declared if one["id"] == adapter["portgroup"]), None)
+        rows += (
+            [_taken_off(situation, adapter, service) for service in carried]
+            if group is None
+            else port_group_vlans.given(situation, port_group_vlans.SEPARATED, group, own, [adapter["id"]])
+        )
     return rows
 
 
@@ -76,4 +132,8 @@ def _taken_off(situation: Situation, adapter: Adapter, service: str) -> Row:
         return host_rows.adapter_service_off(adapter["id"], service)
     why = "and it is in use" if others else "an adapter on a VLAN of its own does not carry it yet"
     what = f"{adapter['id']} carries {service} beside management, {why}: move it by hand"
+    own = port_group_vlans.of_management(situation)
+    for group in situation.facts["network"]["portgroups"]:
+        if group["id"] == adapter["portgroup"] and group not in own and port_group_vlans.meets(own, group):
+            what += f", or {port_group_vlans.without(situation, group)}"
     return plan.by_hand(what, [adapter["id"]])

@@ -21,7 +21,6 @@ from ansible_collections.dwp.hypervisor.tests.integration.vsphere.breaks.steps i
     refuse,
     state,
 )
-from ansible_collections.dwp.hypervisor.tests.integration.vsphere.target.client import done
 
 INBOUND = "/api/appliance/networking/firewall/inbound"
 DECLARED = hardening.SITE["gold_vsphere_rulesets"]
@@ -70,14 +69,7 @@ def _guests(*, accepted: bool) -> Step:
         security = vim.dvs.VmwareDistributedVirtualSwitch.SecurityPolicy(
             inherited=False, allowPromiscuous=policy, macChanges=policy, forgedTransmits=policy
         )
-        setting = vim.dvs.VmwareDistributedVirtualSwitch.VmwarePortConfigPolicy(securityPolicy=security)
-        done(
-            group.ReconfigureDVPortgroup_Task(
-                spec=vim.dvs.DistributedVirtualPortgroup.ConfigSpec(
-                    configVersion=group.config.configVersion, defaultPortConfig=setting
-                )
-            )
-        )
+        hardening.set_ports(group, securityPolicy=security)
 
     return step
 

@@ -69,6 +69,36 @@ def test_both_forms_of_a_port_groups_policy_are_one(admin: client.Client) -> Non
         assert found.securityPolicy.macChanges.value is found.macManagementPolicy.macChanges is wanted.macChanges.value
 
 
+def test_the_vlan_of_a_port_group_is_one_whole(admin: client.Client) -> None:
+    """None, several, or the switch's own; what is none is refused, and the rest of the ports' settings stays."""
+    kinds = vim.dvs.VmwareDistributedVirtualSwitch
+    group = next(one for one in admin.all(vim.dvs.DistributedVirtualPortgroup) if one.name == "dvpg-production")
+    policy = str(group.config.defaultPortConfig.securityPolicy)
+
+    def put(vlan: kinds.VlanSpec) -> None:
+        ports = kinds.VmwarePortConfigPolicy(vlan=vlan)
+        version = group.config.configVersion
+        spec = vim.dvs.DistributedVirtualPortgroup.ConfigSpec(configVersion=version, defaultPortConfig=ports)
+        client.done(group.ReconfigureDVPortgroup_Task(spec=spec))
+
+    pairs = [vim.NumericRange(start=5, end=5), vim.NumericRange(start=7, end=4094)]
+    for wanted in (kinds.TrunkVlanSpec(inherited=False, vlanId=pairs), kinds.VlanIdSpec(inherited=False, vlanId=0)):
+        put(wanted)
+        assert str(group.config.defaultPortConfig.vlan) == str(wanted)
+    put(kinds.VlanIdSpec(inherited=True, vlanId=77))
+    assert str(group.config.defaultPortConfig.vlan) == str(kinds.VlanIdSpec(inherited=True, vlanId=0))
+    for wrong in (
+        kinds.VlanIdSpec(inherited=False, vlanId=4095),
+        kinds.TrunkVlanSpec(inherited=False, vlanId=[vim.NumericRange(start=9, end=5)]),
+        kinds.TrunkVlanSpec(inherited=False, vlanId=[vim.NumericRange(start=0, end=4095)]),
+        kinds.PvlanSpec(inherited=False, pvlanId=200),
+    ):
+        with client.refused(vmodl.fault.InvalidArgument):
+            put(wrong)
+    put(kinds.VlanIdSpec(inherited=False, vlanId=100))
+    assert str(group.config.defaultPortConfig.securityPolicy) == policy
+
+
 @pytest.mark.parametrize("change", [{"security_policy_id": "none of its"}, {"name": "images"}])
 def test_libraries_take_a_policy_that_there_is(admin: client.Client, change: dict[str, str]) -> None:
     (known,) = admin.rest("GET", "/api/content/security-policies")[1]

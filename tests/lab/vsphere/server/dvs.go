@@ -178,7 +178,8 @@ func (s *portgroupShim) ReconfigureDVPortgroupTask(ctx *simulator.Context, req *
 			if fault := badPortSetting(spec.DefaultPortConfig); fault != nil {
 				return nil, fault
 			}
-			config.DefaultPortConfig = mirrored(merge(config.DefaultPortConfig, spec.DefaultPortConfig), spec.DefaultPortConfig)
+			merged := mirrored(merge(config.DefaultPortConfig, spec.DefaultPortConfig), spec.DefaultPortConfig)
+			config.DefaultPortConfig = s.withVlan(ctx, merged, spec.DefaultPortConfig)
 		}
 		if spec.Policy != nil {
 			config.Policy = merge(config.Policy, spec.Policy)
@@ -218,6 +219,33 @@ func mirrored(setting, change types.BaseDVPortSetting) types.BaseDVPortSetting {
 	return ports
 }
 
+// withVlan sets the VLAN that a specification gives as a whole, 0 included; one that is inherited is the switch's.
+func (s *portgroupShim) withVlan(ctx *simulator.Context, setting, change types.BaseDVPortSetting) types.BaseDVPortSetting {
+	ports, isVMware := setting.(*types.VMwareDVSPortSetting)
+	asked, _ := change.(*types.VMwareDVSPortSetting)
+	if !isVMware || asked == nil || asked.Vlan == nil {
+		return setting
+	}
+	ports.Vlan = asked.Vlan
+	if !asked.Vlan.GetVmwareDistributedVirtualSwitchVlanSpec().Inherited {
+		return ports
+	}
+	// The switch has another type than when its port groups were made, see renameSwitch.
+	ref := types.ManagedObjectReference{Type: "VmwareDistributedVirtualSwitch", Value: s.Config.DistributedVirtualSwitch.Value}
+	dvs := ctx.Map.Get(ref).(*simulator.DistributedVirtualSwitch)
+	switch of := dvs.Config.GetDVSConfigInfo().DefaultPortConfig.(*types.VMwareDVSPortSetting).Vlan.(type) {
+	case *types.VmwareDistributedVirtualSwitchVlanIdSpec:
+		inherited := *of
+		inherited.Inherited = true
+		ports.Vlan = &inherited
+	case *types.VmwareDistributedVirtualSwitchTrunkVlanSpec:
+		inherited := *of
+		inherited.Inherited = true
+		ports.Vlan = &inherited
+	}
+	return ports
+}
+
 func next(version string) string {
 	number, _ := strconv.Atoi(version)
 	return strconv.Itoa(number + 1)
@@ -228,8 +256,24 @@ func badPortSetting(setting types.BaseDVPortSetting) types.BaseMethodFault {
 	if !ok {
 		return nil
 	}
-	if id, ok := ports.Vlan.(*types.VmwareDistributedVirtualSwitchVlanIdSpec); ok && (id.VlanId < 0 || id.VlanId > 4094) {
-		return &types.InvalidArgument{InvalidProperty: "spec.defaultPortConfig.vlan.vlanId"}
+	bad := &types.InvalidArgument{InvalidProperty: "spec.defaultPortConfig.vlan"}
+	switch of := ports.Vlan.(type) {
+	case *types.VmwareDistributedVirtualSwitchVlanIdSpec:
+		bad.InvalidProperty += ".vlanId"
+		if of.VlanId < 0 || of.VlanId > 4094 {
+			return bad
+		}
+	case *types.VmwareDistributedVirtualSwitchTrunkVlanSpec:
+		bad.InvalidProperty += ".vlanId"
+		for _, pair := range of.VlanId {
+			if pair.Start < 0 || pair.End > 4094 || pair.Start > pair.End {
+				return bad
+			}
+		}
+	case *types.VmwareDistributedVirtualSwitchPvlanSpec:
+		// No switch here has pairs of private VLANs.
+		bad.InvalidProperty += ".pvlanId"
+		return bad
 	}
 	return nil
 }

@@ -43,7 +43,10 @@ class Connection:
     def __init__(self, *responses: Any) -> None:
         self.responses = list(responses)
 
-    def ask(self, *_arguments: Any) -> Response:
+    def ask(self, *_arguments: Any) -> None:
+        return None
+
+    def response(self, _method: str) -> Response:
         found = self.responses.pop(0)
         if isinstance(found, Exception):
             raise found
@@ -164,6 +167,34 @@ def test_what_goes_wrong_names_the_endpoint(ask: Any, error: Exception, said: st
 
 def test_a_connection_that_is_closed_without_an_answer_is_opened_once_more(ask: Any) -> None:
     assert ask(ConnectionResetError(104, "reset"), Response([b"<a/>"]))[2] == b"<a/>"
+
+
+@pytest.mark.parametrize(
+    ("begun", "later", "said"),
+    [
+        ([Response([b"<first/>"])], [], b"<first/>"),
+        ([ConnectionResetError(104, "reset")], [Response([b"<again/>"])], b"<again/>"),
+        ([TimeoutError()], [Response([b"<again/>"])], b"<again/>"),
+        ([], [Response([b"<again/>"])], b"<again/>"),
+    ],
+)
+def test_a_request_is_begun_and_answered_later(
+    monkeypatch: pytest.MonkeyPatch, begun: list[Any], later: list[Any], said: bytes
+) -> None:
+    connections = Connections(Endpoint("vc1", "192.0.2.10", "u", "p"))
+    opened = [Connection(*begun)] if begun else [OSError(111, "refused")]
+    opened.append(Connection(*later))
+
+    def new() -> Connection:
+        found = opened.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    monkeypatch.setattr(connections, "_new", new)
+    answer = connections.begun("POST", "/sdk", b"<call/>")
+    assert answer()[2] == said
+    assert len(opened) == (0 if later else 1)
 
 
 @pytest.mark.parametrize("pin", ["AB:" * 31 + "AB", "ab" * 32, "AB " * 32])

@@ -93,6 +93,7 @@ def test_uplinks_are_the_adapters_of_this_host() -> None:
 def test_the_vlan_of_a_distributed_port_group(vlan: dict[str, Any], number: int, trunk: list[Any]) -> None:
     group = network({"vlan": vlan}).document["network"]["portgroups"][0]
     assert (group["vlan"], group["trunk"]) == (number, trunk)
+    assert group["pvlan"] is ("pvlanId" in vlan)
 
 
 def test_security_that_is_not_told_is_left_out() -> None:

@@ -38,16 +38,22 @@ class Server:
     def __init__(self, *answers: object) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str]] = []
+        self.begun: list[tuple[str, str]] = []
+
+    def begin(self, _type: str, _moid: str, method: str, arguments: str) -> Callable[[], Any]:
+        self.begun.append((method, arguments))
+        return lambda: self.answers.pop(0)
 
     def call(
-        self, _type: str, _moid: str, method: str, arguments: str = "", shorten: Any = None
+        self, _type: str, _moid: str, method: str, arguments: str = "", shorten: Any = None, begun: Any = None
     ) -> list[ElementTree.Element]:
-        self.asked.append((method, arguments))
+        if begun is None:
+            self.asked.append((method, arguments))
         if method == "CreateContainerView":
             return [ElementTree.fromstring('<returnval type="ContainerView">view-1</returnval>')]
         if method == "DestroyView":
             return []
-        answer = self.answers.pop(0)
+        answer = begun() if begun else self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return elements(method, 200, shorten(answer)) if answer else []
@@ -71,6 +77,31 @@ def test_pages_are_read_to_the_end_and_the_view_is_destroyed() -> None:
         "DestroyView",
     ]
     assert "<maxObjects>1</maxObjects>" in server.asked[1][1]
+
+
+def test_a_first_page_that_was_begun_is_not_asked_for_again() -> None:
+    server = Server(page("a", token="1"), page("b"))
+    begun = retrieve.begin(server, HOSTS, {})
+    assert server.methods() == ["CreateContainerView"]
+    found = [found.values["name"] for found in retrieve.in_view(server, HOSTS, {}, begun=begun)]
+    assert found == ["a", "b"]
+    assert server.methods() == ["CreateContainerView", "ContinueRetrievePropertiesEx", "DestroyView"]
+    assert [method for method, _arguments in server.begun] == ["RetrievePropertiesEx"]
+
+
+@pytest.mark.parametrize(
+    ("fault_of_it", "methods"),
+    [
+        (SoapFault("InvalidProperty", "", {"name": "config.new"}), ["RetrievePropertiesEx"]),
+        (None, ["ContinueRetrievePropertiesEx", "DestroyView", "CreateContainerView", "RetrievePropertiesEx"]),
+    ],
+)
+def test_what_was_begun_in_vain_is_asked_for_as_usual(fault_of_it: SoapFault | None, methods: list[str]) -> None:
+    first = [fault_of_it] if fault_of_it else [page("a", token="1"), SoapFault("ManagedObjectNotFound", "", {})]
+    server, unknown = Server(*first, page("a"), page("b")), {}
+    begun = retrieve.begin(server, HOSTS, unknown)
+    assert [found.values["name"] for found in retrieve.in_view(server, HOSTS, unknown, begun=begun)] == ["a"]
+    assert server.methods() == ["CreateContainerView", *methods, "DestroyView"]
 
 
 def shared(server: Server, pages: list[bytes]) -> list[str]:

@@ -13,6 +13,7 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import by_hand
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import controller_rows, host_rows
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 
@@ -72,6 +73,36 @@ def test_what_holds_for_machines_is_left_where_a_host_was_not_read():
     planned = scope.proposals(AREA)[CONTROLLER]
     assert [row["kind"] for row in planned.rows] == ["by_hand", "admission_control"]
     assert "port group prod (dvportgroup-7): left alone, as esx2 could not be judged" in planned.rows[0]["what"]
+
+
+VLAN = "VLAN of port group prod (dvportgroup-7): left alone, as"
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        (Claims({"prod (dvportgroup-7)": "vmk0 is on it"}), "esx2: vmk0 is on it"),
+        (Claims(joined=frozenset(["prod (dvportgroup-7)"]), management=((5, 20),)), "esx2: VLAN 20 is the one of its"),
+        (Claims(unread=True), "esx2: what is on its port groups was not read"),
+    ],
+)
+def test_a_host_whose_own_checks_pass_has_a_say(claims: Claims, why: str):
+    scope = Scope(load_standard())
+    scope.add("esx1", proposed(controller_rows.distributed_vlan("prod", "dvportgroup-7", 20), CLUSTER))
+    scope.add("esx2", NOTHING)
+    scope.claim("esx1", Claims())
+    scope.claim("esx2", claims)
+    rows = scope.proposals(AREA)[CONTROLLER].rows
+    assert [row["kind"] for row in rows] == ["by_hand", "admission_control"]
+    assert rows[0]["what"].startswith(f"{VLAN} {why}")
+
+
+def test_hosts_that_are_given_different_values_for_what_they_share_get_none():
+    scope = Scope(load_standard())
+    for name, vlan in (("esx1", 20), ("esx2", 30)):
+        scope.add(name, proposed(controller_rows.distributed_vlan("prod", "dvportgroup-7", vlan)))
+    (row,) = scope.proposals(AREA)[CONTROLLER].rows
+    assert row["what"] == f"{VLAN} the gold configuration gives its hosts different values, 20, 30"
 
 
 def test_what_a_host_that_was_not_read_is_excepted_from_is_left():

@@ -198,4 +198,6 @@ def test_addresses_and_vlans_are_for_a_person():
     rows = planned(DEDICATED, moved)
     assert wanted(rows) == {} and "vmk0: its address 203.0.113.9 is in no network of gold_mgmt_cidrs" in by_hand(rows)
     neighbour = planned(DEDICATED, guests(vlan=20))
-    assert wanted(neighbour) == {} and "is on the management segment, through guests" in by_hand(neighbour)
+    assert wanted(neighbour) == {} and "port group guests is on VLAN 20, the segment of management" in by_hand(
+        neighbour
+    )
