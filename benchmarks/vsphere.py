@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import resource
 import shutil
@@ -12,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SMALL, LARGE = (100, 1000), (1000, 10000)
 BUDGET, MEMORY_BUDGET = 0.5, 500
 BULK = Path(__file__).with_name("pyvmomi_bulk.py")
 LIMIT = 1800
+# PR_SET_CHILD_SUBREAPER of linux/prctl.h.
+ADOPT = 36
 
 
 @dataclass
@@ -80,7 +83,7 @@ def measured(hosts: int, machines: int) -> list[Figure]:
     ]
 
 
-@contextmanager
+@contextlib.contextmanager
 def target(hosts: int, machines: int) -> Iterator[Path]:
     """The inventory of a vCenter of the lab."""
     name = f"bench{hosts}"
@@ -97,16 +100,23 @@ def lab(*arguments: str) -> None:
 
 
 def cost(command: list[str]) -> Cost:
-    """Run a command once, as a child of a process of its own, so that its memory is not another's."""
+    """Run a command once, as a child of a process of its own, so that its memory is not another's.
+
+    What a command leaves running to be done in the background is adopted by that process, and counted.
+    """
     reader, writer = os.pipe()
     started = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        ctypes.CDLL(None).prctl(ADOPT, 1, 0, 0, 0)
         done = subprocess.run(
             command, cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=LIMIT,
             env={**os.environ, "ANSIBLE_CONFIG": str(CHECKOUT / "ansible.cfg")},
         )  # fmt: skip
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         text = (
             f"{used.ru_utime + used.ru_stime} {used.ru_maxrss / 1024}" if done.returncode == 0 else done.stdout[-2000:]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -19,8 +20,9 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm import enforcem
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.kvm.guard import HostError, Lost
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, run_options
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import FACT, Answer
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account, proposal, run_options
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import Answer
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
@@ -36,6 +38,8 @@ ARGUMENTS: dict[str, Any] = {
     "exceptions_file": {"type": "path"},
     "allowed_signers": {"type": "path"},
     "run_id": {"type": "str"},
+    "run_directory": {"type": "path"},
+    "after_report": {"type": "path"},
     "rollback_seconds": {"type": "int", "default": 180},
     "esxi_hosts": {"type": "list", "elements": "str", "default": []},
     "allow_vm_changes": {"type": "list", "elements": "str", "default": []},
@@ -47,7 +51,7 @@ ARGUMENTS: dict[str, Any] = {
     **CONNECTION,
 }
 # Options that a role does not pass on: where the task does not give them, the variable hypervisor_<option> does.
-RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks"})
+RUN_VARIABLES = tuple(set(ARGUMENTS) - {"platform", "areas", "state", "checks", "run_directory", "after_report"})
 ROLLBACK_SECONDS = (20, 3600)
 display = Display()
 
@@ -63,19 +67,25 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         given = self._given(task_vars)
         joins_as = _joins_as(given["options"])
-        former = plain((task_vars.get("ansible_facts") or {}).get(FACT) or {})
-        if former.get("run_id") != given["run_id"]:
-            former = {"run_id": given["run_id"], "areas": {}}
+        kept = plain((task_vars.get("ansible_facts") or {}).get(account.FACT))
         try:
+            former = account.of(kept, given["run_id"])
             standard = load_standard()
             given["areas"] = given["areas"] or proposal.areas(standard, given["platform"])
             answer = Answer(task_vars["inventory_hostname"], standard, former, display.display, display.warning)
+            ready = (
+                functools.partial(archive.settled, Path(given["after_report"])) if given["after_report"] else _at_once
+            )
             vsphere = functools.partial(self._vsphere, joins_as)
             platform = {"kvm": self._kvm, "vsphere": vsphere}[given["platform"]]
-            platform(given, standard, task_vars, answer)
+            try:
+                platform(given, standard, task_vars, answer, ready)
+            finally:
+                # Also where nothing was changed: the audit that follows asks the one before who is there.
+                ready()
+            return answer.result(not self._task.check_mode, given["run_directory"])
         except (ValueError, OSError, HostError, Lost) as error:
             raise AnsibleActionFail(str(error)) from error
-        return answer.result(fail=not self._task.check_mode)
 
     def _given(self, task_vars):
         """The task's options, or what the run's variables say."""
@@ -96,7 +106,9 @@ class ActionModule(ActionBase):
         given["run_id"] = given["run_id"] or dt.datetime.now(dt.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         return given
 
-    def _kvm(self, given, standard, task_vars, answer):
+    def _kvm(self, given, standard, task_vars, answer, ready):
+        if given["state"] == "applied":
+            ready()
         name = task_vars["inventory_hostname"]
         subject = {"id": name, "name": name, "endpoint": name, "platform": "kvm", "kind": "host",
                    "groups": plain(task_vars.get("group_names") or [])}  # fmt: skip
@@ -105,7 +117,7 @@ class ActionModule(ActionBase):
             self, task_vars, given, standard, variables, subject, _exceptions(given, standard)
         ).run(_checks(standard, given), answer)
 
-    def _vsphere(self, joins_as, given, standard, task_vars, answer):
+    def _vsphere(self, joins_as, given, standard, task_vars, answer, ready):
         """The same for every ESXi host behind an endpoint, from here: nothing runs on the inventory host."""
         # Needed for this platform alone, and it reads much of Python.
         from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import soap
@@ -125,7 +137,7 @@ class ActionModule(ActionBase):
         try:
             endpoint = endpoint_audit.endpoint_of(given, name, connection, joins_as)
             with no_garbage_collection():
-                areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode)
+                areas = enforced.run(endpoint, _checks(standard, given), self._task.check_mode, ready)
         except (VsphereError, soap.SoapFault) as error:
             raise HostError(str(error)) from error
         for unread, reason in enforced.unread.items():
@@ -135,6 +147,10 @@ class ActionModule(ActionBase):
         answer.take_restarts(enforced.restarts)
         if enforced.selected is not None:
             answer.take_selection(enforced.selected)
+
+
+def _at_once():
+    """There is nothing to wait for."""
 
 
 def _joins_as(options):

@@ -12,9 +12,12 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import hardening, run_directory
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 
+# Lists of which the task's result has the lengths: of a fleet they are megabytes, which AWX would drop.
+COUNTED = ("fixed", "worse", "pending", "by_hand", "still_failing", "not_selected")
 ARGUMENTS: dict[str, Any] = {
     "directory": {"type": "path", "required": True},
     "run_id": {"type": "str", "required": True},
@@ -49,13 +52,26 @@ class ActionModule(ControllerAction):
             "changes.json": (json.dumps(document, indent=1, default=str) + "\n").encode(),
             "changes.md": hardening.markdown(document).encode("utf-8", "replace"),
         }
-        folder = directory / "changes"
+        for name, found in (("before", before), ("after", after)):
+            if found:
+                archive.settled(directory / name)
+        folder = directory / account.FOLDER
         folder.mkdir(mode=0o700, exist_ok=True)
         run_directory.write(folder, texts)
         archive.seal(folder, archive.head(directory, leave_out=folder.name), given["signing_key"])
         lines = hardening.lines(document)
         show(lines)
-        return {"changed": False, "console": lines, "hosts": document["hosts"]}
+        return {
+            "changed": False,
+            "console": lines,
+            "hosts": [_counts(host) for host in document["hosts"]],
+            "changes": str(folder / "changes.json"),
+        }
+
+
+def _counts(host):
+    told = {key: host[key] for key in ("host", "attempted", "failed", "settings_changed")}
+    return {**told, **{key: len(host[key]) for key in COUNTED}}
 
 
 def _stage(directory, name):
@@ -73,13 +89,12 @@ def _stage(directory, name):
 
 def _about(variables, name, given):
     # Of a task that failed Ansible keeps no facts, so the role keeps what was done before it under a name of its own.
-    kept = variables.get("harden_enforcement") or (variables.get("ansible_facts") or {}).get("hypervisor_enforcement")
-    found = plain(kept or {})
-    mine = found if found.get("run_id") == given["run_id"] else {}
+    kept = variables.get("harden_enforcement") or (variables.get("ansible_facts") or {}).get(account.FACT)
+    found = account.of(plain(kept), given["run_id"])
     return {
-        "areas": mine.get("areas", {}),
-        "restarts": mine.get("restarts", {}),
-        "selected": mine.get("selected"),
+        "areas": found["areas"],
+        "restarts": found["restarts"],
+        "selected": found["selected"],
         "failed": str(given["failed"].get(name, "")),
         "attempted": True,
     }

@@ -12,6 +12,7 @@ from typing import Any
 from ansible.utils.display import Display
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.audit import evidence_wanted, register_files, run_report
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.background import in_background
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.controller_action import ControllerAction, show
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify, provenance
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.no_garbage import no_garbage_collection
@@ -55,6 +56,7 @@ ARGUMENTS: dict[str, Any] = {
     "out_of_scope": {"type": "list", "elements": "str", "default": []},
     "mode": {"type": "str", "choices": list(run_report.MODES)},
     "started": {"type": "str"},
+    "background": {"type": "bool", "default": False},
     "pending": {"type": "list", "elements": "str", "default": []},
     "signing_key": {"type": "path"},
     "measures_directory": {"type": "path"},
@@ -91,15 +93,22 @@ def report(given, check_mode, now, by=None):
         raise run_report.RunReportError(f"no results to report in {report_dir / run_id}: run an audit first")
     directory = run_directory.prepare(report_dir, run_id)
     standard = load_standard(Path(given["measures_directory"] or MEASURES_DIR))
-    with archive.lock(report_dir):
+    with archive.lock(report_dir) as locked:
         if (directory / pack_verify.MANIFEST).exists():
             archive.refuse_rewriting(directory, bool(given["signing_key"]))
             archive.unseal(directory)
         finished_before = provenance.read(directory).get("run", {}).get("finished")
         document = merged(given, standard, directory, check_mode, now, by)
-        write(given, document, standard, directory)
-        if not finished_before and document["run"]["mode"] in COLLECTING:
-            run_directory.point_latest(report_dir, run_id)
+
+        def finish():
+            write(given, document, standard, directory)
+            if not finished_before and document["run"]["mode"] in COLLECTING:
+                run_directory.point_latest(report_dir, run_id)
+
+        if given["background"]:
+            in_background(finish, locked)
+        else:
+            finish()
     return answer(given, document, standard, directory, fail_on)
 
 

@@ -60,6 +60,16 @@ options:
   run_id:
     description: Name of the run, kept with each change. The UTC time when not given.
     type: str
+  run_directory:
+    description:
+      - Directory of the run. Where it is given, what became of the areas is written below it, into C(changes), and not
+        returned. Of a fleet it has megabytes.
+    type: path
+  after_report:
+    description:
+      - Directory of the audit before, whose report may still be being written. Hosts are read and planned meanwhile,
+        and nothing is changed unless it is sealed.
+    type: path
   rollback_seconds:
     description:
       - Seconds, 20 to 3600, after which the host takes back a guarded change that was not confirmed.
@@ -155,6 +165,7 @@ areas:
       changed; C(deferred) why it has to be another run; C(change) the name of the change, C(seconds) how long it took.
     - Of platform V(vsphere), C(updated) holds the settings of each host by its name, those of the vCenter under
       C(the vCenter), and C(faults) says why a host was not changed.
+    - Empty with O(run_directory).
   type: dict
   returned: always
   sample: {"remote_access": {"refused": "", "updated": {"PermitRootLogin": {"old": "yes", "new": "no"}}}}
@@ -184,8 +195,10 @@ ansible_facts:
   returned: always
   contains:
     hypervisor_enforcement:
-      description: Run id, areas, restarts and selected hosts.
+      description:
+        - Run id, whether anything was changed, areas, restarts and selected hosts. With O(run_directory), C(file)
+          is where these are.
       type: dict
       returned: always
-      sample: {"run_id": "42", "areas": {}}
+      sample: {"run_id": "42", "changed": false, "areas": {}, "restarts": {}}
 """

@@ -61,9 +61,14 @@ console:
   returned: success
   sample: ["Hardening, run 42"]
 hosts:
-  description: What was fixed, pending, left to a person, refused and still failing on each host.
+  description: How many checks were fixed, got worse, are pending, left to a person and still failing on each host.
   type: list
   elements: dict
   returned: success
-  sample: [{"host": "kvm1", "fixed": ["kvm-11.4.6-ssh-root"]}]
+  sample: [{"host": "kvm1", "attempted": true, "failed": "", "settings_changed": 1, "fixed": 1, "worse": 0}]
+changes:
+  description: Path of C(changes.json), which names them.
+  type: str
+  returned: success
+  sample: /srv/hypervisor-report/42/changes/changes.json
 """

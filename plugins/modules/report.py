@@ -42,6 +42,14 @@ options:
     elements: str
     choices: [json, html, csv, junit, ohdf, oscal, sarif, markdown, oscal_component]
     default: [json, html, csv, junit, ohdf, oscal]
+  background:
+    description:
+      - Whether the formats are written and the run is sealed by a process of its own, while the play goes on. Who needs
+        them waits for it, as O(dwp.hypervisor.enforce#module:after_report) does, or writes another report into
+        O(report_dir).
+      - What goes wrong there is not in the result. The run is not sealed then.
+    type: bool
+    default: false
   marking:
     description: Protective marking, printed at the top and the bottom of the page and in every data format.
     type: str

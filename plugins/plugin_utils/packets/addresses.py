@@ -9,6 +9,7 @@ import ipaddress
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 BITS = {4: 32, 6: 128}
 
@@ -82,7 +83,13 @@ def of_cidrs(family: int, cidrs: Iterable[str]) -> AddressSet:
 
     :raises ValueError: an entry is neither address nor prefix.
     """
-    networks = [ipaddress.ip_network(str(cidr).strip(), strict=False) for cidr in cidrs]
+    return _of_cidrs(family, tuple(str(cidr).strip() for cidr in cidrs))
+
+
+# The rule sets of a fleet name the same networks on each host.
+@lru_cache(maxsize=1024)
+def _of_cidrs(family: int, cidrs: tuple[str, ...]) -> AddressSet:
+    networks = [ipaddress.ip_network(cidr, strict=False) for cidr in cidrs]
     spans = [(int(network[0]), int(network[-1])) for network in networks if network.version == family]
     return AddressSet(family, joined_spans(tuple(spans)))
 

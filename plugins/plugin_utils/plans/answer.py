@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import each_setting, no_restarts
 
-# What a run did so far to the host, kept as a fact for the areas that follow and for the report.
-FACT = "hypervisor_enforcement"
 MAX_MESSAGE = 4000
 Say = Callable[[str], None]
 Area = dict[str, Any]
@@ -32,7 +31,7 @@ def nothing() -> Area:
 class Answer:
     """The answer for one inventory host.
 
-    former: what this run did to the host before, {run_id, areas}. say, warn: show a line to the operator.
+    former: what this run did to the host before, see account. say, warn: show a line to the operator.
     """
 
     def __init__(self, name: str, standard: Standard, former: Mapping[str, Any], say: Say, warn: Say) -> None:
@@ -109,31 +108,32 @@ class Answer:
         if settings:
             self._say(f"  {self._name} {area}: {len(settings)} settings in {done['seconds']} s")
 
-    def result(self, fail: bool) -> dict[str, Any]:
-        """The task's result. fail: whether a refusal fails it, as it does but in check mode."""
+    def result(self, fail: bool, run_directory: str | None = None) -> dict[str, Any]:
+        """The task's result. fail: whether a refusal fails it, as it does but in check mode; run_directory: where what
+        became of the areas is written instead of being in the result, see account.
+
+        :raises OSError: it cannot be written.
+        """
         refused = {area: entry["refused"] for area, entry in self._areas.items() if entry["refused"]}
         faults = [
             f"{area} on {name}: {fault}"
             for area, entry in self._areas.items()
             for name, fault in entry.get("faults", {}).items()
         ] + [f"restart of {name}: {fault}" for name, fault in self._restarts["faults"].items()]
-        before = self.former.get("restarts", {})
-        restarts = {key: {**before.get(key, {}), **found} for key, found in self._restarts.items()}
+        so_far = {
+            **self.former,
+            **self._selected,
+            "areas": {**self.former["areas"], **self._areas},
+            "restarts": {key: {**self.former["restarts"][key], **found} for key, found in self._restarts.items()},
+        }
         answer: dict[str, Any] = {
             "changed": any(entry["updated"] for entry in self._areas.values()) or bool(self._restarts["restarted"]),
-            "areas": self._areas,
+            "areas": {} if run_directory else self._areas,
             "restarts": self._restarts,
             **self._selected,
             "planned": [area for area, entry in self._areas.items() if entry["planned"]],
             "diff": self._diff,
-            "ansible_facts": {
-                FACT: {
-                    **self.former,
-                    **self._selected,
-                    "areas": {**self.former["areas"], **self._areas},
-                    "restarts": restarts,
-                }
-            },
+            "ansible_facts": {account.FACT: account.fact(so_far, run_directory, self._name)},
         }
         if refused:
             told = "; ".join(f"{area}: {reason}" for area, reason in refused.items())

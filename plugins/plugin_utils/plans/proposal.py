@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import (
@@ -18,7 +19,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import (
 )
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.registry import SAFE_ORDER, planners
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import Floored, WeakGold
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Check, Standard
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 
 # What facts of a shape that no planner foresaw end in: it refuses the area, naming the check and the host.
 FACTS_LACKING = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, StopIteration)
@@ -49,12 +50,12 @@ class Proposal:
 PLATFORMS = {"kvm": "KVM", "vsphere": "vSphere"}
 
 
-def area_checks(standard: Standard, area: str, platform: str = "kvm") -> list[str]:
+def area_checks(standard: Standard, area: str, platform: str = "kvm") -> tuple[str, ...]:
     """The checks of a platform that an area's role enforces, in the order of the standard.
 
     :raises ValueError: no such area.
     """
-    found = [check.id for check in _planned(standard, platform) if check.role == area]
+    found = _by_area(standard, platform).get(area, ())
     if not found:
         raise ValueError(
             f"{area!r} is not an area that is enforced on {PLATFORMS[platform]}; "
@@ -63,13 +64,19 @@ def area_checks(standard: Standard, area: str, platform: str = "kvm") -> list[st
     return found
 
 
-def _planned(standard: Standard, platform: str) -> list[Check]:
-    return [check for check in standard.checks.values() if check.id in planners(platform)]
+@lru_cache(maxsize=4)
+def _by_area(standard: Standard, platform: str) -> dict[str, tuple[str, ...]]:
+    """{area: its checks} of a platform: each host of a fleet is asked for each area."""
+    found: dict[str, tuple[str, ...]] = {}
+    for check in standard.checks.values():
+        if check.id in planners(platform):
+            found[check.role] = (*found.get(check.role, ()), check.id)
+    return found
 
 
 def areas(standard: Standard, platform: str = "kvm") -> list[str]:
     """Every area that is enforced on a platform, in the safe order of SAFE_ORDER."""
-    known = {check.role for check in _planned(standard, platform)}
+    known = _by_area(standard, platform)
     return [area for area in SAFE_ORDER if area in known]
 
 

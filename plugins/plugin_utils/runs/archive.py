@@ -36,7 +36,7 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import
 LOCK = ".lock"
 SCRIPT = "verify.py"
 # A report on 1,000 subjects takes 20 s; a few may be waiting.
-LOCK_SECONDS = 600
+LOCK_SECONDS, PAUSE = 600, 0.05
 _MOST_OF_ONE_ID = 1000
 # What is read line by line; a page or an image is named as a whole.
 _BY_LINE = (".json", ".csv", ".yml", ".yaml", ".xml", ".md", ".txt", ".py")
@@ -83,8 +83,10 @@ def _take(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def lock(report_dir: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+def lock(report_dir: Path, seconds: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the archive alone; another report waits. The lock goes with the process, also when it is killed.
+
+    Yields the file that is locked: a process that has it open as well holds the lock as long as that.
 
     :raises ArchiveError: somebody has held it all the time.
     """
@@ -95,10 +97,24 @@ def lock(report_dir: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         while not _locked(descriptor, report_dir):
             if time.monotonic() > deadline:
                 raise ArchiveError(f"{report_dir / LOCK} is held by another report for more than {seconds:.0f} s")
-            time.sleep(0.1)
-        yield
+            time.sleep(PAUSE)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def settled(directory: Path) -> None:
+    """Return when nobody writes the report of a run any more.
+
+    :raises ArchiveError: it is not sealed then, or it is written for longer than LOCK_SECONDS.
+    """
+    with lock(directory.parent):
+        pass
+    if not (directory / MANIFEST).exists():
+        raise ArchiveError(
+            f"{directory} is not sealed: its report was not written to the end. Write it again with "
+            "dwp.hypervisor.report, which says what is in its way"
+        )
 
 
 def _locked(descriptor: int, report_dir: Path) -> bool:

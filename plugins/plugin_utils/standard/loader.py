@@ -191,9 +191,12 @@ class Measure:
     checks: list[Check]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Standard:
-    """All measures in the standard's own order, and the gold settings their checks compare with."""
+    """All measures in the standard's own order, and the gold settings their checks compare with.
+
+    Each is itself alone, so that what follows from it can be kept by it.
+    """
 
     id: str
     version: str

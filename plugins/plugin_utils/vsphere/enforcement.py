@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,18 +15,10 @@ from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.con
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.engine import SERVER_ERRORS
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.kinds import CUTTING_OFF
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.session import logged_in
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.alike import Alike
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.disposition import excepted_from
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.answer import nothing
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT, WHOLE, Situation
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.plan import REBOOT
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.verdicts import Verdicts
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere import port_group_vlans
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.vsphere.port_group_vlans import Claims
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import Elsewhere, several_cores
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import Standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import several, visible
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.updated import no_restarts
@@ -36,8 +26,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import (
     endpoint_audit,
     host_restarts,
     host_selection,
+    planning,
 )
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.controller_scope import Scope
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.host_changes import Done, Hosts
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.journal import Journal
 
@@ -67,7 +57,6 @@ class Enforcement:
         self._base = dict(base)
         self._exceptions = exceptions
         self._say = say
-        self._alike = Alike()
         # What waits for a restart of its host: {host: checks}, of what areas have set and of what was set before.
         self._waiting: dict[str, list[str]] = {}
         # The same of hosts that are not selected, and that nobody restarts.
@@ -78,14 +67,19 @@ class Enforcement:
         # Names of the ESXi hosts the run is for; None: all of them, their vCenter and what they share.
         self.selected: frozenset[str] | None = None
 
-    def run(self, endpoint: Any, checks: Sequence[str], check_mode: bool) -> dict[str, Entry]:
+    def run(
+        self, endpoint: Any, checks: Sequence[str], check_mode: bool, ready: Callable[[], None]
+    ) -> dict[str, Entry]:
         """{area: what became of it}, see plugins/modules/enforce.py; `restarts` then says what became of the hosts.
+
+        ready: returns when the hosts may be changed, and raises what is in the way.
 
         :raises VsphereError, SoapFault: the endpoint cannot be used.
         :raises ValueError: a pattern of the hosts to be changed matches none; nothing was changed.
         """
         with logged_in(endpoint) as session:
             proposals = self._proposals(session, endpoint.name, checks)
+            ready()
             kept = Journal(self._given["state_dir"], endpoint.name)
             hosts = Hosts(session, lambda: logged_in(endpoint), kept, self._given["rollback_seconds"])
             refused = {area: reason for area, found in proposals.items() if (reason := _refusal(found))}
@@ -158,43 +152,38 @@ class Enforcement:
         :raises ValueError: see run.
         """
         choose = partial(self._choose, session) if self._given["esxi_hosts"] else None
-        scopes = {area: Scope(self._standard, of_all=choose is None) for area in self._given["areas"]}
-        names = endpoint_audit.Names(self._base)
-        named = self._port_groups()
         login = _login(session)
-        own = own_machines.found(session, login.address) if named else {}
+        named = planning.port_groups(self._variables)
+        here = planning.Planning(
+            self._given,
+            self._standard,
+            self._variables,
+            self._exceptions,
+            checks,
+            login,
+            own_machines.found(session, login.address) if named else {},
+            choose is None,
+        )
+        plan: planning.Planning | Elsewhere[planning.Planning] = here
+        names = endpoint_audit.Names(self._base)
+        progress = endpoint_audit.Progress(name, self._say)
         controller = None
-        for read in collector.collect(session, (), endpoint_audit.Progress(name, self._say), choose=choose):
+        for read in collector.collect(session, (), progress, choose=choose):
             subject = names.subject(read, controller)
-            of_controller = read.kind == "controller"
-            if of_controller:
+            if read.kind == "controller":
                 controller = subject
-            aside = not of_controller and self.selected is not None and read.name not in self.selected
+            called = CONTROLLER if read.kind == "controller" else str(read.name)
+            aside = called != CONTROLLER and self.selected is not None and read.name not in self.selected
             if read.facts is None and aside:
                 continue
             if read.facts is None:
                 self.unread[str(read.name)] = str(read.reason)
-                for scope in scopes.values():
-                    scope.unseen(str(read.name))
-                    scope.claim(str(read.name), Claims(unread=True))
-                    scope.withheld(str(read.name), self._excepted_from(subject, checks))
-                continue
-            situation, unknown = self._situation(subject, plain(read.facts), checks, login)
-            if aside:
-                self._look_aside(str(read.name), situation)
-                continue
-            situation = replace(situation, own_machines=own)
-            covered = _excepted(situation, checks)
-            claims = Claims() if of_controller else _claims(situation, named)
-            for area, scope in scopes.items():
-                planned = proposal.propose(area, situation, self._standard, "vsphere")
-                spared = [proposal.propose(area, one, self._standard, "vsphere") for one in covered]
-                scope.add(CONTROLLER if of_controller else str(read.name), planned, spared)
-                scope.claim(str(read.name), claims)
-                if unknown.intersection(proposal.area_checks(self._standard, area, "vsphere")) and not of_controller:
-                    scope.unseen(str(read.name))
-                    scope.withheld(str(read.name), self._excepted_from(subject, unknown))
-        return {area: scope.proposals(area) for area, scope in scopes.items()}
+            plan(called, subject, read.facts, aside)
+            if called == CONTROLLER and progress.of_hosts >= endpoint_audit.MANY_HOSTS and several_cores():
+                plan = Elsewhere(here)
+        planned = plan.end()
+        self._waiting_elsewhere = planned.waiting_elsewhere
+        return planned.proposals
 
     def _choose(self, session: Any, names: Sequence[str]) -> Collection[str]:
         """The hosts to read, once those to change are known.
@@ -210,62 +199,10 @@ class Enforcement:
         # Whether another one waits for a restart is told by its facts.
         return names if self._may_restart else self.selected
 
-    def _look_aside(self, name: str, situation: Situation) -> None:
-        """See whether a host that is not selected waits for a restart; nothing else of it is of interest."""
-        for area in self._given["areas"]:
-            if any(map(_waits, proposal.propose(area, situation, self._standard, "vsphere").rows)):
-                self._waiting_elsewhere.add(name)
-
-    def _excepted_from(self, subject: Mapping[str, Any], checks: Iterable[str]) -> list[str]:
-        """Those of the checks that an exception of the subject is about, whatever it would cover there."""
-        now = dt.datetime.now(dt.timezone.utc)
-        return [
-            check for check in checks if excepted_from(self._exceptions, subject, now, self._standard.checks[check])
-        ]
-
-    def _port_groups(self) -> frozenset[str]:
-        """The names of port groups for which gold has a VLAN on some of the hosts."""
-        gold.effective(self._variables)  # refuses what has another shape
-        overrides = self._variables.get("gold_overrides") or []
-        given = [self._variables, *(entry["gold"] for entry in overrides)]
-        return frozenset(str(name) for one in given for name in one.get(port_group_vlans.SETTING) or ())
-
-    def _situation(
-        self, subject: Mapping[str, Any], facts: Mapping[str, Any], checks: Sequence[str], login: Login
-    ) -> tuple[Situation, frozenset[str]]:
-        """What is known of one subject, and the checks that are unknown there."""
-        values = self._alike.gold(gold.effective(self._variables, subject)).values
-        results = assess(
-            self._alike.clean(facts),
-            standard=self._standard,
-            gold=values,
-            now=dt.datetime.now(dt.timezone.utc),
-            subject=subject,
-            exceptions=self._exceptions,
-            measures={self._standard.checks[check].measure for check in checks},
-            alike=self._alike,
-        )["results"]
-        found = Verdicts.of(results)
-        # A check that is judged elsewhere (on the vCenter, on its hosts) has no facts here to be planned from.
-        wanted = found.judged if self._given["enforce"] == "always" else found.failing
-        unknown = frozenset(result["check"] for result in results if result["measured"] == "unknown")
-        situation = Situation(
-            facts=facts,
-            gold=values,
-            checks=wanted & frozenset(checks) - found.excepted,
-            account=self._given["account"],
-            source=login.address,
-            known_as=login.name,
-            allow_vm_changes=frozenset(uuid.lower() for uuid in self._given["allow_vm_changes"]),
-            excepted={**found.items, **dict.fromkeys(found.excepted, frozenset({WHOLE}))},
-            options=plain(self._given["options"]),
-        )
-        return situation, unknown & frozenset(checks)
-
     def _area(self, area: str, found: Mapping[str, Proposal], hosts: Hosts, check_mode: bool) -> Entry:
         entry = {**empty_entry(), "by_hand": _by_hand(found)}
         for name, planned in found.items():
-            self.waits(name, [row["checks"] for row in planned.rows if _waits(row)])
+            self.waits(name, [row["checks"] for row in planned.rows if planning.waits(row)])
         rows = {
             name: [row for row in planned.rows if row["kind"] != "by_hand"]
             for name, planned in found.items()
@@ -319,27 +256,8 @@ class Enforcement:
         return {"updated": updated, "pending": pending, "faults": done.faults}
 
 
-def _claims(situation: Situation, named: frozenset[str]) -> Claims:
-    """What one host has against changes of the port groups that gold names."""
-    try:
-        return port_group_vlans.claims(situation, named) if named else Claims()
-    except proposal.FACTS_LACKING:
-        return Claims(unread=True)
-
-
-def _excepted(situation: Situation, checks: Sequence[str]) -> list[Situation]:
-    """The same for each check that an exception covers, wholly or in part, as if there were none."""
-    covered = [check for check in checks if situation.excepted.get(check)]
-    return [replace(situation, checks=frozenset({check}), excepted={}) for check in covered]
-
-
 def _cuts_off(rows: Sequence[Mapping[str, Any]]) -> bool:
     return any(row["kind"] in CUTTING_OFF for row in rows)
-
-
-def _waits(row: Mapping[str, Any]) -> bool:
-    """Whether a row says of what was written already that it is in force after a restart."""
-    return row["kind"] == "by_hand" and row.get("pending") == REBOOT
 
 
 def empty_entry() -> Entry:
@@ -358,7 +276,7 @@ def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> l
     common: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for name, planned in found.items():
         for row in planned.rows:
-            if row["kind"] == "by_hand" and not (_waits(row) and name in restarted):
+            if row["kind"] == "by_hand" and not (planning.waits(row) and name in restarted):
                 common.setdefault((tuple(row["checks"]), row["what"]), []).append(name)
     return [
         {"checks": list(checks), "what": f"{several(names)}: {what}", "hosts": names}
@@ -366,18 +284,12 @@ def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> l
     ]
 
 
-@dataclass(frozen=True)
-class Login:
-    """Who this run is, as the endpoint sees it. address: where it comes from, None where it does not tell."""
-
-    address: str | None = None
-    name: str = ""
-
-
-def _login(session: Any) -> Login:
+def _login(session: Any) -> planning.Login:
     try:
         current = session.instance.content.sessionManager.currentSession
     except Exception:  # pylint: disable=broad-except
         # pyVmomi raises whatever the server answers; without the address, what depends on it is refused.
-        return Login()
-    return Login() if current is None else Login(str(current.ipAddress or "") or None, str(current.userName or ""))
+        return planning.Login()
+    if current is None:
+        return planning.Login()
+    return planning.Login(str(current.ipAddress or "") or None, str(current.userName or ""))

@@ -16,6 +16,7 @@ from ansible_collections.dwp.hypervisor.plugins.action import report as action
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.assessment.assess import assess
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import evidence
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters import run_directory as rd
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.runs import archive
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.gold import defaults
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
@@ -257,3 +258,27 @@ def test_a_hosts_own_text_cannot_reach_the_terminal(tmp_path, reports):
     assert "evil\\x1b]0;owned" in output
     assert "\x1b" not in output
     assert "\x07" not in output
+
+
+def test_in_the_background_the_same_is_written(reports):
+    here, there = reports / "run-1", reports / "run-2"
+    rd.prepare(reports, "run-2")
+    rd.write(there, dict([rd.subject_file(a_document())]))
+    told = action.report(given(reports, run_id="run-2", background=True), False, NOW)
+    archive.settled(there)
+    assert (reports / "latest").readlink().name == "run-2"
+    assert told["report_path"] == str(there / "report.html")
+    (reports / "latest").unlink()
+    archive.unseal(there)
+    action.report(given(reports), False, NOW)
+    assert names(here) == sorted([*names(there), "MANIFEST.sha256"]) == FILES
+    one, other = ((folder / "results.csv").read_bytes() for folder in (here, there))
+    assert one == other
+
+
+def test_a_report_that_nobody_wrote_to_the_end_is_not_taken_for_one(reports, monkeypatch):
+    monkeypatch.setattr(action, "write", lambda *_arguments: 1 / 0)
+    action.report(given(reports, background=True), False, NOW)
+    with pytest.raises(archive.ArchiveError, match="run-1 is not sealed: its report was not written to the end"):
+        archive.settled(reports / "run-1")
+    assert not (reports / "latest").exists()

@@ -15,7 +15,7 @@ import yaml
 
 from ansible_collections.dwp.hypervisor.plugins.action import enforce
 from ansible_collections.dwp.hypervisor.plugins.doc_fragments.run_options import ModuleDocFragment
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import proposal, registry, run_options
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import account, proposal, registry, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader import load_standard
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere.connection import CONNECTION
 from ansible_collections.dwp.hypervisor.tests.unit.plugins.action.playing import CHECKOUT, run_playbook
@@ -79,7 +79,7 @@ def test_every_run_variable_of_the_action_is_in_the_roles_spec(area):
 def test_every_variable_that_harden_reads_is_in_its_spec():
     texts = [path.read_text(encoding="utf-8") for path in (CHECKOUT / "roles" / "harden" / "tasks").glob("*.yml")]
     read = {name for text in texts for name in re.findall(r"\bhypervisor_[a-z0-9_]+", text)}
-    read.discard(enforce.FACT)
+    read.discard(account.FACT)
     passed_on = {f"hypervisor_{name}" for name in enforce.RUN_VARIABLES}
     assert read | passed_on <= set(spec("harden"))
     assert all(f"C({name})" in str(spec("harden")["hypervisor_options"]) for name in run_options.OPTIONS)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere.changes.controller import CONTROLLER
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import side_by_side
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans import plan, proposal, run_options
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plans.proposal import Proposal
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard import gold
@@ -199,3 +200,17 @@ def test_whoever_waits_for_a_restart_and_is_not_selected_is_told(
     run._restart(types.SimpleNamespace(would=would), {}, True)
     assert asked == ([{TWO: ["vsphere-11.1.2-iommu"]}] if allowed else [])
     assert run.restarts["left"] == ({THREE: "it is not selected (hypervisor_esxi_hosts)"} if allowed else {})
+
+
+@pytest.mark.parametrize("patterns", [(), ("ESX02*",)])
+def test_planned_by_two_processes_it_is_the_same(monkeypatch: pytest.MonkeyPatch, patterns: tuple[str, ...]) -> None:
+    alone = Planned(*patterns, restart_esxi_hosts=True)
+    made: list[enforcement.Elsewhere] = []
+    monkeypatch.setattr(enforcement.endpoint_audit, "MANY_HOSTS", 1)
+    monkeypatch.setattr(enforcement, "several_cores", lambda: True)
+    monkeypatch.setattr(enforcement, "Elsewhere", lambda here: made.append(side_by_side.Elsewhere(here)) or made[0])
+    beside = Planned(*patterns, restart_esxi_hosts=True)
+    assert len(made) == 1
+    assert beside.areas == alone.areas and beside.of(TWO)
+    assert list(beside.areas["logging"]) == list(alone.areas["logging"])
+    assert beside.run._waiting_elsewhere == alone.run._waiting_elsewhere
