@@ -13,13 +13,14 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import sys
 import time
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
@@ -42,6 +43,7 @@ _MOST_OF_ONE_ID = 1000
 _BY_LINE = (".json", ".csv", ".yml", ".yaml", ".xml", ".md", ".txt", ".py")
 # Files are read back in so many shares, by two processes where there are as many bytes.
 _SHARES, _MANY_BYTES = 16, 64 * 1024 * 1024
+_READ_AT_ONCE = 1024 * 1024
 
 
 class ArchiveError(OSError):
@@ -214,13 +216,7 @@ def _digests(directory: Path, names: list[str]) -> dict[str, tuple[str, str | No
     shares = [names[number::_SHARES] for number in range(_SHARES)]
 
     def of(share: list[str]) -> dict[str, tuple[str, str | None]]:
-        return {
-            name: (
-                pack_verify.file_digest(directory / name),
-                _line_digests(directory / name) if name.endswith(_BY_LINE) else None,
-            )
-            for name in share
-        }
+        return {name: _digest(directory / name, sizes[name], name.endswith(_BY_LINE)) for name in share}
 
     found: dict[str, tuple[str, str | None]] = {}
     for digests in side_by_side(of, shares, sum(sizes.values()) > _MANY_BYTES):
@@ -228,10 +224,17 @@ def _digests(directory: Path, names: list[str]) -> dict[str, tuple[str, str | No
     return found
 
 
-def _line_digests(path: Path) -> str:
+def _digest(path: Path, size: int, by_line: bool) -> tuple[str, str | None]:
+    if size > _READ_AT_ONCE:
+        with path.open("rb", buffering=_READ_AT_ONCE) as handle:
+            return pack_verify.file_digest(path), _line_digests(handle) if by_line else None
+    data = path.read_bytes()
+    return hashlib.sha256(data).hexdigest(), _line_digests(io.BytesIO(data)) if by_line else None
+
+
+def _line_digests(lines: Iterable[bytes]) -> str:
     """pack_verify.checksum of each line, one after the other: a fleet has two million lines, so not one by one."""
-    with path.open("rb") as handle:
-        found = array("I", map(zlib.crc32, handle))
+    found = array("I", map(zlib.crc32, lines))
     if sys.byteorder == "little":
         found.byteswap()
     return found.tobytes().hex()
