@@ -23,7 +23,7 @@ Worker = TypeVar("Worker", bound=Callable[..., Any])
 # Numbers of items wait in a pipe, which takes as many bytes without anybody reading it.
 _BYTES, _MOST = 2, 2048
 # Items after which another process is worth starting.
-_FEW = 2
+FEW = 2
 
 
 def side_by_side(work: Callable[[Item], Made], items: Sequence[Item], worth_it: bool = True) -> list[Made]:
@@ -67,7 +67,7 @@ def in_turn(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Mad
     :raises OSError: as side_by_side; and what work and items raise.
     """
     rest = iter(items)
-    yield from map(work, islice(rest, _FEW))
+    yield from map(work, islice(rest, FEW))
     theirs = next(rest, None) if several_cores() else None
     if theirs is not None:
         with _asked(work) as other:

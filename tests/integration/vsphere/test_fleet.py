@@ -14,20 +14,23 @@ from typing import Any
 import pytest
 
 from ansible_collections.dwp.hypervisor.plugins.action import report
+from ansible_collections.dwp.hypervisor.plugins.module_utils.vsphere import machines
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils import side_by_side
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.vsphere import endpoint_audit
 from ansible_collections.dwp.hypervisor.tests.integration.kvm.playbook_run import Run, audit_playbook
 from ansible_collections.dwp.hypervisor.tests.integration.vsphere.vcenter import Target
 
-HOSTS = 110
+HOSTS, MACHINES = 110, 800
 # What an audit says of its own time.
 CLOCK = ("compared at", "collected_at")
 
 
 @pytest.fixture(scope="module")
 def fleet(target_ready: None) -> Iterator[Target]:
-    """A vCenter with more hosts than are judged in one process, and more results than are written by one."""
-    found = Target.up(f"fleet-{os.getpid()}", "--hosts", str(HOSTS), "--vms", "110")
+    """A vCenter with more hosts and machines than are read and judged in one process, and more results than are written
+    by one."""
+    found = Target.up(f"fleet-{os.getpid()}", "--hosts", str(HOSTS), "--vms", str(MACHINES))
     yield found
     found.down()
 
@@ -67,6 +70,7 @@ def test_two_processes_say_what_one_says(fleet: Target, tmp_path: Path) -> None:
     two, one = runs
     assert len(two.document["subjects"]) == HOSTS + 1 > endpoint_audit.MANY_HOSTS
     assert len(two.document["results"]) > report.MANY_RESULTS
+    assert side_by_side.FEW * machines.PROPERTIES.page < MACHINES
     assert told(two) == told(one)
     assert two.document["summary"] == one.document["summary"]
     assert files(two) == files(one)
