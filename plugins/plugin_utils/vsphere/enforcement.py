@@ -268,7 +268,11 @@ def empty_entry() -> Entry:
 def _refusal(found: Mapping[str, Proposal]) -> str:
     """Why an area is refused, or nothing. What gold says is the same for all hosts: where it is refused on one, the
     others would be refused too, or be left half done."""
-    return several([f"{name}: {planned.refusal}" for name, planned in found.items() if planned.refusal], "; ")
+    common: dict[str, list[str]] = {}
+    for name, planned in found.items():
+        if planned.refusal:
+            common.setdefault(planned.refusal, []).append(name)
+    return several([f"{several(names)}: {refusal}" for refusal, names in common.items()], "; ")
 
 
 def _by_hand(found: Mapping[str, Proposal], restarted: Container[str] = ()) -> list[Entry]:

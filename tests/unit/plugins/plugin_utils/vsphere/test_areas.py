@@ -47,6 +47,18 @@ def test_what_was_set_before_a_fault_is_told(monkeypatch: pytest.MonkeyPatch, tm
     assert mine.restarts["left"] == {"esx1": "not restarted, as access_control was refused or failed"}
 
 
+def test_a_refusal_that_hosts_have_in_common_is_told_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    lacking = {f"esx{number}": proposal.Proposal("logging", ("c",), refusal="no server") for number in range(1, 8)}
+    found = {**lacking, "esx8": proposal.Proposal("logging", ("c",), refusal="two names"),
+             "esx9": proposal.Proposal("logging", ("c",))}  # fmt: skip
+    monkeypatch.setattr(enforcement, "logged_in", lambda _endpoint: contextlib.nullcontext())
+    monkeypatch.setattr(enforcement.Enforcement, "_proposals", lambda *_arguments: {"logging": found})
+    given = {"state_dir": str(tmp_path), "rollback_seconds": 1, "state": "planned", "run_id": "1", "options": {}}
+    mine = enforcement.Enforcement(given, load_standard(), {}, {"endpoint": "vc1"}, (), lambda _line: None)
+    done = mine.run(types.SimpleNamespace(name="vc1"), (), check_mode=False, ready=lambda: None)
+    assert done["logging"]["refused"] == "esx1, esx2, esx3, esx4, esx5 and 2 more: no server; esx8: two names"
+
+
 def test_nothing_is_changed_before_the_audit_before_is_sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     steps = []
     monkeypatch.setattr(enforcement, "logged_in", lambda _endpoint: contextlib.nullcontext())
