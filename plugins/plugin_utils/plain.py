@@ -12,8 +12,9 @@ from typing import Any
 MAX_TEXT = 2000
 MAX_ENTRIES = 100
 MAX_BYTES = 8000
-_EXACT = frozenset((str, bool, int, float, type(None)))
-_PLAIN = frozenset((bool, int, float, type(None)))
+# Classes of what is a plain value whatever it says; a text can be too long, or hold a secret.
+SCALARS = frozenset((bool, int, float, type(None)))
+_EXACT = SCALARS | {str}
 _ENCODE = json.JSONEncoder(default=str).encode
 
 
@@ -57,7 +58,7 @@ def bounded(value: Any) -> Any:
 
 
 def _cut(value: Any) -> Any:
-    if value.__class__ in _PLAIN:
+    if value.__class__ in SCALARS:
         return value
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]} … (cut, {len(value)} characters)"

@@ -58,7 +58,7 @@ def collect(session, denied=(), progress=lambda *_counts: None, threads=THREADS,
     inventory = Inventory(session)
     if not inventory.hosts and "HostSystem" in inventory.refused:
         raise Lost("%s: the hosts cannot be listed: %s" % (session.endpoint, inventory.refused["HostSystem"]))
-    names = [_name(found) for found in inventory.hosts.values()]
+    names = [found.name for found in inventory.hosts.values()]
     fleet = Fleet(session, inventory, progress, choose(names) if choose else None)
     if len(inventory.hosts) > host_facts.PROPERTIES.page:
         fleet.begin_hosts()
@@ -131,7 +131,7 @@ class Fleet(object):
     def named(self):
         """{id: (name, id of its parent, None where it was not read)} of hosts and datastores."""
         named = [*self._inventory.hosts.values(), *self._inventory.datastores.values()]
-        return {found.moid: (found.values.get("name", found.moid), found.values.get("parent")) for found in named}
+        return {found.moid: (found.name, found.values.get("parent")) for found in named}
 
     def _weigh(self, host, entry):
         """Add a machine's memory to that of its host; None from the first one on that does not tell."""
@@ -182,14 +182,14 @@ class Fleet(object):
         state = found.values.get("runtime.connectionState", "unknown")
         return Subject(
             "host",
-            _name(found),
+            found.name,
             found.values.get("hardware.systemInfo.uuid"),
             reason=reason or "unreachable: the host is %s at %s" % (state, self._session.endpoint.name),
         )
 
     def _host(self, found):
         """(id, Subject) of one host; runs in a thread. One that answers nonsense takes no other with it."""
-        if self._chosen is not None and _name(found) not in self._chosen:
+        if self._chosen is not None and found.name not in self._chosen:
             return found.moid, self._silent(found, NOT_CHOSEN)
         try:
             return found.moid, self._read(found)
@@ -210,7 +210,7 @@ class Fleet(object):
         self._machines_of(facts, found)
         document = facts.finished(now(), HOST_PARTS, {})
         uuid = found.values.get("hardware.systemInfo.uuid")
-        return Subject("host", _name(found), uuid, document)
+        return Subject("host", found.name, uuid, document)
 
     def _datastores_of(self, facts, read):
         entries, errors = self._inventory.storage(many(read.told("datastore")))
@@ -247,10 +247,6 @@ def ahead(threads, work, items):
         finally:
             for future in pending:
                 future.cancel()
-
-
-def _name(found):
-    return found.values.get("name", found.moid)
 
 
 def now():

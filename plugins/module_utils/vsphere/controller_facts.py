@@ -85,7 +85,7 @@ def _crypto_states(facts, inventory):
         return
     entries = []
     for found in inventory.hosts.values():
-        name, state = str(found.values.get("name", found.moid)), found.values.get("runtime.cryptoState")
+        name, state = str(found.name), found.values.get("runtime.cryptoState")
         entries.append({"id": name} if state is None else {"id": name, "state": state})
         if state is None:
             reason = found.missing.get("runtime.cryptoState", "runtime.cryptoState is unset")

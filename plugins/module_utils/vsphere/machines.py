@@ -215,7 +215,7 @@ def running(session, moids):
     found = of_objects(session, RUNNING, [Ref(moid, "VirtualMachine") for moid in moids], {})
     return {
         one.moid: {
-            "name": str(one.values.get("name", one.moid)),
+            "name": str(one.name),
             "tied": any(device.get("_type") in TIED for device in one.values.get("config.hardware.device") or ()),
         }
         for one in found

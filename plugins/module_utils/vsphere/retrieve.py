@@ -35,6 +35,11 @@ class Found(object):
         self.values = values
         self.missing = missing
 
+    @property
+    def name(self):
+        """Its name; its id where the name was not read."""
+        return self.values.get("name", self.moid)
+
 
 class Properties(object):
     """What to read of one type. paths: {property path: reader of its element}; page: objects in one answer.

@@ -14,12 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import SCALARS, plain
 
 MAX_DEPTH = 60
 _MAX_LOGGED = 200
 _CUT = "[removed]"
-_SCALAR = frozenset((bool, int, float, type(None)))
 
 # vnc_password, vncPassword, bindpw, rootpw, password_hash, keytab_content; not passwordauthentication, secret_uuid,
 # password_max_age or vcpu_pin.
@@ -123,7 +122,7 @@ def _walk(value: Any, path: str, secret: bool, places: list[str], depth: int) ->
     kind = value.__class__
     if kind is str:
         return _text(value, path, secret, places)
-    if kind in _SCALAR:
+    if kind in SCALARS:
         return value
     if isinstance(value, str):
         return _text(str.__str__(value), path, secret, places)
@@ -134,7 +133,7 @@ def _walk(value: Any, path: str, secret: bool, places: list[str], depth: int) ->
         return None
     if isinstance(value, (dict, Mapping)):
         return {
-            str(key): inner if inner.__class__ in _SCALAR else _inside(inner, path, key, secret, places, depth)
+            str(key): inner if inner.__class__ in SCALARS else _inside(inner, path, key, secret, places, depth)
             for key, inner in value.items()
         }
     return [_walk(inner, f"{path}[{number}]", secret, places, depth + 1) for number, inner in enumerate(value)]

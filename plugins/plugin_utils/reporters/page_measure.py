@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.encoding import compact
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.repeated import Once
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.reporters.markup import (
     BR,
@@ -31,6 +31,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.standard.loader imp
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.text import STATUS_WORDS, count, plain
 
 UP = "../../"
+# The order of keys is no difference: subjects may have been judged by different versions.
+_ENCODE = json.JSONEncoder(sort_keys=True, default=str).encode
 # Rows of one check; subjects that agree share one. What is left out is on the pages of its subjects.
 MAX_ROWS = 100
 MAX_ITEMS = 5
@@ -170,7 +172,7 @@ def outcomes(results: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, An
 
 
 def _hashable(value: Any) -> Any:
-    return compact(value) if isinstance(value, (dict, list)) else value
+    return _ENCODE(value) if isinstance(value, (dict, list)) else value
 
 
 def _found_row(site: Site, result: Mapping[str, Any], subjects: Sequence[str]) -> Row:

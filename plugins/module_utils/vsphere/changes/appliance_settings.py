@@ -78,7 +78,7 @@ def cut_off(controller, wanted):
         found = _management(host) or many(host.values.get("config.network.vnic"))
         addresses = [address for address in (at(one, "spec.ip.ipAddress", "") for one in found) if address]
         if not addresses or not all(_admitted(address, wanted) for address in addresses):
-            names.append(str(host.values.get("name", host.moid)))
+            names.append(str(host.name))
     return sorted(names)
 
 

@@ -131,7 +131,7 @@ def rights(session):
     places = [("Folder", str(session.content["rootFolder"]), "the root folder")]
     for ref_type in PLACES:
         seen = in_view(session, Properties(ref_type, {"name": None}, page=1000), {})
-        places += [(found.type, found.moid, str(found.values.get("name", found.moid))) for found in seen]
+        places += [(found.type, found.moid, str(found.name)) for found in seen]
     try:
         login = of_object(session, CURRENT, session.content["sessionManager"], {}).values["currentSession"]
         held = {}

@@ -68,7 +68,7 @@ class Host(object):
     def __init__(self, session, found):
         self.session = session
         self.moid = found.moid
-        self.name = found.values.get("name", found.moid)
+        self.name = found.name
         self.uuid = found.values.get("hardware.systemInfo.uuid", "")
         self.connection = found.values.get("runtime.connectionState", "unknown")
         self._values = found.values

@@ -80,7 +80,7 @@ def around(session, host):
         found = of_object(session, CLUSTERS, above, {})
         cluster = _cluster(found)
         references = [Ref(moid, "HostSystem") for moid in many(found.values.get("host"))]
-    members = {one.values.get("name", one.moid): _member(one) for one in of_objects(session, HOSTS, references, {})}
+    members = {one.name: _member(one) for one in of_objects(session, HOSTS, references, {})}
     mine = of_object(session, OF_HOST, Ref(host.moid, "HostSystem"), {})
     if "vm" in mine.missing:
         raise Unreadable("the machines of %s were not read: %s" % (host.name, mine.missing["vm"]))
@@ -94,7 +94,7 @@ def _cluster(found):
     obeyed = flag(drs.get("enableVmBehaviorOverrides")) is not False
     availability = configuration.get("dasConfig") or {}
     return {
-        "name": str(found.values.get("name", found.moid)),
+        "name": str(found.name),
         "vsan": flag(at(configuration, "vsanConfigInfo.enabled")) is True,
         "drs": {
             "enabled": flag(drs.get("enabled")),

@@ -151,13 +151,12 @@ def set_vlan(controller, changes):
 
 def _refuse_carrying(controller, key):
     for host in controller.all(HOSTS).values():
-        name = host.values.get("name", host.moid)
         try:
             refuse_carrying(host.values.__getitem__, key)
         except KeyError as error:
-            raise ChangeError("what the adapters of %s carry was not read (%s)" % (name, error))
+            raise ChangeError("what the adapters of %s carry was not read (%s)" % (host.name, error))
         except ChangeError as error:
-            raise ChangeError("%s: %s" % (name, error))
+            raise ChangeError("%s: %s" % (host.name, error))
 
 
 def _range(low, high):
