@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def report(given, check_mode, now, by=None):
                 run_directory.point_latest(report_dir, run_id)
 
         if given["background"]:
-            in_background(finish, locked)
+            in_background(functools.partial(archive.leaving_word, directory, finish), locked)
         else:
             finish()
     return answer(given, document, standard, directory, fail_on)

@@ -47,7 +47,8 @@ options:
       - Whether the formats are written and the run is sealed by a process of its own, while the play goes on. Who needs
         them waits for it, as O(dwp.hypervisor.enforce#module:after_report) does, or writes another report into
         O(report_dir).
-      - What goes wrong there is not in the result. The run is not sealed then.
+      - What goes wrong there is not in the result. The run is not sealed then, C(not-sealed.txt) in its directory says
+        why, and so does who waits for it.
     type: bool
     default: false
   marking:

@@ -14,7 +14,7 @@ from typing import Any
 def in_background(work: Callable[[], Any], kept: int) -> None:
     """Do work in a process of its own, which goes on when this one ends. kept: the file that it holds open until then.
 
-    What work raises is lost: who needs what it makes looks whether it is there. No other thread may run.
+    What work raises is lost: it leaves word itself for who needs what it makes. No other thread may run.
     """
     begun, ready = os.pipe()
     if os.fork():

@@ -126,13 +126,14 @@ def load_text(text: str, name: str) -> Any:
         _refuse_depth(text, name)
         return yaml.load(text, Loader=_Loader)  # a subclass of the safe loader  # noqa: S506
     except yaml.YAMLError as exc:
-        raise _from_yaml_error(exc, text, name) from exc
-    except RecursionError as exc:
-        raise DataError("is nested too deeply", file=name) from exc
+        # Without the cause: Ansible adds what each cause says to the message, which says it already.
+        raise _from_yaml_error(exc, text, name) from None
+    except RecursionError:
+        raise DataError("is nested too deeply", file=name) from None
     except ValueError as exc:
         if isinstance(exc, DataError):
             raise
-        raise _from_bad_scalar(exc, text, name) from exc
+        raise _from_bad_scalar(exc, text, name) from None
 
 
 class LineMap:
@@ -192,14 +193,14 @@ def _read(path: str | os.PathLike[str], name: str) -> str:
         with Path(path).open("rb") as handle:
             raw = handle.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror or exc}", file=name) from exc
+        raise DataError(f"cannot be read: {exc.strerror or exc}", file=name) from None
     if len(raw) > MAX_BYTES:
         raise DataError(f"is larger than {MAX_BYTES // 1024 // 1024} MiB", file=name)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
-        raise DataError("is not UTF-8 text", file=name, line=line) from exc
+        raise DataError("is not UTF-8 text", file=name, line=line) from None
 
 
 def _refuse_depth(text: str, name: str) -> None:
@@ -277,9 +278,9 @@ def _load_json(text: str, name: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=unique, parse_constant=refuse_constant)
     except json.JSONDecodeError as exc:
-        raise DataError(exc.msg, file=name, line=exc.lineno) from exc
-    except RecursionError as exc:
-        raise DataError("is nested too deeply", file=name) from exc
+        raise DataError(exc.msg, file=name, line=exc.lineno) from None
+    except RecursionError:
+        raise DataError("is nested too deeply", file=name) from None
 
 
 def _line_of_json_key(text: str, key: str) -> int | None:

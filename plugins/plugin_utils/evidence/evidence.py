@@ -109,8 +109,10 @@ def write_private(path: str | os.PathLike[str], data: bytes | Iterable[bytes], d
                 handle.flush()
                 os.fsync(handle.fileno())
         Path(draft).replace(target)
-    except BaseException:
+    except BaseException as error:
         Path(draft).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk is told of the descriptor alone
+            error.filename = str(target)
         raise
 
 
@@ -204,7 +206,7 @@ def _bytes(path: Path, name: str) -> bytes:
         with path.open("rb") as handle:
             data = handle.read(MAX_BYTES + 1)
     except OSError as exc:
-        raise EvidenceError(f"cannot be read: {exc.strerror or exc}", file=name) from exc
+        raise EvidenceError(f"cannot be read: {exc.strerror or exc}", file=name) from None
     if len(data) > MAX_BYTES:
         raise EvidenceError(f"is larger than {MAX_BYTES // 1024 // 1024} MiB", file=name)
     return data
@@ -218,12 +220,12 @@ def _parse(data: bytes, name: str) -> Any:
         document = json.loads(data, parse_constant=refuse)
     except DataError:
         raise
-    except RecursionError as exc:
-        raise EvidenceError(f"is nested more than {MAX_DEPTH} levels deep", file=name) from exc
+    except RecursionError:
+        raise EvidenceError(f"is nested more than {MAX_DEPTH} levels deep", file=name) from None
     except json.JSONDecodeError as exc:
-        raise EvidenceError(f"is not JSON: {exc.msg}", file=name, line=exc.lineno) from exc
-    except ValueError as exc:  # not UTF-8, or an integer of thousands of digits
-        raise EvidenceError("is not JSON text", file=name) from exc
+        raise EvidenceError(f"is not JSON: {exc.msg}", file=name, line=exc.lineno) from None
+    except ValueError:  # not UTF-8, or an integer of thousands of digits
+        raise EvidenceError("is not JSON text", file=name) from None
     if _deeper_than(document, MAX_DEPTH + 1):  # one level more than the facts, which stand inside the document
         raise EvidenceError(f"is nested more than {MAX_DEPTH} levels deep", file=name)
     return document
@@ -304,7 +306,7 @@ def reassess(
     try:
         values = gold_config.effective({**known, **stored, **(gold or {})}, document["subject"])
     except gold_config.GoldError as exc:
-        raise EvidenceError(f'"gold" is wrong: {exc}', file=os.fspath(path), key="gold") from exc
+        raise EvidenceError(f'"gold" is wrong: {exc}', file=os.fspath(path), key="gold") from None
     if inherited is None:
         inherited = []
         controller = Path(path).parent / f"{slug(controller_of(document['subject']))}.json"

@@ -44,7 +44,7 @@ def sign(data: bytes, key: str, namespace: str = MANIFEST_NAMESPACE) -> bytes:
             timeout=60,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SignatureError(f"ssh-keygen cannot be run: {error}") from error
+        raise SignatureError(f"ssh-keygen cannot be run: {error}") from None
     if done.returncode:
         reason = " ".join(done.stderr.decode("utf-8", "replace").split())[:300]
         raise SignatureError(
@@ -77,7 +77,7 @@ def register_signature(path: str, data: bytes, allowed_signers: str | None) -> d
     try:
         signer = verify_signature(data, signature, allowed_signers, REGISTER_NAMESPACE)
     except VerifyError as error:
-        raise SignatureError(f"{path}: {error}; expected a signature of the Authority over this very file") from error
+        raise SignatureError(f"{path}: {error}; expected a signature of the Authority over this very file") from None
     return {"state": "verified", "signer": signer, "banner": None}
 
 

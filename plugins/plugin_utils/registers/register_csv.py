@@ -44,13 +44,13 @@ def read(path: str, fields: Mapping[str, Field]) -> tuple[list[dict[str, Any]], 
     try:
         raw = Path(path).read_bytes()
     except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror or exc}", file=path) from exc
+        raise DataError(f"cannot be read: {exc.strerror or exc}", file=path) from None
     if len(raw) > MAX_BYTES:
         raise DataError(f"is larger than {MAX_BYTES // 1024 // 1024} MiB", file=path)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise DataError("is not UTF-8 text", file=path, line=raw.count(b"\n", 0, exc.start) + 1) from exc
+        raise DataError("is not UTF-8 text", file=path, line=raw.count(b"\n", 0, exc.start) + 1) from None
     return parse(text, path, fields)
 
 
@@ -76,7 +76,7 @@ def parse(text: str, name: str, fields: Mapping[str, Field]) -> tuple[list[dict[
             records.append({key: _value(cell, fields[key]) for key, cell in zip(columns, row) if cell.strip()})
             starts.append(line)
     except csv.Error as exc:
-        raise DataError(f"is not CSV: {exc}", file=name, line=reader.line_num) from exc
+        raise DataError(f"is not CSV: {exc}", file=name, line=reader.line_num) from None
     return records, CsvLines(starts)
 
 

@@ -83,7 +83,7 @@ def _load(path: str, fields: Mapping[str, Field]) -> tuple[Any, Lines]:
         found = {} if exc.found is None else {"found": exc.found}
         raise RegisterError(
             exc.message, file=exc.file, line=exc.line, key=exc.key, expected=exc.expected, nearest=exc.nearest, **found
-        ) from exc
+        ) from None
 
 
 class Lines(Protocol):
@@ -288,7 +288,7 @@ def _hash_evidence(records: list[dict[str, Any]], register: _Register) -> None:
                 f"the evidence of {label} cannot be read: {exc.strerror or exc}",
                 found=record["evidence_file"],
                 expected="a file, named relative to the register",
-            ) from exc
+            ) from None
         digest = hashlib.sha256(data).hexdigest()
         if record.get("evidence_sha256", digest) != digest:
             raise register.refuse(

@@ -20,7 +20,7 @@ import sys
 import time
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.evidence import pack_verify
@@ -36,6 +36,8 @@ from ansible_collections.dwp.hypervisor.plugins.plugin_utils.side_by_side import
 
 LOCK = ".lock"
 SCRIPT = "verify.py"
+# Why the report of a run was not written to the end; it goes when it is written again.
+BROKEN = "not-sealed.txt"
 # A report on 1,000 subjects takes 20 s; a few may be waiting.
 LOCK_SECONDS, PAUSE = 600, 0.05
 _MOST_OF_ONE_ID = 1000
@@ -105,6 +107,20 @@ def lock(report_dir: Path, seconds: float = LOCK_SECONDS) -> Iterator[int]:
         os.close(descriptor)
 
 
+def leaving_word(directory: Path, work: Callable[[], None]) -> None:
+    """Do work on the report of a run whose errors nobody sees; settled() tells of them.
+
+    :raises Exception: as work does.
+    """
+    try:
+        work()
+    except Exception as error:
+        # A full disk has room for a line again: drafts are removed.
+        with contextlib.suppress(OSError):
+            write_private(directory / BROKEN, f"{str(error) or type(error).__name__}\n".encode("utf-8", "replace"))
+        raise
+
+
 def settled(directory: Path) -> None:
     """Return when nobody writes the report of a run any more.
 
@@ -113,9 +129,13 @@ def settled(directory: Path) -> None:
     with lock(directory.parent):
         pass
     if not (directory / MANIFEST).exists():
+        try:
+            why = (directory / BROKEN).read_text(encoding="utf-8").strip()
+        except OSError:
+            why = "with no word of why: killed, or a full disk"
         raise ArchiveError(
-            f"{directory} is not sealed: its report was not written to the end. Write it again with "
-            "dwp.hypervisor.report, which says what is in its way"
+            f"{directory} is not sealed: its report was not written to the end ({why}). Put that right and write it "
+            "again with dwp.hypervisor.report"
         )
 
 
@@ -125,7 +145,7 @@ def _locked(descriptor: int, report_dir: Path) -> bool:
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False
-        raise ArchiveError(f"{report_dir / LOCK} cannot be locked: {error.strerror}") from error
+        raise ArchiveError(f"{report_dir / LOCK} cannot be locked: {error.strerror}") from None
     return True
 
 
@@ -174,7 +194,7 @@ def refuse_rewriting(directory: Path, can_sign: bool) -> None:
 
 def unseal(directory: Path) -> None:
     """Take the seal off before writing again: a run that is killed then is not sealed, instead of looking changed."""
-    for name in (SIGNATURE, MANIFEST):
+    for name in (SIGNATURE, MANIFEST, BROKEN):
         (directory / name).unlink(missing_ok=True)
 
 

@@ -246,7 +246,7 @@ def _edition(directory: Path) -> tuple[str, str]:
     try:
         words = (directory / "EDITION").read_text(encoding="utf-8").split()
     except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror or exc}", file=str(directory / "EDITION")) from exc
+        raise DataError(f"cannot be read: {exc.strerror or exc}", file=str(directory / "EDITION")) from None
     if len(words) != 2:
         raise DataError("names the edition", file=str(directory / "EDITION"), found=words, expected="SS-009 2.0")
     return words[0], words[1]

@@ -12,7 +12,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import time
 from typing import Any
 
 import yaml
@@ -33,7 +32,6 @@ SSSD = "/var/lib/sss/"
 KEPT = ("/var/lib/dwp-hypervisor", "/home/", "/root/", SSSD)
 # Emulated, a change and its proof take minutes; a host of the lab that is lost comes back within one.
 ROLLBACK_SECONDS = {booted.VM: 1200}
-SETTLE_SECONDS = 5
 # Stands in an entry for the network the controller comes from, which differs from host to host.
 LAB_NETWORK = "LAB_NETWORK"
 
@@ -124,7 +122,7 @@ class Round:
         touched = footprint.changed(original, footprint.footprint(host))
         self.touched_in_check_mode = [line for line in touched if SSSD not in line]
         self.applied = self._role()
-        self.after = self._settled()
+        self.after = self._measure()
         self.second_preview = self._role("--check")
         self.second = self._role()
         self.reverted = self._revert()
@@ -134,15 +132,6 @@ class Round:
     def _measure(self) -> dict[str, dict[str, Any]]:
         document = self._host.audit(self.gold)
         return {result["check"]: result for result in document["results"]}
-
-    def _settled(self) -> dict[str, dict[str, Any]]:
-        """What was measured after a change; once more after a moment where that is not what is expected: on a busy
-        machine rsyslog has not connected to its server yet."""
-        found = self._measure()
-        if any(found[entry.check]["measured"] != entry.expect_after for entry in self._entries):
-            time.sleep(SETTLE_SECONDS)
-            found = self._measure()
-        return found
 
     def _role(self, *arguments: str) -> dict[str, Any]:
         """Run the area's role by its name alone; returns what became of the area, with `changed` and `failed`."""

@@ -39,7 +39,9 @@ def test_a_malformed_register_stops_the_run_before_anything_is_contacted(what, t
     done = run_playbook(tmp_path, str(CHECKOUT / "playbooks" / "audit.yml"), "-e", options)
     output = done.stdout + done.stderr
     assert done.returncode == 2, output
-    assert where in output
+    (told,) = (line for line in output.splitlines() if line.startswith("fatal: "))
+    assert where in told
+    assert told.count("register.yml") == 1
     assert "Traceback" not in output
     assert not (tmp_path / "contacted").exists()
     assert not (tmp_path / "x").exists()

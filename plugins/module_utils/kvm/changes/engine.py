@@ -59,12 +59,14 @@ class World(object):
     """The host as the rows see it: drafts of files, and steps to take after these are written.
 
     machines: drafts of virtual machines' definitions by UUID, as several rows about one end in one definition.
+    afterwards: what is waited for once everything is in force.
     """
 
     def __init__(self):
         self.drafts = {}
         self.machines = {}
         self.steps = []
+        self.afterwards = []
 
     def draft(self, path):
         """The draft of a file."""
@@ -217,6 +219,8 @@ def apply(area, world, then, about, rollback_after):
         if _rereads_units(world):
             run(RELOAD_UNITS)
         _activate(then, change)
+        for wait in world.afterwards:
+            wait()
         change.state(undo.ARMED if rollback_after else undo.CONFIRMED)
     except (ChangeError, OSError, ValueError) as error:
         faults = undo.undo(change.path)

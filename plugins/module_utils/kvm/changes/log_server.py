@@ -4,7 +4,8 @@
 """A row that changes nothing: what has to be true before logs may be sent to a server over TLS.
 
 A wrong certificate authority stops logging without a sound, so it is tried before anything is written, check mode
-included. A server that does not answer is no reason against: messages wait in the queue.
+included. A server that does not answer is no reason against: messages wait in the queue. Where one answers, the change
+ends when rsyslog has reached it, as the audit that follows asks whether the connection stands.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import pwd
 import socket
 import ssl
 import stat
+import time
 
-TIME_LIMIT_S = 5
+TIME_LIMIT_S, PAUSE_S = 5, 0.1
+CONNECTIONS = ["ss", "-Htn", "state", "established"]
 
 
-def log_server(row, _world):
+def log_server(row, world):
     """Returns {}.
 
     row: {servers: [{host, port, name}], ca, certificate, key: paths ("": none), user: whom rsyslog runs as,
@@ -31,8 +34,8 @@ def log_server(row, _world):
         if path:
             _file(row["settings"][setting], path, row["user"])
     context = _context(row)
-    for server in row["servers"]:
-        _try(server, context, row)
+    answering = {str(server["port"]) for server in row["servers"] if _answers(server, context, row)}
+    world.afterwards.append(lambda: _wait_for_connections(answering, world))
     return {}
 
 
@@ -77,15 +80,19 @@ def _context(row):
     return context
 
 
-def _try(server, context, row):
+def _answers(server, context, row):
+    """Whether there is anybody to connect to.
+
+    :raises ValueError: there is, and rsyslog would not talk to them.
+    """
     name = "%s:%s" % (server["host"], server["port"])
     try:
         raw = socket.create_connection((server["host"], server["port"]), timeout=TIME_LIMIT_S)
         with raw, context.wrap_socket(raw, server_hostname=server["name"]):
-            return
+            return True
     except ssl.SSLCertVerificationError as error:
         if row["fingerprints"]:
-            return
+            return True
         raise ValueError(
             "the certificate of the log server %s does not hold for the name %s with the authority %s: %s"
             % (name, server["name"], row["ca"], error.verify_message)
@@ -93,7 +100,17 @@ def _try(server, context, row):
     except ssl.SSLError as error:
         raise ValueError("the log server %s does not speak TLS 1.2 or later: %s" % (name, error.reason or error))
     except OSError:
-        return
+        return False
+
+
+def _wait_for_connections(ports, world):
+    """Return once a connection to each port stands, or after TIME_LIMIT_S: the audit tells who has none."""
+    deadline = time.monotonic() + TIME_LIMIT_S
+    while time.monotonic() < deadline:
+        peers = [line.split()[3] for line in world.succeed(CONNECTIONS).splitlines() if len(line.split()) > 3]
+        if ports <= {peer.rpartition(":")[2] for peer in peers}:
+            return
+        time.sleep(PAUSE_S)
 
 
 KINDS = {"log_server": log_server}

@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import json
+import os
 import re
+import signal
 
 import jsonschema
 import pytest
@@ -230,6 +233,7 @@ def test_check_mode_writes_the_same_report(tmp_path, reports):
 # ansible-core brings no JSON callback of its own; ansible.posix.json does what this one does.
 JSON_CALLBACK = """
 import json
+import os
 from ansible.plugins.callback import CallbackBase
 
 class CallbackModule(CallbackBase):
@@ -277,8 +281,22 @@ def test_in_the_background_the_same_is_written(reports):
 
 
 def test_a_report_that_nobody_wrote_to_the_end_is_not_taken_for_one(reports, monkeypatch):
-    monkeypatch.setattr(action, "write", lambda *_arguments: 1 / 0)
-    action.report(given(reports, background=True), False, NOW)
-    with pytest.raises(archive.ArchiveError, match="run-1 is not sealed: its report was not written to the end"):
-        archive.settled(reports / "run-1")
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results.csv")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(action, "write", full)
+        action.report(given(reports, background=True), False, NOW)
+        with pytest.raises(archive.ArchiveError, match=r"run-1 is not sealed: .* No space left on device"):
+            archive.settled(reports / "run-1")
     assert not (reports / "latest").exists()
+    action.report(given(reports), False, NOW)
+    assert archive.BROKEN not in names(reports / "run-1")
+    archive.settled(reports / "run-1")
+
+
+def test_who_was_killed_left_no_word(reports, monkeypatch):
+    monkeypatch.setattr(action, "write", lambda *_arguments: os.kill(os.getpid(), signal.SIGKILL))
+    action.report(given(reports, background=True), False, NOW)
+    with pytest.raises(archive.ArchiveError, match=r"run-1 is not sealed: .*\(with no word of why"):
+        archive.settled(reports / "run-1")

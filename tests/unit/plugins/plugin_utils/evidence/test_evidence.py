@@ -127,7 +127,7 @@ def test_a_write_that_fails_leaves_the_old_content_and_no_draft(tmp_path, monkey
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(evidence.Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.json"):
         evidence.write_private(tmp_path / "a.json", b"new")
     assert (tmp_path / "a.json").read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

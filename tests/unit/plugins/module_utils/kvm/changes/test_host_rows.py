@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -176,14 +177,40 @@ def row(keys, port, ca="ca.pem", name="log.example", **others):
 
 
 def test_a_server_that_shows_the_right_certificate(keys, server):
-    assert log_server.log_server(row(keys, server[0]), None) == {}
+    assert log_server.log_server(row(keys, server[0]), engine.World()) == {}
 
 
 def test_a_server_that_does_not_answer_is_no_reason_against(keys):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    assert log_server.log_server(row(keys, port), None) == {}
+    world = engine.World()
+    assert log_server.log_server(row(keys, port), world) == {}
+    (wait,) = world.afterwards
+    began = time.monotonic()
+    wait()
+    assert time.monotonic() - began < log_server.TIME_LIMIT_S / 2
+
+
+def test_a_change_ends_when_the_server_that_answers_is_reached(keys, server):
+    world = engine.World()
+    log_server.log_server(row(keys, server[0]), world)
+    (wait,) = world.afterwards
+    done = threading.Event()
+    threading.Thread(target=lambda: (wait(), done.set()), daemon=True).start()
+    assert not done.wait(1)
+    # As rsyslog does: it connects a moment after it was restarted.
+    with socket.create_connection(("127.0.0.1", server[0])):
+        assert done.wait(log_server.TIME_LIMIT_S / 2)
+
+
+def test_a_server_that_cannot_be_reached_is_waited_for_a_while(keys, server, monkeypatch):
+    monkeypatch.setattr(log_server, "TIME_LIMIT_S", 0.5)
+    world = engine.World()
+    log_server.log_server(row(keys, server[0]), world)
+    began = time.monotonic()
+    world.afterwards[0]()
+    assert time.monotonic() - began >= 0.5
 
 
 @pytest.mark.parametrize(
@@ -198,27 +225,27 @@ def test_a_server_that_does_not_answer_is_no_reason_against(keys):
 )
 def test_what_would_stop_logging_without_a_sound(keys, server, others, words):
     with pytest.raises(ValueError, match=words):
-        log_server.log_server(row(keys, server[0], **others), None)
+        log_server.log_server(row(keys, server[0], **others), engine.World())
 
 
 def test_a_server_without_tls(keys, server):
     with pytest.raises(ValueError, match="does not speak TLS"):
-        log_server.log_server(row(keys, server[1]), None)
+        log_server.log_server(row(keys, server[1]), engine.World())
 
 
 def test_fingerprints_are_compared_by_rsyslog_alone(keys, server):
-    assert log_server.log_server(row(keys, server[0], ca="other.pem", fingerprints=True), None) == {}
+    assert log_server.log_server(row(keys, server[0], ca="other.pem", fingerprints=True), engine.World()) == {}
 
 
 def test_a_client_certificate_and_key_have_to_belong_together(keys, server):
     pair = {"certificate": str(keys / "srv.pem"), "key": str(keys / "srv.key")}
-    assert log_server.log_server(row(keys, server[0], **pair), None) == {}
+    assert log_server.log_server(row(keys, server[0], **pair), engine.World()) == {}
     with pytest.raises(ValueError, match="gold_log_client_certificate and gold_log_client_key do not belong together"):
-        log_server.log_server(row(keys, server[0], **{**pair, "key": str(keys / "ca.key")}), None)
+        log_server.log_server(row(keys, server[0], **{**pair, "key": str(keys / "ca.key")}), engine.World())
 
 
 def test_a_key_rsyslog_cannot_read(keys, server):
     pair = {"certificate": str(keys / "srv.pem"), "key": str(keys / "srv.key")}
     (keys / "srv.key").chmod(0o600)
     with pytest.raises(ValueError, match=r"gold_log_client_key is .*, which rsyslog cannot read: it runs as nobody"):
-        log_server.log_server(row(keys, server[0], user="nobody", **pair), None)
+        log_server.log_server(row(keys, server[0], user="nobody", **pair), engine.World())
