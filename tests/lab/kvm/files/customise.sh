@@ -67,6 +67,12 @@ systemctl enable lab-kernel.service ssh.service chrony.service rsyslog.service
 systemctl disable firewalld.service
 # freshclam has nothing to reach and would retry all day; sssd does not start without a configuration.
 systemctl disable clamav-freshclam.service sssd.service
+# What Debian does at a time of day, or at any (apt-daily), would change a host in the middle of a test; its timers stay on.
+for timer in /lib/systemd/system/*.timer; do
+    grep -q '^OnCalendar=' "$timer" || continue
+    install -d "/etc/systemd/system/${timer##*/}.d"
+    printf '[Timer]\nOnCalendar=\nOnCalendar=2099-01-01\nPersistent=no\n' > "/etc/systemd/system/${timer##*/}.d/lab.conf"
+done
 systemctl mask getty-static.service console-getty.service systemd-networkd-wait-online.service
 
 # Volumes are made here: the key derivation of a LUKS volume takes seconds, and every start uses the same root.
