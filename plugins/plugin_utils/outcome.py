@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
+
 PASS = "pass"
 FAIL = "fail"
 UNKNOWN = "unknown"
@@ -108,7 +110,7 @@ def need(mapping: Mapping[str, Any], *keys: str, what: str = "") -> Any:
     """Walk `keys` and return the value; raise MissingFact where one is absent or null."""
     value: Any = mapping
     for key in keys:
-        value = value.get(key) if isinstance(value, (dict, Mapping)) else None
+        value = value.get(key) if isinstance(value, MAPPING) else None
         if value is None:
             raise MissingFact(f"{what + ': ' if what else ''}{'.'.join(keys)} was not read")
     return value

@@ -14,6 +14,8 @@ MAX_ENTRIES = 100
 MAX_BYTES = 8000
 # Classes of what is a plain value whatever it says; a text can be too long, or hold a secret.
 SCALARS = frozenset((bool, int, float, type(None)))
+# For isinstance: to ask an abstract class takes many times as long as to ask dict, which nearly all are.
+MAPPING = (dict, Mapping)
 _EXACT = SCALARS | {str}
 _ENCODE = json.JSONEncoder(default=str).encode
 
@@ -62,7 +64,7 @@ def _cut(value: Any) -> Any:
         return value
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else f"{value[:MAX_TEXT]} … (cut, {len(value)} characters)"
-    if isinstance(value, (dict, Mapping)):
+    if isinstance(value, MAPPING):
         kept = {str(key)[:200]: _cut(entry) for key, entry in list(value.items())[:MAX_ENTRIES]}
         if len(value) > MAX_ENTRIES:
             kept["…"] = f"{len(value) - MAX_ENTRIES} more"

@@ -144,11 +144,11 @@ class _Reader(object):
         self._make = make or (lambda found: found)
         self._paths = {path: reader for path, reader in wanted.paths.items() if path not in unknown}
         self._known = repeats.Pages()
-        self._begun = {}
+        self._begun = None
 
     def begin(self):
         """Ask for the first page now."""
-        self._begun = {"begun": self._session.begin(*self._retrieval())}
+        self._begun = self._session.begin(*self._retrieval())
 
     def here(self):
         """(id, what is made of it) of each object."""
@@ -199,9 +199,9 @@ class _Reader(object):
     def _first(self, shorten):
         """The first page of the properties that the server knows."""
         while True:
-            begun, self._begun = self._begun, {}
+            begun, self._begun = self._begun, None
             try:
-                return self._session.call(*self._retrieval(), shorten, **begun)
+                return self._session.call(*self._retrieval(), shorten, begun=begun)
             except SoapFault as error:
                 path = _unknown_path(error, self._paths)
                 if path is None or len(self._unknown) > MAX_UNKNOWN:

@@ -56,9 +56,11 @@ class Session(object):
         except (IndexError, KeyError, TypeError, ValueError):
             raise Lost("%s does not describe itself as a vSphere API does" % self.endpoint)
 
-    def call(self, *asked, **more):
+    def call(self, *asked, begun=None):
         """See Soap.call; a session that has expired is logged in again and the call repeated."""
-        return self._again(lambda soap: soap.call(*asked, begun=more.pop("begun", None)))
+        # What was begun is of the session that has expired.
+        replies = iter([begun])
+        return self._again(lambda soap: soap.call(*asked, begun=next(replies, None)))
 
     def begin(self, *asked):
         """See Soap.begin."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import SCALARS, plain
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING, SCALARS, plain
 
 MAX_DEPTH = 60
 _MAX_LOGGED = 200
@@ -131,7 +131,7 @@ def _walk(value: Any, path: str, secret: bool, places: list[str], depth: int) ->
     if depth >= MAX_DEPTH:
         places.append(path)
         return None
-    if isinstance(value, (dict, Mapping)):
+    if isinstance(value, MAPPING):
         return {
             str(key): inner if inner.__class__ in SCALARS else _inside(inner, path, key, secret, places, depth)
             for key, inner in value.items()

@@ -46,9 +46,14 @@ def fact(account: Account, run_directory: str | None, name: str) -> dict[str, An
 
     :raises OSError: it cannot be written.
     """
-    changed = any(entry["updated"] for entry in account["areas"].values()) or bool(account["restarts"]["restarted"])
+    changed = anything(account["areas"], account["restarts"])
     if not run_directory:
         return {**account, "changed": changed}
     file = Path(run_directory) / FOLDER / f"{evidence.slug(name)}.json"
     evidence.write_private(file, evidence.encode(account))
     return {"run_id": account["run_id"], "changed": changed, "file": str(file)}
+
+
+def anything(areas: Mapping[str, Any], restarts: Mapping[str, Any]) -> bool:
+    """Whether anything was changed, or would be."""
+    return any(entry["updated"] for entry in areas.values()) or bool(restarts["restarted"])

@@ -127,7 +127,7 @@ class Answer:
             "restarts": {key: {**self.former["restarts"][key], **found} for key, found in self._restarts.items()},
         }
         answer: dict[str, Any] = {
-            "changed": any(entry["updated"] for entry in self._areas.values()) or bool(self._restarts["restarted"]),
+            "changed": account.anything(self._areas, self._restarts),
             "areas": {} if run_directory else self._areas,
             "restarts": self._restarts,
             **self._selected,

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 
 
 def mappings(value: Any, what: str = "the list") -> list[Mapping[str, Any]]:
@@ -17,7 +18,7 @@ def mappings(value: Any, what: str = "the list") -> list[Mapping[str, Any]]:
 
     :raises MissingFact: it is something else, or one entry is.
     """
-    if not isinstance(value, list) or any(not isinstance(entry, (dict, Mapping)) for entry in value):
+    if not isinstance(value, list) or any(not isinstance(entry, MAPPING) for entry in value):
         raise MissingFact(f"{what} holds an entry that was not read")
     return value
 

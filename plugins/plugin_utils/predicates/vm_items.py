@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 
 NO_VM = "libvirt lists no virtual machine and no other guest runs on this host"
@@ -29,7 +30,7 @@ def machines(facts: Mapping[str, Any], *, running: bool = False) -> list[Mapping
     """
     entries = listed(facts, "vms")
     for entry in entries:
-        if not isinstance(entry, (dict, Mapping)) or not isinstance(entry.get("id"), str) or not entry["id"]:
+        if not isinstance(entry, MAPPING) or not isinstance(entry.get("id"), str) or not entry["id"]:
             raise MissingFact("vms holds an entry without an id")
     return [entry for entry in entries if not running or flag(entry, "active")]
 
@@ -62,7 +63,7 @@ def one(vm: Mapping[str, Any], test: Callable[[], Outcome]) -> Outcome:
 def both(vm: Mapping[str, Any], judge: Judge) -> Outcome:
     """Judge a machine as it is now, and as its definition makes it at the next start."""
     configured = need(vm, "configured")
-    if not isinstance(configured, (dict, Mapping)):
+    if not isinstance(configured, MAPPING):
         raise MissingFact("configured is not a mapping")
     found = judge(vm)
     if found.status != o.PASS:
@@ -95,7 +96,7 @@ def listed(mapping: Mapping[str, Any], key: str) -> list[Any]:
 def entries(mapping: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     """Like listed, for lists of mappings."""
     found = listed(mapping, key)
-    if not all(isinstance(entry, (dict, Mapping)) for entry in found):
+    if not all(isinstance(entry, MAPPING) for entry in found):
         raise MissingFact(f"{key} holds an entry that was not read")
     return found
 
@@ -114,7 +115,7 @@ def setting(conf: Mapping[str, Any], key: str, default: Any = None) -> Any:
     :raises MissingFact: the file was not read, or the setting has no value.
     """
     settings = need(conf, "settings")
-    if not isinstance(settings, (dict, Mapping)):
+    if not isinstance(settings, MAPPING):
         raise MissingFact("the settings of qemu.conf were not read")
     if key not in settings:
         return default

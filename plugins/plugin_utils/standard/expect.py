@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 
 
 class ExpectationError(ValueError):
@@ -84,7 +85,7 @@ def check_expectation(expectation: Any) -> None:
 
     :raises ExpectationError: naming what was found and what was expected.
     """
-    if not isinstance(expectation, (dict, Mapping)) or len(expectation) != 1:
+    if not isinstance(expectation, MAPPING) or len(expectation) != 1:
         raise ExpectationError(f"an expectation is a mapping with one predicate, found {expectation!r}")
     name, operand = next(iter(expectation.items()))
     if name not in PREDICATES:
@@ -97,17 +98,13 @@ def check_expectation(expectation: Any) -> None:
 
 def gold_names(expectation: Mapping[str, Any]) -> list[str]:
     """The gold settings an expectation refers to."""
-    return [
-        operand["gold"]
-        for operand in expectation.values()
-        if isinstance(operand, (dict, Mapping)) and "gold" in operand
-    ]
+    return [operand["gold"] for operand in expectation.values() if isinstance(operand, MAPPING) and "gold" in operand]
 
 
 def resolve(expectation: Mapping[str, Any], gold: Mapping[str, Any]) -> dict[str, Any]:
     """Put the effective gold values in the place of the references."""
     return {
-        name: gold[operand["gold"]] if isinstance(operand, (dict, Mapping)) and "gold" in operand else operand
+        name: gold[operand["gold"]] if isinstance(operand, MAPPING) and "gold" in operand else operand
         for name, operand in expectation.items()
     }
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
+
 try:
     import jmespath
     from jmespath.exceptions import JMESPathError
@@ -54,7 +56,7 @@ def lookup(document: Any, expression: str) -> Any:
     """Return the value at the path, or None where a key or index on the way is missing."""
     value = document
     for step in steps(expression):
-        if isinstance(value, (dict, Mapping)) and isinstance(step, str):
+        if isinstance(value, MAPPING) and isinstance(step, str):
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and -len(value) <= step < len(value):
             value = value[step]

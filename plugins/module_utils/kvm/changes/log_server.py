@@ -10,6 +10,7 @@ ends when rsyslog has reached it, as the audit that follows asks whether the con
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import socket
@@ -17,8 +18,9 @@ import ssl
 import stat
 import time
 
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.connections import TABLES, remote_ports
+
 TIME_LIMIT_S, PAUSE_S = 5, 0.1
-CONNECTIONS = ["ss", "-Htn", "state", "established"]
 
 
 def log_server(row, world):
@@ -35,7 +37,7 @@ def log_server(row, world):
             _file(row["settings"][setting], path, row["user"])
     context = _context(row)
     answering = {str(server["port"]) for server in row["servers"] if _answers(server, context, row)}
-    world.afterwards.append(lambda: _wait_for_connections(answering, world))
+    world.afterwards.append(lambda: _wait_for_connections(answering))
     return {}
 
 
@@ -103,14 +105,19 @@ def _answers(server, context, row):
         return False
 
 
-def _wait_for_connections(ports, world):
+def _wait_for_connections(ports):
     """Return once a connection to each port stands, or after TIME_LIMIT_S: the audit tells who has none."""
     deadline = time.monotonic() + TIME_LIMIT_S
-    while time.monotonic() < deadline:
-        peers = [line.split()[3] for line in world.succeed(CONNECTIONS).splitlines() if len(line.split()) > 3]
-        if ports <= {peer.rpartition(":")[2] for peer in peers}:
-            return
+    while not ports <= _connected() and time.monotonic() < deadline:
         time.sleep(PAUSE_S)
+
+
+def _connected():
+    tables = []
+    for path in TABLES:
+        with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as handle:
+            tables.append(handle.read())
+    return remote_ports(tables)
 
 
 KINDS = {"log_server": log_server}

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
-from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import processes, rsyslog_conf, systemd
+from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm import connections, processes, rsyslog_conf, systemd
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.host import Absent, Unreadable
 from ansible_collections.dwp.hypervisor.plugins.module_utils.kvm.part import Part, attempt
 
@@ -131,20 +132,13 @@ def in_force(host, paths, units):
 
 
 def connected(host, targets):
-    """Ports of targets to which an established connection exists; names are not resolved on the host."""
+    """Ports of targets to which an established connection exists."""
     ports = {target["port"] for target in targets if target["proto"] != "udp"}
-    if not ports:
-        return []
-    established = set()
-    for path in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = host.read(path, 8 * 1024 * 1024).splitlines()[1:]
-        except Absent:
-            continue
-        for fields in (line.split() for line in lines):
-            if len(fields) > 3 and fields[3] == "01":
-                established.add(str(int(fields[2].rpartition(":")[2], 16)))
-    return sorted(ports & established)
+    tables = []
+    for path in connections.TABLES if ports else ():
+        with contextlib.suppress(Absent):
+            tables.append(host.read(path, 8 * 1024 * 1024))
+    return sorted(ports & connections.remote_ports(tables))
 
 
 def journald_settings(host):

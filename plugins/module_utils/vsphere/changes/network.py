@@ -86,8 +86,10 @@ def set_vlan(host, changes):
 
 
 def refuse_carrying(known, group):
-    """Whether an adapter is on a port group that may not lose its connection: management, storage, or unlike both
-    nothing that is known. known(path): properties ADAPTERS of a host; group: a name, or the key of a distributed one.
+    """Refuse to change a port group with an adapter that may not lose its connection: one of management or storage, or
+    one without a service, which may carry storage.
+
+    known(path): properties ADAPTERS of a host; group: a name, or the key of a distributed one.
 
     :raises ChangeError: which adapter.
     """

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.visibility import unseen
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import (
@@ -91,7 +92,7 @@ def memory_pressure(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
 def _pressed(vm: Mapping[str, Any]) -> Outcome:
     stats = need(vm, "stats")
-    if not isinstance(stats, (dict, Mapping)):
+    if not isinstance(stats, MAPPING):
         raise MissingFact("stats were not read")
     actual = {key: whole(stats, key) for key in ("ballooned_b", "swapped_b", "compressed_b")}
     short = [key.rstrip("_b").rstrip("_") for key, size in actual.items() if size]
@@ -133,12 +134,7 @@ def _policy(
     if not policy:
         return Outcome(o.NOT_EVALUATED, message="no virtual machine is declared to need it")
     strange = sorted(
-        {
-            str(key)
-            for wanted in policy.values()
-            for key in (wanted if isinstance(wanted, (dict, Mapping)) else {"?": 0})
-        }
-        - keys
+        {str(key) for wanted in policy.values() for key in (wanted if isinstance(wanted, MAPPING) else {"?": 0})} - keys
     )
     if strange:
         return o.failed(strange, sorted(keys), f"the policy has an unknown key: {', '.join(strange)}")

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.moments import days_between, hours_between
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.shapes import guarded
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import entries, flag, text
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import (
@@ -70,7 +71,7 @@ def vm_monitor(facts: dict[str, Any], _gold: dict[str, Any]) -> Outcome:
 
     def judge(vm: Mapping[str, Any]) -> Outcome:
         flags = vm.get("flags")
-        if not isinstance(flags, (dict, Mapping)):
+        if not isinstance(flags, MAPPING):
             raise MissingFact("flags were not read")
         actual = {"instructions": text(flags, "exec_usage"), "memory": text(flags, "mmu_usage")}
         strange = [value for value in actual.values() if value not in (*VIRTUALISED, "hvOff", "off")]

@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils import outcome as o
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.outcome import MissingFact, Outcome, need
+from ansible_collections.dwp.hypervisor.plugins.plugin_utils.plain import MAPPING
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vm_items import declared, entries, flag, text
 from ansible_collections.dwp.hypervisor.plugins.plugin_utils.predicates.vsphere.host_items import (
     each_vm,
@@ -118,7 +119,7 @@ def device_edit(facts: dict[str, Any], gold: dict[str, Any]) -> Outcome:
 
 def _extra(vm: Mapping[str, Any]) -> Mapping[str, Any]:
     found = need(vm, "extra_config")
-    if not isinstance(found, (dict, Mapping)) or any(value is None for value in found.values()):
+    if not isinstance(found, MAPPING) or any(value is None for value in found.values()):
         raise MissingFact("extra_config was not read whole")
     return found
 

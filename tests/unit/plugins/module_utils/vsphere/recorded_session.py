@@ -48,7 +48,7 @@ class ReplaySession:
         return shape([value(found) for found in self.call(ref_type, moid, method, arguments)])
 
     def call(
-        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None
+        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None, begun: Any = None
     ) -> list[ElementTree.Element]:
         """As Session.call."""
         name = key(ref_type, moid, method, arguments)
@@ -93,7 +93,7 @@ class RecordingSession:
         return shape([value(found) for found in self.call(ref_type, moid, method, arguments)])
 
     def call(
-        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None
+        self, ref_type: str, moid: str, method: str, arguments: str = "", _shorten: Any = None, begun: Any = None
     ) -> list[ElementTree.Element]:
         name = key(ref_type, moid, method, arguments)
         for view, alias in self._views.items():

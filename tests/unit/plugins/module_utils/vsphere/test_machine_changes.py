@@ -137,7 +137,7 @@ class Server:
         return begin
 
     def call(
-        self, _type: str, _moid: str, _method: str, arguments: str, _shorten: Any = None
+        self, _type: str, _moid: str, _method: str, arguments: str, _shorten: Any = None, begun: Any = None
     ) -> list[ElementTree.Element]:
         running = [name for name in self.begun if f">task-{name}<" in arguments]
         self.asked.append(len(running))
@@ -201,7 +201,7 @@ def test_what_is_refused_before_a_task_exists_does_not_stop_the_others() -> None
 def test_what_nobody_knows_is_not_taken_for_done(error: Exception, raised: bool) -> None:
     server = Server(1)
 
-    def call(*_arguments: Any) -> list[ElementTree.Element]:
+    def call(*_arguments: Any, begun: Any = None) -> list[ElementTree.Element]:
         raise error
 
     server.call = call  # type: ignore[method-assign]

@@ -31,7 +31,9 @@ class Session:
         self.calls: list[tuple[str, str]] = []
         self._answers = answers
 
-    def call(self, _kind: str, _moid: str, method: str, arguments: str = "", *_more: Any) -> list[ElementTree.Element]:
+    def call(
+        self, _kind: str, _moid: str, method: str, arguments: str = "", *_more: Any, begun: Any = None
+    ) -> list[ElementTree.Element]:
         self.calls.append((method, arguments))
         left = self._answers[method]
         answer = left.pop(0) if len(left) > 1 else left[0]
